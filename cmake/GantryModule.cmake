@@ -1,0 +1,59 @@
+# gantry_add_module(promql DEPENDS core telemetry LIBRARIES PkgConfig::RE2)
+#
+# One static library gantry_<name> from the folder's *.cc (tests apart), and one test executable <name>_test from its
+# *_test.cc. Sources in sub-folders belong to the module too.
+
+function(gantry_add_module name)
+  cmake_parse_arguments(ARG "" "" "DEPENDS;LIBRARIES;TEST_LIBRARIES" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$|/testing/")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$|/testing/")
+
+  if(NOT sources)
+    message(STATUS "module ${name} has no sources")
+    return()
+  endif()
+  add_library(gantry_${name} STATIC ${sources})
+  set_target_properties(gantry_${name} PROPERTIES LINKER_LANGUAGE CXX)
+  target_link_libraries(gantry_${name} PUBLIC gantry_compile Threads::Threads)
+  foreach(dependency IN LISTS ARG_DEPENDS)
+    target_link_libraries(gantry_${name} PUBLIC gantry_${dependency})
+  endforeach()
+  target_link_libraries(gantry_${name} PUBLIC ${ARG_LIBRARIES})
+
+  if(GANTRY_TESTS AND tests)
+    gantry_add_test(${name}_test SOURCES ${tests} LIBRARIES gantry_${name} ${ARG_TEST_LIBRARIES})
+  endif()
+endfunction()
+
+# gantry_add_test(core_test SOURCES a_test.cc LIBRARIES gantry_core): a GoogleTest program, run by ctest as a whole.
+function(gantry_add_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} gtest gtest_main rapidcheck)
+  # RapidCheck and GoogleTest macros are not written for our warning set.
+  target_compile_options(${name} PRIVATE -Wno-sign-conversion -Wno-conversion -Wno-global-constructors -Wno-shadow)
+  target_precompile_headers(${name} PRIVATE <gtest/gtest.h> <string> <vector>)
+  # ccache can only use precompiled headers that were made without a time stamp inside.
+  target_compile_options(${name} PRIVATE -fno-pch-timestamp)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/unit)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+endfunction()
+
+# gantry_add_fuzzer(influx LIBRARIES gantry_codec): fuzz/influx_fuzz.cc with the corpus in fuzz/corpus/influx.
+function(gantry_add_fuzzer name)
+  cmake_parse_arguments(ARG "" "" "LIBRARIES" ${ARGN})
+  add_executable(${name}_fuzz ${CMAKE_CURRENT_SOURCE_DIR}/${name}_fuzz.cc)
+  target_link_libraries(${name}_fuzz PRIVATE ${ARG_LIBRARIES})
+  target_compile_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
+  target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
+endfunction()
+
+# gantry_add_bench(value_codec LIBRARIES gantry_metrics): bench/micro/value_codec_bench.cc over Google Benchmark.
+function(gantry_add_bench name)
+  cmake_parse_arguments(ARG "" "" "LIBRARIES" ${ARGN})
+  add_executable(${name}_bench ${CMAKE_CURRENT_SOURCE_DIR}/${name}_bench.cc)
+  target_link_libraries(${name}_bench PRIVATE ${ARG_LIBRARIES} benchmark)
+endfunction()

@@ -1,0 +1,45 @@
+#pragma once
+
+// Cooperative cancellation. Long work looks at its token once per batch; whoever started the work
+// cancels it (client gone, time-out, shutdown).
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "core/error.h"
+
+namespace gantry {
+
+/// Shared flag and deadline. Copies refer to the same state. Thread-safe. A default token never
+/// fires by itself.
+class CancelToken {
+ public:
+  CancelToken() : state_(std::make_shared<State>()) {}
+
+  /// Fires when monotonic_ns() passes `deadline_ns`.
+  [[nodiscard]] static CancelToken with_deadline(std::int64_t deadline_ns);
+
+  void cancel() const { state_->is_cancelled.store(true, std::memory_order_relaxed); }
+
+  [[nodiscard]] bool is_cancelled() const {
+    return state_->is_cancelled.load(std::memory_order_relaxed);
+  }
+
+  [[nodiscard]] bool is_expired() const;
+
+  [[nodiscard]] std::int64_t deadline_ns() const { return state_->deadline_ns; }
+
+  /// Cancelled or DeadlineExceeded once it has fired, with a neutral message.
+  [[nodiscard]] Result<void> check() const;
+
+ private:
+  struct State {
+    std::atomic<bool> is_cancelled{false};
+    std::int64_t deadline_ns = 0;  // 0: none
+  };
+
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace gantry

@@ -27,16 +27,22 @@ function(gantry_add_module name)
   endif()
 endfunction()
 
+add_library(gantry_test_compile INTERFACE)
+target_link_libraries(gantry_test_compile INTERFACE gantry_compile)
+target_compile_options(gantry_test_compile INTERFACE -Wno-sign-conversion -Wno-conversion -Wno-shadow)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # ccache can only use precompiled headers that were made without a time stamp inside.
+  target_compile_options(gantry_test_compile INTERFACE "SHELL:-Xclang -fno-pch-timestamp")
+endif()
+
 # gantry_add_test(core_test SOURCES a_test.cc LIBRARIES gantry_core): a GoogleTest program, run by ctest as a whole.
 function(gantry_add_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} gtest gtest_main rapidcheck)
-  # RapidCheck and GoogleTest macros are not written for our warning set.
-  target_compile_options(${name} PRIVATE -Wno-sign-conversion -Wno-conversion -Wno-global-constructors -Wno-shadow)
   target_precompile_headers(${name} PRIVATE <gtest/gtest.h> <string> <vector>)
-  # ccache can only use precompiled headers that were made without a time stamp inside.
-  target_compile_options(${name} PRIVATE -fno-pch-timestamp)
+  # RapidCheck and GoogleTest macros are not written for our warning set. These come after the inherited flags.
+  target_link_libraries(${name} PRIVATE gantry_test_compile)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/unit)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 300)
@@ -49,11 +55,4 @@ function(gantry_add_fuzzer name)
   target_link_libraries(${name}_fuzz PRIVATE ${ARG_LIBRARIES})
   target_compile_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
   target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
-endfunction()
-
-# gantry_add_bench(value_codec LIBRARIES gantry_metrics): bench/micro/value_codec_bench.cc over Google Benchmark.
-function(gantry_add_bench name)
-  cmake_parse_arguments(ARG "" "" "LIBRARIES" ${ARGN})
-  add_executable(${name}_bench ${CMAKE_CURRENT_SOURCE_DIR}/${name}_bench.cc)
-  target_link_libraries(${name}_bench PRIVATE ${ARG_LIBRARIES} benchmark)
 endfunction()

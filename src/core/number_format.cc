@@ -60,7 +60,8 @@ void append_float_plain(std::string& out, double value) {
   // to_chars(fixed) of a large double prints all digits of its exact value, as Go's 'f' with -1
   // precision does not: Go pads the shortest digits with zeros. So large values go through the
   // shortest scientific form.
-  if (std::abs(value) < 1e15) {
+  constexpr double kIntegersFrom = 9007199254740992.0;
+  if (std::abs(value) < kIntegersFrom) {
     append_chars(out, value, std::chars_format::fixed);
     return;
   }

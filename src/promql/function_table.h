@@ -108,8 +108,8 @@ struct FunctionSignature {
   FunctionId id;
   std::string_view name;
   std::span<const ValueType> argument_types;
-  /// As in Prometheus: 0 exact; n > 0: the last n arguments may be left out; -1: the last type may
-  /// repeat any number of times (also zero).
+  /// 0: exactly the listed arguments. Otherwise the last listed argument may be left out, and
+  /// n > 0: at most n arguments stand in its place, all of its type; -1: any number of them.
   int variadic = 0;
   ValueType return_type = ValueType::Vector;
   bool is_experimental = false;

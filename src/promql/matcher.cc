@@ -1,0 +1,303 @@
+#include "promql/matcher.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+#include <re2/re2.h>
+
+namespace gantry::promql {
+
+namespace {
+
+// Memory that one compiled expression and its caches may take.
+constexpr std::int64_t kRegexBytesMax = std::int64_t{16} << 20;
+
+// Groups are multiplied out ("(a|b)(c|d)") up to this many alternatives.
+constexpr std::size_t kAlternativesMax = 4096;
+constexpr int kGroupDepthMax = 16;
+
+constexpr std::string_view kMetaCharacters = R"(\.+*?()|[]{}^$)";
+
+bool is_meta(char c) {
+  return kMetaCharacters.find(c) != std::string_view::npos;
+}
+
+using Strings = std::vector<std::string>;
+
+// Reads an expression that is only literals, escaped punctuation, groups and `|`.
+class LiteralReader {
+ public:
+  explicit LiteralReader(std::string_view text) : text_(text) {}
+
+  std::optional<Strings> read() {
+    auto result = read_alternation(0);
+    if (!result || position_ != text_.size()) return std::nullopt;
+    return result;
+  }
+
+ private:
+  std::optional<Strings> read_alternation(int depth) {
+    if (depth > kGroupDepthMax) return std::nullopt;
+    Strings all;
+    while (true) {
+      auto sequence = read_sequence(depth);
+      if (!sequence || all.size() + sequence->size() > kAlternativesMax) return std::nullopt;
+      std::ranges::move(*sequence, std::back_inserter(all));
+      if (position_ == text_.size() || text_[position_] != '|') return all;
+      ++position_;
+    }
+  }
+
+  std::optional<Strings> read_sequence(int depth) {
+    Strings prefixes(1);
+    while (position_ < text_.size() && text_[position_] != '|' && text_[position_] != ')') {
+      if (text_[position_] == '(') {
+        auto group = read_group(depth);
+        if (!group || prefixes.size() * group->size() > kAlternativesMax) return std::nullopt;
+        prefixes = combine(prefixes, *group);
+        continue;
+      }
+      const std::optional<char> literal = read_literal();
+      if (!literal) return std::nullopt;
+      for (std::string& prefix : prefixes) prefix.push_back(*literal);
+    }
+    return prefixes;
+  }
+
+  std::optional<Strings> read_group(int depth) {
+    ++position_;
+    if (text_.substr(position_).starts_with("?:")) {
+      position_ += 2;
+    } else if (text_.substr(position_).starts_with("?")) {
+      return std::nullopt;
+    }
+    auto group = read_alternation(depth + 1);
+    if (!group || position_ == text_.size()) return std::nullopt;
+    ++position_;  // the closing parenthesis
+    if (position_ < text_.size() && std::string_view("*+?{").contains(text_[position_])) {
+      return std::nullopt;
+    }
+    return group;
+  }
+
+  std::optional<char> read_literal() {
+    char c = text_[position_];
+    if (c == '\\') {
+      // Only escaped punctuation stands for itself.
+      if (position_ + 1 == text_.size() || !is_meta(text_[position_ + 1])) return std::nullopt;
+      c = text_[++position_];
+    } else if (is_meta(c)) {
+      return std::nullopt;
+    }
+    ++position_;
+    if (position_ < text_.size() && std::string_view("*+?{").contains(text_[position_])) {
+      return std::nullopt;
+    }
+    return c;
+  }
+
+  static Strings combine(const Strings& heads, const Strings& tails) {
+    Strings result;
+    result.reserve(heads.size() * tails.size());
+    for (const std::string& head : heads) {
+      for (const std::string& tail : tails) result.push_back(head + tail);
+    }
+    return result;
+  }
+
+  std::string_view text_;
+  std::size_t position_ = 0;
+};
+
+// The literal that the whole expression starts with.
+std::string read_literal_prefix(std::string_view text) {
+  std::string prefix;
+  std::size_t last_start = 0;  // where in `prefix` the last character begins
+  std::size_t i = 0;
+  while (i < text.size()) {
+    const char c = text[i];
+    if (c == '\\' && i + 1 < text.size() && is_meta(text[i + 1])) {
+      last_start = prefix.size();
+      prefix.push_back(text[i + 1]);
+      i += 2;
+      continue;
+    }
+    if (is_meta(c)) break;
+    // A quantifier binds to a whole code point.
+    if ((static_cast<unsigned char>(c) & 0xC0U) != 0x80U) last_start = prefix.size();
+    prefix.push_back(c);
+    ++i;
+  }
+  if (i == text.size()) return prefix;
+  if (std::string_view("*?{").contains(text[i])) prefix.resize(std::min(last_start, prefix.size()));
+  // A later alternative need not start with the prefix. A `|` inside a group or a class only costs
+  // the optimisation.
+  return text.substr(i).contains('|') ? std::string() : prefix;
+}
+
+// RE2's codes in the words of Go's regexp package, which clients know.
+std::string_view regex_error_text(RE2::ErrorCode code) {
+  switch (code) {
+    case RE2::NoError:
+    case RE2::ErrorInternal:
+      return "regexp/syntax: internal error";
+    case RE2::ErrorBadEscape:
+      return "invalid escape sequence";
+    case RE2::ErrorBadCharClass:
+      return "invalid character class";
+    case RE2::ErrorBadCharRange:
+      return "invalid character class range";
+    case RE2::ErrorMissingBracket:
+      return "missing closing ]";
+    case RE2::ErrorMissingParen:
+      return "missing closing )";
+    case RE2::ErrorUnexpectedParen:
+      return "unexpected )";
+    case RE2::ErrorTrailingBackslash:
+      return "trailing backslash at end of expression";
+    case RE2::ErrorRepeatArgument:
+      return "missing argument to repetition operator";
+    case RE2::ErrorRepeatSize:
+      return "invalid repeat count";
+    case RE2::ErrorRepeatOp:
+      return "invalid nested repetition operator";
+    case RE2::ErrorBadPerlOp:
+      return "invalid or unsupported Perl syntax";
+    case RE2::ErrorBadUTF8:
+      return "invalid UTF-8";
+    case RE2::ErrorBadNamedCapture:
+      return "invalid named capture";
+    case RE2::ErrorPatternTooLarge:
+      return "expression too large";
+  }
+  return "invalid expression";
+}
+
+}  // namespace
+
+// Most matchers of dashboards are one of the simple shapes and never reach RE2.
+struct Matcher::Regex {
+  enum class Shape : std::uint8_t {
+    Alternatives,
+    Anything,
+    NonEmpty,
+    Prefix,
+    LongerPrefix,
+    General
+  };
+
+  Shape shape = Shape::General;
+  Strings alternatives;
+  std::string prefix;
+  std::unique_ptr<RE2> expression;
+
+  [[nodiscard]] bool matches(std::string_view value) const {
+    switch (shape) {
+      case Shape::Alternatives:
+        if (alternatives.size() == 1) return alternatives.front() == value;
+        return std::ranges::binary_search(alternatives, value, std::less<std::string_view>{});
+      case Shape::Anything:
+        return true;
+      case Shape::NonEmpty:
+        return !value.empty();
+      case Shape::Prefix:
+        return value.starts_with(prefix);
+      case Shape::LongerPrefix:
+        return value.size() > prefix.size() && value.starts_with(prefix);
+      case Shape::General:
+        return value.starts_with(prefix) &&
+               RE2::FullMatch(re2::StringPiece(value.data(), value.size()), *expression);
+    }
+    return false;
+  }
+
+  /// ".*", ".+", "literal.*", "literal.+": with (?s) the dot takes every byte.
+  bool set_prefix_shape(std::string_view text) {
+    const bool is_star = text.ends_with(".*");
+    if (!is_star && !text.ends_with(".+")) return false;
+    const std::string_view head = text.substr(0, text.size() - 2);
+    if (head.ends_with('\\')) return false;
+    const auto literal = LiteralReader(head).read();
+    if (!literal || literal->size() != 1) return false;
+    prefix = literal->front();
+    if (prefix.empty()) {
+      shape = is_star ? Shape::Anything : Shape::NonEmpty;
+    } else {
+      shape = is_star ? Shape::Prefix : Shape::LongerPrefix;
+    }
+    return true;
+  }
+};
+
+std::string_view match_op_text(MatchOp op) {
+  switch (op) {
+    case MatchOp::Equal:
+      return "=";
+    case MatchOp::NotEqual:
+      return "!=";
+    case MatchOp::Regex:
+      return "=~";
+    case MatchOp::NotRegex:
+      return "!~";
+  }
+  return "";
+}
+
+Result<Matcher> Matcher::make(MatchOp op, std::string name, std::string value) {
+  Matcher matcher;
+  matcher.op_ = op;
+  matcher.name_ = std::move(name);
+  matcher.value_ = std::move(value);
+  if (op != MatchOp::Regex && op != MatchOp::NotRegex) return matcher;
+
+  auto regex = std::make_shared<Regex>();
+  if (auto alternatives = LiteralReader(matcher.value_).read()) {
+    std::ranges::sort(*alternatives);
+    const auto repeated = std::ranges::unique(*alternatives);
+    alternatives->erase(repeated.begin(), repeated.end());
+    regex->shape = Regex::Shape::Alternatives;
+    regex->alternatives = *std::move(alternatives);
+    if (regex->alternatives.size() == 1) regex->prefix = regex->alternatives.front();
+  } else if (!regex->set_prefix_shape(matcher.value_)) {
+    RE2::Options options(RE2::Quiet);
+    options.set_max_mem(kRegexBytesMax);
+    options.set_dot_nl(true);
+    regex->expression = std::make_unique<RE2>(matcher.value_, options);
+    if (!regex->expression->ok()) {
+      return fail(Code::InvalidArgument,
+                  fmt::format("error parsing regexp: {}: `{}`",
+                              regex_error_text(regex->expression->error_code()),
+                              regex->expression->error_arg()));
+    }
+    regex->prefix = read_literal_prefix(matcher.value_);
+  }
+  matcher.regex_ = std::move(regex);
+  return matcher;
+}
+
+bool Matcher::matches(std::string_view value) const {
+  switch (op_) {
+    case MatchOp::Equal:
+      return value == value_;
+    case MatchOp::NotEqual:
+      return value != value_;
+    case MatchOp::Regex:
+      return regex_->matches(value);
+    case MatchOp::NotRegex:
+      return !regex_->matches(value);
+  }
+  return false;
+}
+
+const std::vector<std::string>* Matcher::literal_alternatives() const {
+  if (!regex_ || regex_->shape != Regex::Shape::Alternatives) return nullptr;
+  return &regex_->alternatives;
+}
+
+std::string_view Matcher::literal_prefix() const {
+  return regex_ ? std::string_view(regex_->prefix) : std::string_view();
+}
+
+}  // namespace gantry::promql

@@ -1,0 +1,242 @@
+#include "access/authenticator.h"
+
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "access/testing/directory_fixture.h"
+
+namespace gantry::access {
+namespace {
+
+class AuthenticatorTest : public DirectoryFixture {
+ protected:
+  AuthenticatorTest() {
+    org_ = add_organisation("main");
+    stack_ = add_stack(org_, "main");
+    second_ = add_stack(org_, "second");
+    const OrgId other = add_organisation("other");
+    foreign_ = add_stack(other, "foreign");
+    const Realm stack{.type = Realm::Type::Stack, .identifier = stack_.value()};
+    const Realm whole_org{.type = Realm::Type::Org, .identifier = org_.value()};
+    write_policy_ = add_policy(org_, "write", {Scope::MetricsWrite}, {stack});
+    token_id_ = add_token(org_, write_policy_, "w", "glc_write");
+    add_token(org_, write_policy_, "e", "glc_expiring", kTestStart + DurationMs{1000});
+    add_token(org_, add_policy(org_, "wide", {Scope::MetricsRead}, {whole_org}), "o", "glc_wide");
+    // A realm that names a stack of another organisation opens nothing there.
+    add_token(org_,
+              add_policy(org_, "greedy", {Scope::MetricsRead},
+                         {stack,
+                          {.type = Realm::Type::Stack, .identifier = foreign_.value()},
+                          {.type = Realm::Type::Org, .identifier = other.value()}}),
+              "g", "glc_greedy");
+  }
+
+  /// "stack policy", or "status reason".
+  std::string ask(std::string_view authorization, std::vector<std::string> scope_org_id = {}) {
+    const auto principal = authenticator_.authenticate(
+        {.authorization = {std::string(authorization)}, .scope_org_id = std::move(scope_org_id)},
+        false, {});
+    if (!principal)
+      return std::to_string(principal.error().status) + " " + std::string(principal.error().reason);
+    return std::to_string(principal->stack.value()) + " " + principal->policy_name;
+  }
+
+  std::int64_t read_integer(std::string_view sql) {
+    auto tx = db_->begin_read();
+    auto select = tx->prepare(sql);
+    EXPECT_TRUE(select && select->step().value_or(false));
+    return select->is_null(0) ? -1 : select->integer(0);
+  }
+
+  core::MetricRegistry registry_;
+  OrgId org_;
+  StackId stack_;
+  StackId second_;
+  StackId foreign_;
+  std::string write_policy_;
+  std::string token_id_;
+  Authenticator authenticator_{*directory_, hasher_, clock_, registry_, {}};
+};
+
+TEST_F(AuthenticatorTest, ATokenOfOneStackNeedsNoUserName) {
+  EXPECT_EQ(ask("Bearer glc_write"), "1000000 write");
+  EXPECT_EQ(ask("Bearer 1000000:glc_write"), "1000000 write");
+}
+
+TEST_F(AuthenticatorTest, ThePrincipalSaysWhoItIs) {
+  const auto principal =
+      authenticator_.authenticate({.authorization = {"Bearer glc_write"}}, false, {});
+  ASSERT_TRUE(principal);
+  EXPECT_EQ(principal->kind, PrincipalKind::Token);
+  EXPECT_EQ(principal->policy_id, write_policy_);
+  EXPECT_EQ(principal->token_id, token_id_);
+  EXPECT_EQ(principal->org, org_);
+  EXPECT_EQ(principal->scopes, ScopeSet{Scope::MetricsWrite});
+}
+
+TEST_F(AuthenticatorTest, TheUserNameMustBeAStackOfThePolicy) {
+  EXPECT_EQ(ask("Bearer 1000001:glc_write"), "401 wrong_id");
+  EXPECT_EQ(ask("Bearer 42:glc_write"), "401 wrong_id");
+  EXPECT_EQ(ask("Bearer main:glc_write"), "401 wrong_id");
+  EXPECT_EQ(ask("Bearer 1000000x:glc_write"), "401 wrong_id");
+  EXPECT_EQ(ask("Bearer 99999999999:glc_write"), "401 wrong_id");
+}
+
+TEST_F(AuthenticatorTest, ATokenOfSeveralStacksMustSelectOne) {
+  EXPECT_EQ(ask("Bearer glc_wide"), "400 ambiguous_stack");
+  EXPECT_EQ(ask("Bearer 1000001:glc_wide"), "1000001 wide");
+  EXPECT_EQ(ask("Bearer glc_wide", {"1000001"}), "1000001 wide");
+  EXPECT_EQ(ask("Bearer 1000001:glc_wide", {"1000001"}), "1000001 wide");
+}
+
+TEST_F(AuthenticatorTest, ASelectedStackNeverWidens) {
+  EXPECT_EQ(ask("Bearer glc_write", {"1000001"}), "401 wrong_stack");
+  EXPECT_EQ(ask("Bearer 1000000:glc_wide", {"1000001"}), "401 wrong_stack");
+  EXPECT_EQ(ask("Bearer glc_wide", {"1000000", "1000001"}), "401 wrong_stack");
+  EXPECT_EQ(ask("Bearer glc_wide", {"1000000|1000001"}), "401 wrong_stack");
+}
+
+TEST_F(AuthenticatorTest, StacksOfAnotherOrganisationStayClosed) {
+  EXPECT_EQ(ask("Bearer glc_greedy"), "1000000 greedy");
+  EXPECT_EQ(ask("Bearer 1000002:glc_greedy"), "401 wrong_id");
+  EXPECT_EQ(ask("Bearer 1000002:glc_wide"), "401 wrong_id");
+}
+
+TEST_F(AuthenticatorTest, UnknownTokensShareOneText) {
+  std::string text;
+  for (const std::string_view authorization :
+       {"Bearer glc_nothing", "Bearer 42:glc_write", "Bearer cqm_0", "Bearer GLC_WRITE"}) {
+    const auto refused =
+        authenticator_.authenticate({.authorization = {std::string(authorization)}}, false, {});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().message, "authentication error: invalid token");
+    std::string headers;
+    for (const auto& [name, value] : refused.error().headers.fields()) headers += name + value;
+    if (text.empty()) text = headers;
+    EXPECT_EQ(headers, text);
+  }
+}
+
+TEST_F(AuthenticatorTest, AServiceAccountTokenIsExplained) {
+  const auto refused =
+      authenticator_.authenticate({.authorization = {"Bearer glsa_x_0"}}, false, {});
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error()
+                .headers.find("WWW-Authenticate")
+                .find("service account tokens are not accepted"),
+            std::string_view::npos);
+}
+
+TEST_F(AuthenticatorTest, ExpiryHoldsToTheMillisecondEvenWhenCached) {
+  clock_.advance({999});
+  EXPECT_EQ(ask("Bearer glc_expiring"), "1000000 write");
+  clock_.advance({1});
+  EXPECT_EQ(ask("Bearer glc_expiring"), "401 expired");
+}
+
+TEST_F(AuthenticatorTest, AnInactivePolicyVoidsItsTokens) {
+  write([&](state::Transaction& tx) {
+    return directory_->set_policy_active(tx, write_policy_, false, clock_.now());
+  });
+  EXPECT_EQ(ask("Bearer glc_write"), "401 inactive_policy");
+}
+
+TEST_F(AuthenticatorTest, ARevokedTokenStopsAtOnceHereAndWithinTheCachesLifeElsewhere) {
+  Authenticator elsewhere(*directory_, hasher_, clock_, registry_, {});
+  EXPECT_TRUE(elsewhere.authenticate({.authorization = {"Bearer glc_write"}}, false, {}));
+  EXPECT_EQ(ask("Bearer glc_write"), "1000000 write");
+  write([&](state::Transaction& tx) {
+    return directory_->revoke_token(tx, token_id_, clock_.now());
+  });
+  authenticator_.forget_all();
+  EXPECT_EQ(ask("Bearer glc_write"), "401 revoked");
+  EXPECT_TRUE(elsewhere.authenticate({.authorization = {"Bearer glc_write"}}, false, {}));
+  clock_.advance({30'000});
+  EXPECT_FALSE(elsewhere.authenticate({.authorization = {"Bearer glc_write"}}, false, {}));
+}
+
+TEST_F(AuthenticatorTest, AKnownTokenCostsNoSecondQuery) {
+  const core::Counter& misses = registry_.counter("gantry_access_cache_misses_total", "");
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(ask("Bearer glc_write"), "1000000 write");
+  EXPECT_EQ(misses.value(), 1U);
+  clock_.advance({30'000});
+  EXPECT_EQ(ask("Bearer glc_write"), "1000000 write");
+  EXPECT_EQ(misses.value(), 2U);
+}
+
+TEST_F(AuthenticatorTest, AnUnknownTokenCostsAQueryEveryFiveSeconds) {
+  const core::Counter& misses = registry_.counter("gantry_access_cache_misses_total", "");
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(ask("Bearer glc_late"), "401 malformed_token");
+  EXPECT_EQ(misses.value(), 1U);
+  add_token(org_, write_policy_, "late", "glc_late");
+  EXPECT_EQ(ask("Bearer glc_late"), "401 malformed_token");
+  clock_.advance({5'000});
+  EXPECT_EQ(ask("Bearer glc_late"), "1000000 write");
+}
+
+TEST_F(AuthenticatorTest, TokensOfAnOlderPepperStillCount) {
+  const TokenHasher old(SecretKey{.peppers = {Pepper{.id = 1, .bytes = {1}}}});
+  write([&](state::Transaction& tx) {
+    return directory_->add_token(tx,
+                                 {.policy_id = write_policy_,
+                                  .org = org_,
+                                  .name = "old",
+                                  .secret = "glc_old",
+                                  .expires_at = {}},
+                                 old, clock_.now());
+  });
+  EXPECT_EQ(ask("Bearer glc_old"), "1000000 write");
+}
+
+TEST_F(AuthenticatorTest, UseIsRecordedAtMostOnceAMinute) {
+  constexpr std::string_view kFirst = "SELECT first_used_at_ms FROM tokens WHERE name = 'w'";
+  constexpr std::string_view kLast = "SELECT last_used_at_ms FROM tokens WHERE name = 'w'";
+  EXPECT_EQ(read_integer(kFirst), -1);
+  ask("Bearer glc_write");
+  ASSERT_TRUE(authenticator_.flush_usage(false));
+  EXPECT_EQ(read_integer(kFirst), kTestStart.since_epoch);
+  clock_.advance({10'000});
+  ask("Bearer glc_write");
+  ASSERT_TRUE(authenticator_.flush_usage(false));
+  EXPECT_EQ(read_integer(kLast), kTestStart.since_epoch) << "too early to write again";
+  clock_.advance({50'000});
+  ASSERT_TRUE(authenticator_.flush_usage(false));
+  EXPECT_EQ(read_integer(kLast), kTestStart.since_epoch + 10'000);
+  ask("Bearer glc_write");
+  ASSERT_TRUE(authenticator_.flush_usage(true));
+  EXPECT_EQ(read_integer(kLast), kTestStart.since_epoch + 60'000);
+  EXPECT_EQ(read_integer(kFirst), kTestStart.since_epoch);
+}
+
+TEST_F(AuthenticatorTest, ARefusedTokenIsNotUsed) {
+  ask("Bearer 42:glc_write");
+  ASSERT_TRUE(authenticator_.flush_usage(true));
+  EXPECT_EQ(read_integer("SELECT count(*) FROM tokens WHERE last_used_at_ms IS NOT NULL"), 0);
+}
+
+TEST_F(AuthenticatorTest, ManyThreadsAreAnsweredAlike) {
+  std::vector<int> good(4);
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t t = 0; t < good.size(); ++t)
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < 50; ++i) {
+          const auto known =
+              authenticator_.authenticate({.authorization = {"Bearer glc_write"}}, false, {});
+          const auto unknown =
+              authenticator_.authenticate({.authorization = {"Bearer glc_no"}}, false, {});
+          if (known && !unknown) ++good[t];
+          if (i % 10 == 0) authenticator_.forget_all();
+          if (i % 20 == 0) static_cast<void>(authenticator_.flush_usage(true));
+        }
+      });
+  }
+  for (const int count : good) EXPECT_EQ(count, 50);
+}
+
+}  // namespace
+}  // namespace gantry::access

@@ -1,0 +1,289 @@
+#include "access/directory.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/core.h>
+
+namespace gantry::access {
+namespace {
+
+Result<std::int64_t> read_integer(state::Db& db, std::string_view sql) {
+  GANTRY_TRY(state::Transaction tx, db.begin_read());
+  GANTRY_TRY(state::Statement select, tx.prepare(sql));
+  GANTRY_TRY(const bool has_row, select.step());
+  return has_row ? select.integer(0) : 0;
+}
+
+std::string_view realm_type_name(Realm::Type type) {
+  return type == Realm::Type::Org ? "org" : "stack";
+}
+
+std::optional<TimestampMs> optional_time(const state::Statement& row, int column) {
+  const auto value = row.optional_integer(column);
+  if (!value) return std::nullopt;
+  return TimestampMs{*value};
+}
+
+Result<std::optional<TokenGrant>> read_token(state::Transaction& tx, const TokenHash& hash) {
+  GANTRY_TRY(state::Statement select,
+             tx.prepare("SELECT t.id, t.policy_id, p.name, t.org_id, t.hash, t.expires_at_ms, "
+                        "t.revoked_at_ms, p.status = 'active' FROM tokens t "
+                        "JOIN access_policies p ON p.id = t.policy_id WHERE t.hash = ?"));
+  select.bind(std::as_bytes(std::span(hash)));
+  GANTRY_TRY(const bool has_row, select.step());
+  if (!has_row) return std::nullopt;
+  TokenGrant grant{.token_id = std::string(select.text(0)),
+                   .policy_id = std::string(select.text(1)),
+                   .policy_name = std::string(select.text(2)),
+                   .org = OrgId(select.integer(3)),
+                   .expires_at = optional_time(select, 5),
+                   .revoked_at = optional_time(select, 6)};
+  const auto stored = select.blob(4);
+  GANTRY_ASSERT(stored.size() == grant.hash.size(), "the schema checks the length");
+  std::memcpy(grant.hash.data(), stored.data(), stored.size());
+  grant.is_policy_active = select.integer(7) != 0;
+  return grant;
+}
+
+Result<void> read_scopes(state::Transaction& tx, TokenGrant& grant) {
+  GANTRY_TRY(state::Statement select,
+             tx.prepare("SELECT scope FROM policy_scopes WHERE policy_id = ?"));
+  select.bind(grant.policy_id);
+  while (true) {
+    GANTRY_TRY(const bool has_row, select.step());
+    if (!has_row) return {};
+    if (const auto scope = parse_scope(select.text(0))) grant.scopes.add(*scope);
+  }
+}
+
+Result<void> read_stacks(state::Transaction& tx, TokenGrant& grant) {
+  GANTRY_TRY(state::Statement select,
+             tx.prepare("SELECT s.id FROM stacks s WHERE s.org_id = ? AND EXISTS (SELECT 1 FROM "
+                        "policy_realms r WHERE r.policy_id = ? AND "
+                        "((r.type = 'stack' AND r.identifier = s.id) OR "
+                        "(r.type = 'org' AND r.identifier = s.org_id))) ORDER BY s.id"));
+  select.bind(grant.org.value()).bind(grant.policy_id);
+  while (true) {
+    GANTRY_TRY(const bool has_row, select.step());
+    if (!has_row) return {};
+    grant.stacks.push_back({.stack = StackId(static_cast<std::uint32_t>(select.integer(0))),
+                            .visibility = SeriesVisibility::everything()});
+  }
+}
+
+Result<void> insert_scopes(state::Transaction& tx, std::string_view policy_id,
+                           std::span<const Scope> scopes) {
+  std::int64_t position = 0;
+  for (const Scope scope : scopes) {
+    GANTRY_TRY(
+        state::Statement insert,
+        tx.prepare("INSERT INTO policy_scopes (policy_id, position, scope) VALUES (?, ?, ?)"));
+    insert.bind(policy_id).bind(position++).bind(scope_name(scope));
+    GANTRY_CHECK(insert.run());
+  }
+  return {};
+}
+
+Result<void> insert_realms(state::Transaction& tx, std::string_view policy_id,
+                           std::span<const Realm> realms) {
+  std::int64_t position = 0;
+  for (const Realm& realm : realms) {
+    GANTRY_TRY(state::Statement insert,
+               tx.prepare("INSERT INTO policy_realms (policy_id, position, type, identifier) "
+                          "VALUES (?, ?, ?, ?)"));
+    insert.bind(policy_id)
+        .bind(position++)
+        .bind(realm_type_name(realm.type))
+        .bind(realm.identifier);
+    GANTRY_CHECK(insert.run());
+  }
+  return {};
+}
+
+Result<void> check_name(std::string_view what, std::string_view name) {
+  if (is_token_name(name)) return {};
+  return fail(Code::InvalidArgument,
+              fmt::format("{} name \"{}\": must be 1 to 255 characters of a-z, 0-9 and -, and not "
+                          "begin with -",
+                          what, name));
+}
+
+}  // namespace
+
+Result<bool> Directory::is_empty() {
+  GANTRY_TRY(const std::int64_t count, read_integer(db_, "SELECT count(*) FROM organisations"));
+  return count == 0;
+}
+
+Result<bool> Directory::has_tokens() {
+  GANTRY_TRY(const std::int64_t count, read_integer(db_, "SELECT count(*) FROM tokens"));
+  return count > 0;
+}
+
+Result<std::vector<Stack>> Directory::list_stacks() {
+  GANTRY_TRY(state::Transaction tx, db_.begin_read());
+  GANTRY_TRY(state::Statement select,
+             tx.prepare("SELECT id, org_id, slug, name, zone FROM stacks ORDER BY id"));
+  std::vector<Stack> stacks;
+  while (true) {
+    GANTRY_TRY(const bool has_row, select.step());
+    if (!has_row) return stacks;
+    stacks.push_back({.id = StackId(static_cast<std::uint32_t>(select.integer(0))),
+                      .org = OrgId(select.integer(1)),
+                      .slug = std::string(select.text(2)),
+                      .name = std::string(select.text(3)),
+                      .zone = std::string(select.text(4))});
+  }
+}
+
+Result<OrgId> Directory::add_organisation(state::Transaction& tx, std::string_view slug,
+                                          std::string_view name, TimestampMs now) {
+  GANTRY_CHECK(check_name("organisation", slug));
+  GANTRY_TRY(state::Statement insert,
+             tx.prepare("INSERT INTO organisations (slug, name, created_at_ms, updated_at_ms) "
+                        "VALUES (?, ?, ?, ?) RETURNING id"));
+  insert.bind(slug).bind(name).bind(now.since_epoch).bind(now.since_epoch);
+  GANTRY_TRY(const bool has_row, insert.step());
+  GANTRY_ASSERT(has_row, "RETURNING gives a row for an inserted row");
+  return OrgId(insert.integer(0));
+}
+
+Result<StackId> Directory::add_stack(state::Transaction& tx, OrgId org, std::string_view slug,
+                                     std::string_view zone, TimestampMs now) {
+  GANTRY_CHECK(check_name("stack", slug));
+  GANTRY_CHECK(check_name("zone", zone));
+  GANTRY_TRY(state::Statement insert,
+             tx.prepare("INSERT INTO stacks (id, org_id, slug, name, zone, created_at_ms, "
+                        "updated_at_ms) VALUES ((SELECT coalesce(max(id) + 1, ?) FROM stacks), ?, "
+                        "?, ?, ?, ?, ?) RETURNING id"));
+  insert.bind(kFirstStackId.value())
+      .bind(org.value())
+      .bind(slug)
+      .bind(slug)
+      .bind(zone)
+      .bind(now.since_epoch)
+      .bind(now.since_epoch);
+  GANTRY_TRY(const bool has_row, insert.step());
+  GANTRY_ASSERT(has_row, "RETURNING gives a row for an inserted row");
+  return StackId(static_cast<std::uint32_t>(insert.integer(0)));
+}
+
+Result<std::string> Directory::add_admin(state::Transaction& tx, OrgId org, std::string_view login,
+                                         std::string_view password_hash, TimestampMs now) {
+  std::string id = make_uuid();
+  {
+    GANTRY_TRY(state::Statement insert,
+               tx.prepare("INSERT INTO users (id, login, password_hash, is_super_admin, "
+                          "created_at_ms, updated_at_ms) VALUES (?, ?, ?, 1, ?, ?)"));
+    insert.bind(id).bind(login).bind(password_hash).bind(now.since_epoch).bind(now.since_epoch);
+    GANTRY_CHECK(insert.run());
+  }
+  GANTRY_TRY(state::Statement insert,
+             tx.prepare("INSERT INTO memberships (user_id, org_id, role) VALUES (?, ?, 'admin')"));
+  insert.bind(id).bind(org.value());
+  GANTRY_CHECK(insert.run());
+  return id;
+}
+
+Result<std::string> Directory::add_policy(state::Transaction& tx, const NewPolicy& policy,
+                                          TimestampMs now) {
+  GANTRY_CHECK(check_name("policy", policy.name));
+  std::string id = make_uuid();
+  {
+    GANTRY_TRY(state::Statement insert,
+               tx.prepare("INSERT INTO access_policies (id, org_id, name, display_name, status, "
+                          "source, created_at_ms, updated_at_ms) VALUES (?, ?, ?, ?, 'active', ?, "
+                          "?, ?)"));
+    insert.bind(id)
+        .bind(policy.org.value())
+        .bind(policy.name)
+        .bind(policy.name)
+        .bind(std::string_view(policy.is_system ? "system" : "user"))
+        .bind(now.since_epoch)
+        .bind(now.since_epoch);
+    GANTRY_CHECK(insert.run());
+  }
+  GANTRY_CHECK(insert_scopes(tx, id, policy.scopes));
+  GANTRY_CHECK(insert_realms(tx, id, policy.realms));
+  return id;
+}
+
+Result<std::string> Directory::add_token(state::Transaction& tx, const NewToken& token,
+                                         const TokenHasher& hasher, TimestampMs now) {
+  GANTRY_CHECK(check_name("token", token.name));
+  std::string id = make_uuid();
+  const TokenHash hash = hasher.hash(token.secret);
+  GANTRY_TRY(
+      state::Statement insert,
+      tx.prepare("INSERT INTO tokens (id, policy_id, org_id, name, display_name, kind, hash, "
+                 "pepper_id, hint, created_at_ms, expires_at_ms) "
+                 "VALUES (?, ?, ?, ?, ?, 'glc', ?, ?, ?, ?, ?)"));
+  insert.bind(id)
+      .bind(token.policy_id)
+      .bind(token.org.value())
+      .bind(token.name)
+      .bind(token.name)
+      .bind(std::as_bytes(std::span(hash)))
+      .bind(hasher.current_pepper_id())
+      .bind(token_display_hint(token.secret))
+      .bind(now.since_epoch);
+  if (token.expires_at)
+    insert.bind(token.expires_at->since_epoch);
+  else
+    insert.bind_null();
+  GANTRY_CHECK(insert.run());
+  return id;
+}
+
+Result<void> Directory::revoke_token(state::Transaction& tx, std::string_view token_id,
+                                     TimestampMs now) {
+  GANTRY_TRY(
+      state::Statement update,
+      tx.prepare("UPDATE tokens SET revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE id = ?"));
+  update.bind(now.since_epoch).bind(token_id);
+  GANTRY_CHECK(update.run());
+  if (tx.changed_rows() == 0)
+    return fail(Code::NotFound, fmt::format("no token with id {}", token_id));
+  return {};
+}
+
+Result<void> Directory::set_policy_active(state::Transaction& tx, std::string_view policy_id,
+                                          bool is_active, TimestampMs now) {
+  GANTRY_TRY(state::Statement update,
+             tx.prepare("UPDATE access_policies SET status = ?, updated_at_ms = ? WHERE id = ?"));
+  update.bind(std::string_view(is_active ? "active" : "inactive"))
+      .bind(now.since_epoch)
+      .bind(policy_id);
+  GANTRY_CHECK(update.run());
+  if (tx.changed_rows() == 0)
+    return fail(Code::NotFound, fmt::format("no access policy with id {}", policy_id));
+  return {};
+}
+
+Result<std::optional<TokenGrant>> Directory::find_grant(std::span<const TokenHash> hashes) {
+  GANTRY_TRY(state::Transaction tx, db_.begin_read());
+  for (const TokenHash& hash : hashes) {
+    GANTRY_TRY(std::optional<TokenGrant> grant, read_token(tx, hash));
+    // The index has compared already; this comparison takes the same time wherever bytes differ.
+    if (!grant || !is_equal_secret(grant->hash, hash)) continue;
+    GANTRY_CHECK(read_scopes(tx, *grant));
+    GANTRY_CHECK(read_stacks(tx, *grant));
+    return grant;
+  }
+  return std::nullopt;
+}
+
+Result<void> Directory::record_uses(std::span<const TokenUse> uses) {
+  GANTRY_TRY(state::Transaction tx, db_.begin_write());
+  for (const TokenUse& use : uses) {
+    GANTRY_TRY(state::Statement update,
+               tx.prepare("UPDATE tokens SET first_used_at_ms = coalesce(first_used_at_ms, ?), "
+                          "last_used_at_ms = max(coalesce(last_used_at_ms, 0), ?) WHERE id = ?"));
+    update.bind(use.first.since_epoch).bind(use.last.since_epoch).bind(use.token_id);
+    GANTRY_CHECK(update.run());
+  }
+  return tx.commit();
+}
+
+}  // namespace gantry::access

@@ -1,0 +1,133 @@
+#pragma once
+
+// Organisations, stacks, users, policies and tokens as rows of the state database.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "access/principal.h"
+#include "access/token.h"
+#include "core/error.h"
+#include "core/time.h"
+#include "state/db.h"
+
+namespace gantry::access {
+
+inline constexpr StackId kFirstStackId{1'000'000};
+
+struct Stack {
+  StackId id;
+  OrgId org;
+  std::string slug;
+  std::string name;
+  std::string zone;
+};
+
+/// Where a policy holds: every stack of an organisation, or one stack.
+struct Realm {
+  enum class Type : std::uint8_t { Org, Stack };
+
+  Type type = Type::Stack;
+  std::int64_t identifier = 0;  ///< An OrgId's or a StackId's value.
+};
+
+struct NewPolicy {
+  OrgId org;
+  std::string_view name;  ///< is_token_name
+  std::span<const Scope> scopes;
+  std::span<const Realm> realms;
+  bool is_system = false;  ///< Made by Gantry, not by a person.
+};
+
+struct NewToken {
+  std::string_view policy_id;
+  OrgId org;
+  std::string_view name;  ///< is_token_name; unique in the organisation.
+  std::string_view secret;
+  std::optional<TimestampMs> expires_at;
+};
+
+/// One stack that a token's policy reaches, and what of it may be read.
+struct StackGrant {
+  StackId stack;
+  SeriesVisibility visibility;
+};
+
+/// All that deciding about a token needs.
+struct TokenGrant {
+  std::string token_id;
+  std::string policy_id;
+  std::string policy_name;
+  OrgId org;
+  TokenHash hash{};
+  ScopeSet scopes;                 ///< Names that Gantry does not know grant nothing.
+  std::vector<StackGrant> stacks;  ///< Ascending by id; only stacks of `org`.
+  bool is_policy_active = false;
+  std::optional<TimestampMs> expires_at;
+  std::optional<TimestampMs> revoked_at;
+};
+
+struct TokenUse {
+  std::string token_id;
+  TimestampMs first;
+  TimestampMs last;
+};
+
+/// Thread-safe. Every call blocks on the state database. Writers take the transaction they are
+/// part of, so that what belongs together commits together.
+class Directory {
+ public:
+  /// The database must outlive it.
+  explicit Directory(state::Db& db) : db_(db) {}
+
+  Result<state::Transaction> begin_write() { return db_.begin_write(); }
+
+  /// No organisation yet: the first start.
+  [[nodiscard]] Result<bool> is_empty();
+
+  /// Is there any token? Without its secret key they are all void.
+  [[nodiscard]] Result<bool> has_tokens();
+
+  [[nodiscard]] Result<std::vector<Stack>> list_stacks();
+
+  Result<OrgId> add_organisation(state::Transaction& tx, std::string_view slug,
+                                 std::string_view name, TimestampMs now);
+
+  /// Takes the next instance id.
+  Result<StackId> add_stack(state::Transaction& tx, OrgId org, std::string_view slug,
+                            std::string_view zone, TimestampMs now);
+
+  /// A super-admin who is also admin of `org`. Returns the user's id.
+  Result<std::string> add_admin(state::Transaction& tx, OrgId org, std::string_view login,
+                                std::string_view password_hash, TimestampMs now);
+
+  /// Returns the policy's id. Errors: AlreadyExists (name).
+  Result<std::string> add_policy(state::Transaction& tx, const NewPolicy& policy, TimestampMs now);
+
+  /// Keeps the hash of `token.secret`, never the secret. Returns the token's id. Errors:
+  /// AlreadyExists (name).
+  Result<std::string> add_token(state::Transaction& tx, const NewToken& token,
+                                const TokenHasher& hasher, TimestampMs now);
+
+  /// Effective for who asks next; other caches must be told.
+  Result<void> revoke_token(state::Transaction& tx, std::string_view token_id, TimestampMs now);
+
+  Result<void> set_policy_active(state::Transaction& tx, std::string_view policy_id, bool is_active,
+                                 TimestampMs now);
+
+  /// The grant of the token that has any of these hashes, also when it is expired, revoked or its
+  /// policy inactive.
+  [[nodiscard]] Result<std::optional<TokenGrant>> find_grant(std::span<const TokenHash> hashes);
+
+  /// Raises first-used and last-used times.
+  Result<void> record_uses(std::span<const TokenUse> uses);
+
+ private:
+  state::Db& db_;
+};
+
+}  // namespace gantry::access

@@ -1,0 +1,52 @@
+#pragma once
+
+// What an empty data directory gets: an organisation, a stack, an administrator and three tokens.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "access/directory.h"
+#include "access/secret_key.h"
+#include "core/error.h"
+#include "core/time.h"
+
+namespace gantry::access {
+
+inline constexpr std::string_view kFirstStartFile = "first-start.json";
+inline constexpr std::string_view kSecretKeyFile = "secret.key";
+
+/// Shown once, and kept in DIR/first-start.json (mode 0600) until the operator removes it.
+struct FirstStart {
+  std::string url;
+  StackId instance_id;
+  std::string admin_user;
+  std::string admin_password;
+  std::string write_token;  ///< metrics, logs and traces of the stack.
+  std::string read_token;   ///< The same, with rules and alerts.
+  std::string admin_token;  ///< Every scope, every stack of the organisation.
+};
+
+/// {"url":…,"instance_id":…,"admin_user":…,"admin_password":…,"write_token":…,"read_token":…,
+/// "admin_token":…}
+[[nodiscard]] std::string format_first_start(const FirstStart& first);
+
+/// Reads DIR/secret.key, or makes it when there is no token yet that it could belong to. Errors:
+/// FailedPrecondition when tokens exist and their key does not.
+[[nodiscard]] Result<SecretKey> open_secret_key(const std::filesystem::path& data_directory,
+                                                Directory& directory);
+
+struct FirstStartOptions {
+  std::string url;   ///< What clients are told to use.
+  std::string zone;  ///< is_token_name, at most 40 characters.
+};
+
+/// Creates all of it when the directory is empty, else does nothing and returns null. All or
+/// nothing across a crash: the file is written before the rows are committed, and a file without
+/// rows is replaced.
+[[nodiscard]] Result<std::optional<FirstStart>> create_first_stack(
+    const std::filesystem::path& data_directory, Directory& directory, const TokenHasher& hasher,
+    const Clock& clock, const FirstStartOptions& options);
+
+}  // namespace gantry::access

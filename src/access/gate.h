@@ -1,0 +1,138 @@
+#pragma once
+
+// The only way to a stack's stores.
+//
+//   auto view = gate.admit(request, {.scope = Scope::MetricsWrite});
+//   if (!view) return refuse(view.error());          // status, message and headers are in it
+//   auto appended = view->append(batch);
+//
+// A handler never sees a store: it gets a StackView, which shows what the principal may have for
+// the scope that the route declared. Label rules will be filtered sources inside StackView; no
+// handler changes.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "access/access_error.h"
+#include "access/authenticator.h"
+#include "access/credentials.h"
+#include "access/principal.h"
+#include "core/metrics.h"
+#include "core/mutex.h"
+#include "metrics/store.h"
+#include "net/http.h"
+
+namespace gantry::access {
+
+/// What a principal may do on its stack under one scope. Cheap to move; keeps the stack's stores
+/// alive. Using it for another scope than it was opened for is a bug and aborts. The calls into
+/// the store may block on disk.
+class StackView {
+ public:
+  [[nodiscard]] const Principal& principal() const { return principal_; }
+
+  [[nodiscard]] StackId stack() const { return principal_.stack; }
+
+  [[nodiscard]] Scope scope() const { return scope_; }
+
+  /// MetricsRead. The source lives as long as the view.
+  [[nodiscard]] const promql::SeriesSource& metrics_source() const;
+
+  /// MetricsRead: as metrics::Store::metadata.
+  [[nodiscard]] std::vector<std::pair<std::string, std::vector<metrics::MetadataEntry>>>
+  metrics_metadata(std::string_view family) const;
+
+  /// MetricsRead: as metrics::Store::cardinality.
+  [[nodiscard]] metrics::CardinalityStatistics metrics_cardinality(std::size_t limit) const;
+
+  /// MetricsRead: as metrics::Store::parts.
+  [[nodiscard]] std::vector<metrics::PartStatistics> metrics_parts() const;
+
+  /// MetricsWrite; MetricsImport lifts the out-of-order window. As metrics::Store::append.
+  Result<telemetry::AppendResult> append(const telemetry::MetricBatch& batch) const;
+
+  /// MetricsDelete. As metrics::Store::delete_series.
+  Result<void> delete_series(std::span<const promql::Matcher> matchers, std::int64_t start_ms,
+                             std::int64_t end_ms) const;
+
+  /// MetricsDelete.
+  Result<void> clean_tombstones() const;
+
+ private:
+  friend class Gate;
+  StackView(Principal principal, Scope scope, std::shared_ptr<metrics::Store> metrics);
+
+  Principal principal_;
+  Scope scope_;
+  std::shared_ptr<metrics::Store> metrics_;
+};
+
+/// The open stores of all stacks. The server opens and closes them; only the Gate hands them on.
+/// Thread-safe.
+class StackStores {
+ public:
+  void add(StackId stack, std::shared_ptr<metrics::Store> metrics);
+
+  /// Replaces limits, retention and windows of every store.
+  void reconfigure(const metrics::StoreOptions& options);
+
+  /// Closes every store; appends are refused from now on. The first error, if any, after all were
+  /// tried.
+  Result<void> close();
+
+ private:
+  friend class Gate;
+  [[nodiscard]] std::shared_ptr<metrics::Store> find(StackId stack) const;
+  [[nodiscard]] std::vector<std::shared_ptr<metrics::Store>> all() const;
+
+  mutable core::SharedMutex mutex_;
+  std::map<StackId, std::shared_ptr<metrics::Store>> metrics_ GANTRY_GUARDED_BY(mutex_);
+};
+
+/// What a route declares about who may enter.
+struct EntryRule {
+  Scope scope = Scope::MetricsRead;
+  bool accepts_token_scheme = false;  ///< `Authorization: Token …`, which Influx clients send.
+};
+
+/// Thread-safe. May block on the state database (once per token and cache life): not on I/O
+/// threads.
+class Gate {
+ public:
+  struct Options {
+    bool cloud_compat_status = false;  ///< access.cloud_compat_status: 401 for a missing scope.
+  };
+
+  /// All must outlive it.
+  Gate(Authenticator& authenticator, const StackStores& stores, core::MetricRegistry& registry,
+       Options options);
+
+  /// Authenticates and opens.
+  [[nodiscard]] AccessResult<StackView> admit(const net::Request& request,
+                                              const EntryRule& rule) const;
+
+  /// The same for a transport that is not HTTP (gRPC metadata).
+  [[nodiscard]] AccessResult<StackView> admit(const RawCredentials& credentials,
+                                              const EntryRule& rule) const;
+
+  /// The part after authentication: the scope, then the stack's stores. Errors: 403 without the
+  /// scope, 401 when the stack is not served here.
+  [[nodiscard]] AccessResult<StackView> open(const Principal& principal, Scope scope) const;
+
+ private:
+  void record_refusal(const AccessError& error) const;
+
+  Authenticator& authenticator_;
+  const StackStores& stores_;
+  core::MetricRegistry& registry_;
+  Options options_;
+};
+
+}  // namespace gantry::access

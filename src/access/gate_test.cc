@@ -1,0 +1,187 @@
+#include "access/gate.h"
+
+#include <array>
+#include <memory>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "access/testing/directory_fixture.h"
+
+namespace gantry::access {
+namespace {
+
+class EmptySource final : public promql::SeriesSource {
+ public:
+  Result<std::unique_ptr<promql::SeriesSet>> select(const promql::SelectRequest&,
+                                                    const CancelToken&) const override {
+    return fail(Code::Internal, "not asked here");
+  }
+
+  Result<promql::LabelStrings> label_names(std::span<const promql::Matcher>, std::int64_t,
+                                           std::int64_t, std::size_t,
+                                           const CancelToken&) const override {
+    return promql::LabelStrings{};
+  }
+
+  Result<promql::LabelStrings> label_values(std::string_view, std::span<const promql::Matcher>,
+                                            std::int64_t, std::int64_t, std::size_t,
+                                            const CancelToken&) const override {
+    return promql::LabelStrings{};
+  }
+
+  Result<std::vector<promql::ExemplarSeries>> exemplars(
+      std::span<const std::vector<promql::Matcher>>, std::int64_t, std::int64_t,
+      const CancelToken&) const override {
+    return std::vector<promql::ExemplarSeries>{};
+  }
+};
+
+/// Counts what is asked of it.
+class RecordingStore final : public metrics::Store {
+ public:
+  Result<telemetry::AppendResult> append(const telemetry::MetricBatch&,
+                                         const metrics::AppendOptions& options) override {
+    calls += options.is_import ? "import " : "append ";
+    return telemetry::AppendResult{};
+  }
+
+  const promql::SeriesSource& source() const override { return empty; }
+
+  Result<void> delete_series(std::span<const promql::Matcher>, std::int64_t,
+                             std::int64_t) override {
+    calls += "delete ";
+    return {};
+  }
+
+  Result<void> clean_tombstones() override {
+    calls += "clean ";
+    return {};
+  }
+
+  std::vector<std::pair<std::string, std::vector<metrics::MetadataEntry>>> metadata(
+      std::string_view) const override {
+    return {};
+  }
+
+  metrics::CardinalityStatistics cardinality(std::size_t) const override { return {}; }
+
+  std::vector<metrics::PartStatistics> parts() const override { return {}; }
+
+  Result<void> flush() override { return {}; }
+
+  Result<void> merge_all() override { return {}; }
+
+  void reconfigure(const metrics::StoreOptions&) override { calls += "reconfigure "; }
+
+  Result<void> close() override {
+    calls += "close ";
+    return {};
+  }
+
+  EmptySource empty;
+  std::string calls;
+};
+
+class GateTest : public DirectoryFixture {
+ protected:
+  GateTest() {
+    org_ = add_organisation("main");
+    stack_ = add_stack(org_, "main");
+    const std::string policy =
+        add_policy(org_, "write", {Scope::MetricsWrite},
+                   {{.type = Realm::Type::Stack, .identifier = stack_.value()}});
+    add_token(org_, policy, "w", "glc_write");
+    stores_.add(stack_, store_);
+  }
+
+  static net::Request request(std::string_view authorization) {
+    net::Request made;
+    made.headers.add("Authorization", std::string(authorization));
+    return made;
+  }
+
+  std::uint64_t refused(std::string_view reason) {
+    return registry_.counter("gantry_access_refused_total", "", {{"reason", std::string(reason)}})
+        .value();
+  }
+
+  core::MetricRegistry registry_;
+  OrgId org_;
+  StackId stack_;
+  std::shared_ptr<RecordingStore> store_ = std::make_shared<RecordingStore>();
+  StackStores stores_;
+  Authenticator authenticator_{*directory_, hasher_, clock_, registry_, {}};
+  Gate gate_{authenticator_, stores_, registry_, {}};
+};
+
+TEST_F(GateTest, OpensTheStackOfAToken) {
+  const auto view = gate_.admit(request("Bearer glc_write"), {.scope = Scope::MetricsWrite});
+  ASSERT_TRUE(view) << view.error().message;
+  EXPECT_EQ(view->stack(), stack_);
+  EXPECT_TRUE(view->append({}));
+  EXPECT_EQ(store_->calls, "append ");
+}
+
+TEST_F(GateTest, AMissingScopeIsForbidden) {
+  const auto view = gate_.admit(request("Bearer glc_write"), {.scope = Scope::MetricsRead});
+  ASSERT_FALSE(view);
+  EXPECT_EQ(view.error().status, 403);
+  EXPECT_EQ(view.error().code, Code::PermissionDenied);
+  EXPECT_EQ(view.error().message, "authentication error: invalid scope requested");
+  EXPECT_EQ(refused("insufficient_scope"), 1U);
+}
+
+TEST_F(GateTest, WithCloudStatusesAMissingScopeIs401) {
+  const Gate gate(authenticator_, stores_, registry_, {.cloud_compat_status = true});
+  EXPECT_EQ(gate.admit(request("Bearer glc_write"), {.scope = Scope::MetricsRead}).error().status,
+            401);
+}
+
+TEST_F(GateTest, RefusalsAreCountedByReason) {
+  EXPECT_FALSE(gate_.admit(net::Request{}, {.scope = Scope::MetricsWrite}));
+  EXPECT_FALSE(gate_.admit(request("Token glc_write"), {.scope = Scope::MetricsWrite}));
+  EXPECT_TRUE(gate_.admit(request("Token glc_write"),
+                          {.scope = Scope::MetricsWrite, .accepts_token_scheme = true}));
+  EXPECT_EQ(refused("no_credentials"), 1U);
+  EXPECT_EQ(refused("unknown_scheme"), 1U);
+}
+
+TEST_F(GateTest, AStackThatIsNotServedIs401) {
+  const StackId other = add_stack(org_, "other");
+  const auto view =
+      gate_.open(system_principal(org_, other, {Scope::MetricsRead}), Scope::MetricsRead);
+  ASSERT_FALSE(view);
+  EXPECT_EQ(view.error().status, 401);
+  EXPECT_EQ(view.error().reason, "stack_not_served");
+}
+
+TEST_F(GateTest, EachScopeOpensItsOwnCalls) {
+  const Principal everything = system_principal(
+      org_, stack_, {Scope::MetricsRead, Scope::MetricsImport, Scope::MetricsDelete});
+  EXPECT_TRUE(gate_.open(everything, Scope::MetricsImport)->append({}));
+  const auto eraser = gate_.open(everything, Scope::MetricsDelete);
+  EXPECT_TRUE(eraser->delete_series({}, 0, 1));
+  EXPECT_TRUE(eraser->clean_tombstones());
+  EXPECT_EQ(store_->calls, "import delete clean ");
+  EXPECT_EQ(&gate_.open(everything, Scope::MetricsRead)->metrics_source(), &store_->empty);
+}
+
+using GateDeathTest = GateTest;
+
+TEST_F(GateDeathTest, AViewForReadingCannotWrite) {
+  const auto view =
+      gate_.open(system_principal(org_, stack_, {Scope::MetricsRead}), Scope::MetricsRead);
+  ASSERT_TRUE(view);
+  EXPECT_DEATH(static_cast<void>(view->append({})), "metrics:write");
+  EXPECT_DEATH(static_cast<void>(view->clean_tombstones()), "metrics:delete");
+}
+
+TEST_F(GateTest, StoresAreReconfiguredAndClosedTogether) {
+  stores_.reconfigure({});
+  EXPECT_TRUE(stores_.close());
+  EXPECT_EQ(store_->calls, "reconfigure close ");
+}
+
+}  // namespace
+}  // namespace gantry::access

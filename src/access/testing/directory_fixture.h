@@ -1,0 +1,97 @@
+#pragma once
+
+// An access directory on a temporary database, with a clock that the test moves.
+
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "access/directory.h"
+#include "access/secret_key.h"
+#include "access/token.h"
+#include "core/time.h"
+#include "state/db.h"
+#include "state/schema.h"
+
+namespace gantry::access {
+
+inline constexpr TimestampMs kTestStart{1'700'000'000'000};
+
+class DirectoryFixture : public testing::Test {
+ protected:
+  DirectoryFixture() {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "gantry-access-XXXXXX").string();
+    path_ = mkdtemp(pattern.data());
+    auto db = state::Db::open(path_ / "gantry.db", {}, state::migrations());
+    EXPECT_TRUE(db) << (db ? "" : db.error().message);
+    db_ = *std::move(db);
+    directory_.emplace(*db_);
+  }
+
+  ~DirectoryFixture() override {
+    directory_.reset();
+    db_.reset();
+    std::filesystem::remove_all(path_);
+  }
+
+  /// Runs `body` in a transaction that commits; its Result must be good.
+  template <class Body>
+  auto write(Body body) {
+    auto tx = directory_->begin_write();
+    EXPECT_TRUE(tx);
+    auto result = body(*tx);
+    EXPECT_TRUE(result) << (result ? "" : result.error().message);
+    EXPECT_TRUE(tx->commit());
+    if constexpr (!std::is_void_v<typename decltype(result)::value_type>) return *result;
+  }
+
+  OrgId add_organisation(std::string_view slug) {
+    return write([&](state::Transaction& tx) {
+      return directory_->add_organisation(tx, slug, slug, clock_.now());
+    });
+  }
+
+  StackId add_stack(OrgId org, std::string_view slug) {
+    return write([&](state::Transaction& tx) {
+      return directory_->add_stack(tx, org, slug, "local", clock_.now());
+    });
+  }
+
+  std::string add_policy(OrgId org, std::string_view name, std::vector<Scope> scopes,
+                         std::vector<Realm> realms) {
+    return write([&](state::Transaction& tx) {
+      return directory_->add_policy(
+          tx, {.org = org, .name = name, .scopes = scopes, .realms = realms}, clock_.now());
+    });
+  }
+
+  std::string add_token(OrgId org, std::string_view policy_id, std::string_view name,
+                        std::string_view secret, std::optional<TimestampMs> expires_at = {}) {
+    return write([&](state::Transaction& tx) {
+      return directory_->add_token(tx,
+                                   {.policy_id = policy_id,
+                                    .org = org,
+                                    .name = name,
+                                    .secret = secret,
+                                    .expires_at = expires_at},
+                                   hasher_, clock_.now());
+    });
+  }
+
+  std::filesystem::path path_;
+  ManualClock clock_{kTestStart};
+  std::unique_ptr<state::Db> db_;
+  std::optional<Directory> directory_;
+  TokenHasher hasher_{
+      SecretKey{.peppers = {Pepper{.id = 2, .bytes = {2}}, Pepper{.id = 1, .bytes = {1}}}}};
+};
+
+}  // namespace gantry::access

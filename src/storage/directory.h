@@ -4,6 +4,7 @@
 // published atomically, damaged things set aside. Nothing here deletes what might be data.
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -25,9 +26,11 @@ Result<void> write_file_atomically(FileSystem& files, const Path& path,
 /// leftover of that name and creates it empty.
 Result<Path> prepare_directory(FileSystem& files, const Path& path);
 
-/// Syncs every file in `temporary`, then the directory itself, renames it to `path` and syncs the
-/// parent. `files_are_synced`: the caller has synced the files (not the directory) already.
+/// Whether the caller has synced the files of a directory (not the directory) already.
 enum class FilesSynced : bool { No, Yes };
+
+/// Syncs every file in `temporary`, unless that is done, then the directory itself, renames it to
+/// `path`, where there is nothing yet, and syncs the parent.
 Result<void> publish_directory(FileSystem& files, const Path& temporary, const Path& path,
                                FilesSynced files_are_synced);
 
@@ -39,9 +42,14 @@ Result<void> remove_temporaries(FileSystem& files, const Path& directory);
 Result<Path> move_to_quarantine(FileSystem& files, const Path& path,
                                 const Path& quarantine_directory);
 
-/// Writes `bytes` as a new file in `quarantine_directory` named after `name`, numbered if taken.
-Result<Path> copy_to_quarantine(FileSystem& files, std::span<const std::byte> bytes,
-                                std::string_view name, const Path& quarantine_directory);
+/// Copies `length_bytes` of `source` from `offset_bytes` (fewer if it ends before) to a new, synced
+/// file in `quarantine_directory` called `name`, numbered if taken.
+Result<Path> copy_to_quarantine(FileSystem& files, const File& source, std::uint64_t offset_bytes,
+                                std::uint64_t length_bytes, const Path& quarantine_directory,
+                                std::string_view name);
+
+/// Makes `path` and its missing parents, each synced into the one above it.
+Result<void> make_directories(FileSystem& files, const Path& path);
 
 /// Makes `directory` if needed and takes its lock (a file named "lock"). Errors: FailedPrecondition
 /// ("data directory … is in use: … is held by pid 1234").

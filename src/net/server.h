@@ -42,6 +42,7 @@ struct HttpLimits {
   DurationMs header_timeout{10'000};     ///< From the first byte (or connection) to the end of the
                                          ///< header; 408.
   DurationMs body_idle_timeout{30'000};  ///< Between two pieces of a body; 408.
+  std::uint64_t bodies_bytes_max = 1ULL << 30;     ///< Of all requests that are held at once; 503.
   std::uint64_t body_bytes_per_second_min = 1024;  ///< Slower on average, after body_idle_timeout:
                                                    ///< 408.
   DurationMs write_timeout{30'000};        ///< For each 256 KiB of an answer; then it is cut.

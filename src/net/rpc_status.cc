@@ -1,0 +1,88 @@
+#include "net/rpc_status.h"
+
+namespace gantry::net {
+namespace {
+
+void append_varint(std::string& out, std::uint64_t value) {
+  while (value >= 0x80) {
+    out.push_back(static_cast<char>((value & 0x7f) | 0x80));
+    value >>= 7;
+  }
+  out.push_back(static_cast<char>(value));
+}
+
+void append_varint_field(std::string& out, std::uint32_t field, std::uint64_t value) {
+  if (value == 0) return;  // proto3: a default value is not written
+  append_varint(out, field << 3);
+  append_varint(out, value);
+}
+
+void append_bytes_field(std::string& out, std::uint32_t field, std::string_view bytes) {
+  append_varint(out, field << 3 | 2);
+  append_varint(out, bytes.size());
+  out += bytes;
+}
+
+/// google.protobuf.Any of google.rpc.RetryInfo{retry_delay = 1: Duration{seconds = 1, nanos = 2}}.
+std::string encode_retry_info(DurationMs delay) {
+  std::string duration;
+  append_varint_field(duration, 1, static_cast<std::uint64_t>(delay.count / 1000));
+  append_varint_field(duration, 2, static_cast<std::uint64_t>(delay.count % 1000 * 1'000'000));
+  std::string info;
+  append_bytes_field(info, 1, duration);
+  std::string any;
+  append_bytes_field(any, 1, "type.googleapis.com/google.rpc.RetryInfo");
+  append_bytes_field(any, 2, info);
+  return any;
+}
+
+}  // namespace
+
+RpcCode rpc_code(Code code) {
+  switch (code) {
+    case Code::Cancelled:
+      return RpcCode::Cancelled;
+    case Code::InvalidArgument:
+    case Code::Unsupported:
+      return RpcCode::InvalidArgument;
+    case Code::DeadlineExceeded:
+      return RpcCode::DeadlineExceeded;
+    case Code::NotFound:
+      return RpcCode::NotFound;
+    case Code::AlreadyExists:
+      return RpcCode::AlreadyExists;
+    case Code::PermissionDenied:
+      return RpcCode::PermissionDenied;
+    case Code::ResourceExhausted:
+    case Code::TooLarge:
+      return RpcCode::ResourceExhausted;
+    case Code::FailedPrecondition:
+      return RpcCode::FailedPrecondition;
+    case Code::OutOfRange:
+      return RpcCode::OutOfRange;
+    case Code::Unimplemented:
+      return RpcCode::Unimplemented;
+    case Code::Internal:
+      return RpcCode::Internal;
+    case Code::Unavailable:
+      return RpcCode::Unavailable;
+    case Code::DataLoss:
+      return RpcCode::DataLoss;
+    case Code::Unauthenticated:
+      return RpcCode::Unauthenticated;
+  }
+  return RpcCode::Unknown;
+}
+
+std::string encode_rpc_status(RpcCode code, std::string_view message,
+                              std::optional<DurationMs> retry_after) {
+  std::string out;
+  append_varint_field(out, 1, static_cast<std::uint64_t>(code));
+  if (!message.empty()) append_bytes_field(out, 2, message);
+  if (retry_after && retry_after->count >= 0) {
+    append_bytes_field(out, 3, encode_retry_info(*retry_after));
+  }
+  return out;
+}
+
+}  // namespace gantry::net

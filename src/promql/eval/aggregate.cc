@@ -1,0 +1,165 @@
+#include "promql/eval/aggregate.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <span>
+
+#include "promql/eval/group_accumulator.h"
+#include "promql/eval/grouping.h"
+
+namespace gantry::promql::eval {
+namespace {
+
+/// Rows produced at a time within a batch: their values should still be in the cache when folded.
+constexpr std::size_t kFoldRows = 16;
+
+/// The groups that each batch touches, so that its partial accumulator holds no others.
+struct BatchGroups {
+  std::vector<std::uint32_t> local_of;             ///< By row: index into the batch's groups.
+  std::vector<std::vector<std::uint32_t>> groups;  ///< By batch, in order of first appearance.
+};
+
+BatchGroups find_batch_groups(const Grouping& grouping) {
+  BatchGroups result;
+  const std::size_t rows = grouping.group_of.size();
+  result.local_of.resize(rows);
+  result.groups.resize(batch_count(rows));
+  std::vector<std::uint32_t> local(grouping.count());
+  std::vector<std::size_t> seen_in(grouping.count(), std::numeric_limits<std::size_t>::max());
+  for (std::size_t row = 0; row < rows; ++row) {
+    const std::size_t batch = row / kBatchRows;
+    const std::uint32_t group = grouping.group_of[row];
+    if (seen_in[group] != batch) {
+      seen_in[group] = batch;
+      local[group] = static_cast<std::uint32_t>(result.groups[batch].size());
+      result.groups[batch].push_back(group);
+    }
+    result.local_of[row] = local[group];
+  }
+  return result;
+}
+
+Result<void> fold_batch(QueryContext& context, const RowProducer& producer, const Batch& batch,
+                        BatchScratch& scratch, std::span<const std::uint32_t> group_of,
+                        GroupAccumulator& into, std::size_t steps) {
+  Rows rows(std::min(kFoldRows, batch.count), steps);
+  for (std::size_t done = 0; done < batch.count; done += kFoldRows) {
+    const std::size_t count = std::min(kFoldRows, batch.count - done);
+    const RowsView view = rows.view().sub(0, count);
+    std::fill_n(view.present, count * view.words, 0);
+    for (std::size_t i = 0; i < count; ++i) view.histograms[i].clear();
+    GANTRY_CHECK(producer.produce(batch.first + done, view, scratch));
+    Reservation reservation(context.budget);
+    GANTRY_CHECK(reservation.grow(count_samples(view), 0));
+    for (std::size_t i = 0; i < count; ++i) {
+      into.fold(group_of[batch.first + done + i], view.row(i), view.bits(i), view.histograms[i]);
+    }
+  }
+  return {};
+}
+
+/// A matrix's rows are there already: folded where they lie.
+void fold_matrix(const Matrix& matrix, const Grouping& grouping, GroupAccumulator& into) {
+  for (std::size_t row = 0; row < matrix.count(); ++row) {
+    into.fold(grouping.group_of[row], matrix.rows.row(row), matrix.rows.bits(row),
+              matrix.rows.histograms(row));
+  }
+}
+
+Result<void> fold_producer(QueryContext& context, const RowProducer& producer,
+                           const Grouping& grouping, AggregateOp op, std::size_t steps,
+                           GroupAccumulator& into) {
+  const std::size_t rows = producer.count();
+  const std::size_t batches = batch_count(rows);
+  if (batches <= 1) {
+    return run_batches(context, rows, [&](const Batch& batch, BatchScratch& scratch) {
+      return fold_batch(context, producer, batch, scratch, grouping.group_of, into, steps);
+    });
+  }
+  const BatchGroups batch_groups = find_batch_groups(grouping);
+  // Waves bound the memory of partial results; their size has no influence on the bits, because
+  // batches are merged in order.
+  const std::size_t wave = std::min(batches, lane_count(context) * 4);
+  std::vector<GroupAccumulator> partials(wave, GroupAccumulator(op, 0, steps));
+  for (std::size_t first = 0; first < batches; first += wave) {
+    const std::size_t count = std::min(wave, batches - first);
+    GANTRY_CHECK(
+        run_batches(context, rows, first, count, [&](const Batch& batch, BatchScratch& scratch) {
+          GroupAccumulator& partial = partials[batch.index - first];
+          partial.reset(batch_groups.groups[batch.index].size());
+          return fold_batch(context, producer, batch, scratch, batch_groups.local_of, partial,
+                            steps);
+        }));
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::vector<std::uint32_t>& groups = batch_groups.groups[first + i];
+      for (std::size_t local = 0; local < groups.size(); ++local) {
+        into.merge(groups[local], partials[i], local);
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+bool is_folding(AggregateOp op) {
+  switch (op) {
+    case AggregateOp::Sum:
+    case AggregateOp::Avg:
+    case AggregateOp::Count:
+    case AggregateOp::Min:
+    case AggregateOp::Max:
+    case AggregateOp::Group:
+    case AggregateOp::Stddev:
+    case AggregateOp::Stdvar:
+      return true;
+    case AggregateOp::TopK:
+    case AggregateOp::BottomK:
+    case AggregateOp::CountValues:
+    case AggregateOp::Quantile:
+    case AggregateOp::LimitK:
+    case AggregateOp::LimitRatio:
+      return false;
+  }
+  return false;
+}
+
+Result<Matrix> fold_groups(QueryContext& context, const Aggregate& aggregate, RowProducer& given,
+                           std::size_t steps, Position position) {
+  std::optional<Matrix> matrix = given.take_matrix();
+  if (!matrix && given.may_collide()) {
+    GANTRY_TRY(matrix, materialise(context, given, steps));
+  }
+  Projection projection =
+      make_grouping_projection(context.labels, aggregate.grouping, aggregate.is_without);
+  const std::size_t rows = matrix ? matrix->count() : given.count();
+  const Grouping grouping =
+      matrix ? make_grouping(
+                   rows,
+                   [&](std::size_t row) {
+                     return projection.apply(context.labels, matrix->labels[row]);
+                   },
+                   [&](std::size_t row) { return matrix->drops_name[row] != 0; })
+             : make_grouping(
+                   rows, [&](std::size_t row) { return given.project(row, projection); },
+                   [&](std::size_t row) { return given.drops_name(row); });
+  Reservation reservation(context.budget);
+  GANTRY_CHECK(reservation.grow(0, GroupAccumulator::bytes(aggregate.op, grouping.count(), steps)));
+  GroupAccumulator accumulator(aggregate.op, grouping.count(), steps);
+  if (matrix) {
+    GANTRY_CHECK(context.check());
+    fold_matrix(*matrix, grouping, accumulator);
+  } else {
+    GANTRY_CHECK(fold_producer(context, given, grouping, aggregate.op, steps, accumulator));
+  }
+  GANTRY_TRY(Matrix result, make_matrix(context.budget, grouping.count(), steps));
+  result.labels = grouping.labels;
+  result.drops_name = grouping.drops_name;
+  accumulator.finish(result.rows.view(), context.annotations, position);
+  GANTRY_CHECK(result.reservation.grow(count_samples(result.rows.view()), 0));
+  remove_empty_rows(result);
+  return result;
+}
+
+}  // namespace gantry::promql::eval

@@ -1,0 +1,346 @@
+// Aggregations that look at all rows of a step together: topk, bottomk, limitk, limit_ratio,
+// quantile, count_values.
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/hash.h"
+#include "core/number_format.h"
+#include "core/utf8.h"
+#include "promql/eval/aggregate.h"
+#include "promql/eval/grouping.h"
+#include "promql/kernels/quantile.h"
+#include "telemetry/labels.h"
+#include "telemetry/native_histogram.h"
+
+namespace gantry::promql::eval {
+namespace {
+
+std::string general(double value) {
+  std::string text;
+  core::append_float_general(text, value);
+  return text;
+}
+
+Grouping group_matrix(QueryContext& context, const Aggregate& aggregate, const Matrix& matrix) {
+  Projection projection =
+      make_grouping_projection(context.labels, aggregate.grouping, aggregate.is_without);
+  return make_grouping(
+      matrix.count(),
+      [&](std::size_t row) { return projection.apply(context.labels, matrix.labels[row]); },
+      [&](std::size_t row) { return matrix.drops_name[row] != 0; });
+}
+
+void note_ignored_histograms(QueryContext& context, AggregateOp op, const Matrix& matrix,
+                             Position position) {
+  for (std::size_t row = 0; row < matrix.count(); ++row) {
+    if (std::ranges::none_of(matrix.rows.histograms(row),
+                             [](const HistogramPtr& h) { return h != nullptr; })) {
+      continue;
+    }
+    context.annotations.info(
+        "ignored histogram in " + std::string(aggregate_op_text(op)) + " aggregation", position);
+    return;
+  }
+}
+
+struct Candidate {
+  double value = 0;
+  std::uint32_t row = 0;
+};
+
+/// Best first: numbers before NaN, larger (topk) or smaller first, then the earlier row.
+struct IsBetter {
+  bool wants_large = true;
+
+  bool operator()(const Candidate& a, const Candidate& b) const {
+    const bool a_nan = std::isnan(a.value);
+    const bool b_nan = std::isnan(b.value);
+    if (a_nan != b_nan) return b_nan;
+    if (!a_nan && a.value != b.value) return wants_large ? a.value > b.value : a.value < b.value;
+    return a.row < b.row;
+  }
+};
+
+std::size_t clamp_k(double k, std::size_t rows) {
+  if (!(k >= 1)) return 0;
+  return k >= static_cast<double>(rows) ? rows : static_cast<std::size_t>(k);
+}
+
+/// The cells that stay, as bitmaps by row, and (for one step) the rows in the order of the answer.
+struct Selection {
+  std::vector<std::uint64_t> bits;
+  std::vector<std::uint32_t> order;
+};
+
+void select_best(const RankRequest& request, const Matrix& matrix,
+                 const std::vector<std::uint32_t>& rows, Selection& selection) {
+  const std::size_t words = kernels::bitmap_words(matrix.rows.steps());
+  const IsBetter is_better{.wants_large = request.aggregate.op == AggregateOp::TopK};
+  std::vector<Candidate> candidates;
+  for (std::size_t step = 0; step < matrix.rows.steps(); ++step) {
+    const std::size_t k = clamp_k(request.parameter[step], rows.size());
+    if (k == 0) continue;
+    candidates.clear();
+    for (const std::uint32_t row : rows) {
+      if (!kernels::test_bit(matrix.rows.bits(row), step)) continue;
+      candidates.push_back({.value = matrix.rows.row(row)[step], .row = row});
+    }
+    const std::size_t kept = std::min(k, candidates.size());
+    const auto end = candidates.begin() + static_cast<std::ptrdiff_t>(kept);
+    if (kept < candidates.size()) {
+      std::nth_element(candidates.begin(), end, candidates.end(), is_better);
+    }
+    const bool is_ordered = matrix.rows.steps() == 1;
+    if (is_ordered) std::sort(candidates.begin(), end, is_better);
+    for (auto candidate = candidates.begin(); candidate != end; ++candidate) {
+      kernels::set_bit(std::span(selection.bits).subspan(candidate->row * words, words), step);
+      if (is_ordered) selection.order.push_back(candidate->row);
+    }
+  }
+}
+
+bool is_occupied(const Matrix& matrix, std::size_t row, std::size_t step) {
+  const HistogramRow& histograms = matrix.rows.histograms(row);
+  return kernels::test_bit(matrix.rows.bits(row), step) ||
+         (!histograms.empty() && histograms[step] != nullptr);
+}
+
+void select_first(const RankRequest& request, const Matrix& matrix,
+                  const std::vector<std::uint32_t>& rows, Selection& selection) {
+  const std::size_t words = kernels::bitmap_words(matrix.rows.steps());
+  for (std::size_t step = 0; step < matrix.rows.steps(); ++step) {
+    std::size_t left = clamp_k(request.parameter[step], rows.size());
+    for (const std::uint32_t row : rows) {
+      if (left == 0) break;
+      if (!is_occupied(matrix, row, step)) continue;
+      kernels::set_bit(std::span(selection.bits).subspan(row * words, words), step);
+      --left;
+    }
+  }
+}
+
+/// The fraction of the way through the range of 64-bit hashes that a label set falls on.
+double label_fraction(const LabelTable& table, LabelSetId set) {
+  std::string key;
+  for (const LabelPair pair : table.labels(set)) {
+    key += table.text(pair.name);
+    key += '\xff';
+    key += table.text(pair.value);
+    key += '\xff';
+  }
+  return static_cast<double>(core::hash64(key)) / 0x1p64;
+}
+
+void select_ratio(QueryContext& context, const RankRequest& request, const Matrix& matrix,
+                  Selection& selection) {
+  const std::size_t words = kernels::bitmap_words(matrix.rows.steps());
+  for (std::size_t row = 0; row < matrix.count(); ++row) {
+    const double fraction = label_fraction(context.labels, matrix.labels[row]);
+    for (std::size_t step = 0; step < matrix.rows.steps(); ++step) {
+      const double ratio = std::clamp(request.parameter[step], -1.0, 1.0);
+      const bool is_in = ratio >= 0 ? fraction < ratio : fraction >= 1 + ratio;
+      if (is_in && is_occupied(matrix, row, step)) {
+        kernels::set_bit(std::span(selection.bits).subspan(row * words, words), step);
+      }
+    }
+  }
+}
+
+void apply_selection(Matrix& matrix, const Selection& selection) {
+  const std::size_t words = kernels::bitmap_words(matrix.rows.steps());
+  for (std::size_t row = 0; row < matrix.count(); ++row) {
+    const auto kept = std::span(selection.bits).subspan(row * words, words);
+    const std::span<std::uint64_t> bits = matrix.rows.bits(row);
+    for (std::size_t w = 0; w < words; ++w) bits[w] &= kept[w];
+    HistogramRow& histograms = matrix.rows.histograms(row);
+    for (std::size_t step = 0; step < histograms.size(); ++step) {
+      if (!kernels::test_bit(kept, step)) histograms[step] = nullptr;
+    }
+  }
+}
+
+/// The rows of a one-step matrix in another order; the rest is left out.
+Result<Matrix> reorder(QueryContext& context, const Matrix& matrix,
+                       const std::vector<std::uint32_t>& order) {
+  GANTRY_TRY(Matrix result, make_matrix(context.budget, order.size(), 1));
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    result.labels[i] = matrix.labels[order[i]];
+    result.drops_name[i] = matrix.drops_name[order[i]];
+    result.rows.row(i)[0] = matrix.rows.row(order[i])[0];
+    kernels::set_bit(result.rows.bits(i), 0);
+  }
+  GANTRY_CHECK(result.reservation.grow(order.size(), 0));
+  return result;
+}
+
+void warn_ratios(QueryContext& context, const RankRequest& request) {
+  for (const double ratio : request.parameter) {
+    if (ratio >= -1 && ratio <= 1) continue;
+    context.annotations.warn(
+        fmt::format("ratio value should be between -1 and 1, got {}, capping to {}", general(ratio),
+                    ratio > 1 ? "1" : "-1"),
+        request.parameter_position);
+  }
+}
+
+/// "1" for 1, without an exponent: the label value of count_values.
+Symbol value_symbol(LabelTable& labels, double value) {
+  std::string text;
+  core::append_float_plain(text, value);
+  return labels.intern(text);
+}
+
+}  // namespace
+
+Result<bool> check_parameter(AggregateOp op, const std::vector<double>& parameter) {
+  if (op == AggregateOp::LimitRatio) {
+    if (std::ranges::any_of(parameter, [](double v) { return std::isnan(v); })) {
+      return fail(Code::FailedPrecondition, "Ratio value is NaN");
+    }
+    return std::ranges::all_of(parameter, [](double v) { return v == 0; });
+  }
+  if (std::ranges::all_of(parameter, [](double v) { return v < 1; })) return true;
+  for (const double k : parameter) {
+    if (std::isnan(k)) return fail(Code::FailedPrecondition, "Parameter value is NaN");
+    if (k >= 0x1p63 || k < -0x1p63) {
+      return fail(Code::FailedPrecondition, fmt::format("Scalar value {} {} int64", general(k),
+                                                        k > 0 ? "overflows" : "underflows"));
+    }
+  }
+  return false;
+}
+
+Result<Matrix> select_cells(QueryContext& context, const RankRequest& request, Matrix matrix) {
+  const AggregateOp op = request.aggregate.op;
+  const bool is_ranked = op == AggregateOp::TopK || op == AggregateOp::BottomK;
+  if (is_ranked) note_ignored_histograms(context, op, matrix, request.position);
+  if (op == AggregateOp::LimitRatio && matrix.count() > 0) warn_ratios(context, request);
+  const std::size_t words = kernels::bitmap_words(matrix.rows.steps());
+  Selection selection{.bits = std::vector<std::uint64_t>(matrix.count() * words), .order = {}};
+  if (op == AggregateOp::LimitRatio) {
+    select_ratio(context, request, matrix, selection);
+  } else {
+    for (const auto& rows : group_matrix(context, request.aggregate, matrix).members()) {
+      GANTRY_CHECK(context.check());
+      if (is_ranked) {
+        select_best(request, matrix, rows, selection);
+      } else {
+        select_first(request, matrix, rows, selection);
+      }
+    }
+  }
+  if (is_ranked && matrix.rows.steps() == 1) return reorder(context, matrix, selection.order);
+  apply_selection(matrix, selection);
+  remove_empty_rows(matrix);
+  return matrix;
+}
+
+Result<Matrix> group_quantiles(QueryContext& context, const RankRequest& request,
+                               const Matrix& matrix) {
+  const Grouping grouping = group_matrix(context, request.aggregate, matrix);
+  if (grouping.count() > 0) {
+    for (const double phi : request.parameter) {
+      if (phi >= 0 && phi <= 1) continue;
+      context.annotations.warn("quantile value should be between 0 and 1, got " + general(phi),
+                               request.parameter_position);
+    }
+  }
+  note_ignored_histograms(context, AggregateOp::Quantile, matrix, request.expr_position);
+  const std::size_t steps = matrix.rows.steps();
+  GANTRY_TRY(Matrix result, make_matrix(context.budget, grouping.count(), steps));
+  result.labels = grouping.labels;
+  result.drops_name = grouping.drops_name;
+  const std::vector<std::vector<std::uint32_t>> members = grouping.members();
+  GANTRY_CHECK(run_batches(context, grouping.count(), [&](const Batch& batch, BatchScratch&) {
+    std::vector<double> values;
+    for (std::size_t group = batch.first; group < batch.first + batch.count; ++group) {
+      for (std::size_t step = 0; step < steps; ++step) {
+        values.clear();
+        for (const std::uint32_t row : members[group]) {
+          if (kernels::test_bit(matrix.rows.bits(row), step)) {
+            values.push_back(matrix.rows.row(row)[step]);
+          }
+        }
+        if (values.empty()) continue;
+        result.rows.row(group)[step] = kernels::quantile(request.parameter[step], values);
+        kernels::set_bit(result.rows.bits(group), step);
+      }
+    }
+    return Result<void>();
+  }));
+  GANTRY_CHECK(result.reservation.grow(count_samples(result.rows.view()), 0));
+  remove_empty_rows(result);
+  return result;
+}
+
+Result<Matrix> count_values(QueryContext& context, const RankRequest& request,
+                            const Matrix& matrix) {
+  if (request.label.empty() || !core::is_valid_utf8(request.label)) {
+    std::string quoted;
+    telemetry::append_go_quoted(quoted, request.label);
+    return fail(Code::FailedPrecondition, "invalid label name " + quoted);
+  }
+  LabelTable& table = context.labels;
+  const Symbol label = table.intern(request.label);
+  std::vector<std::string> names = request.aggregate.grouping;
+  if (!request.aggregate.is_without) names.push_back(request.label);
+  Projection projection = make_grouping_projection(table, names, request.aggregate.is_without);
+  std::unordered_map<std::uint64_t, Symbol> symbols;
+
+  struct Output {
+    std::vector<double> counts;
+    bool drops_name = false;
+  };
+
+  std::unordered_map<LabelSetId, std::size_t> index;
+  std::vector<LabelSetId> labels;
+  std::vector<Output> outputs;
+  const std::size_t steps = matrix.rows.steps();
+  const auto count = [&](std::size_t row, std::size_t step, Symbol value) {
+    const LabelSetId key = projection.apply(table, table.with(matrix.labels[row], label, value));
+    const auto [place, is_new] = index.emplace(key, outputs.size());
+    if (is_new) {
+      labels.push_back(key);
+      outputs.push_back({.counts = std::vector<double>(steps), .drops_name = false});
+    }
+    Output& output = outputs[place->second];
+    output.counts[step] += 1;
+    output.drops_name = output.drops_name || matrix.drops_name[row] != 0;
+  };
+  for (std::size_t row = 0; row < matrix.count(); ++row) {
+    GANTRY_CHECK(context.check());
+    for_each_bit(matrix.rows.bits(row), [&](std::size_t step) {
+      const double value = matrix.rows.row(row)[step];
+      const auto [place, is_new] = symbols.emplace(std::bit_cast<std::uint64_t>(value), 0);
+      if (is_new) place->second = value_symbol(table, value);
+      count(row, step, place->second);
+    });
+    const HistogramRow& histograms = matrix.rows.histograms(row);
+    for (std::size_t step = 0; step < histograms.size(); ++step) {
+      if (histograms[step] == nullptr) continue;
+      count(row, step, table.intern(telemetry::format_histogram(*histograms[step])));
+    }
+  }
+  GANTRY_TRY(Matrix result, make_matrix(context.budget, outputs.size(), steps));
+  result.labels = std::move(labels);
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    result.drops_name[i] = outputs[i].drops_name ? 1 : 0;
+    for (std::size_t step = 0; step < steps; ++step) {
+      if (outputs[i].counts[step] == 0) continue;
+      result.rows.row(i)[step] = outputs[i].counts[step];
+      kernels::set_bit(result.rows.bits(i), step);
+    }
+  }
+  GANTRY_CHECK(result.reservation.grow(count_samples(result.rows.view()), 0));
+  return result;
+}
+
+}  // namespace gantry::promql::eval

@@ -1,0 +1,156 @@
+#include "promql/eval/instant_selector.h"
+
+#include <memory>
+#include <utility>
+
+#include "promql/eval/series_input.h"
+#include "telemetry/sample.h"
+
+namespace gantry::promql::eval {
+namespace {
+
+double seconds(std::int64_t timestamp_ms) {
+  return static_cast<double>(timestamp_ms) / 1000;
+}
+
+class InstantSelector final : public RowProducer {
+ public:
+  InstantSelector(QueryContext& context, SeriesInputPtr input, const kernels::WindowGrid& windows,
+                  std::size_t steps, InstantValue value)
+      : context_(context),
+        input_(std::move(input)),
+        windows_(windows),
+        steps_(steps),
+        value_(value) {}
+
+  [[nodiscard]] std::size_t count() const override { return input_->count(); }
+
+  [[nodiscard]] LabelSetId labels(std::size_t row) override { return input_->labels(row); }
+
+  [[nodiscard]] LabelSetId project(std::size_t row, Projection& projection) override {
+    return input_->project(row, projection);
+  }
+
+  [[nodiscard]] bool drops_name(std::size_t /*row*/) const override { return false; }
+
+  [[nodiscard]] bool may_collide() override { return false; }
+
+  [[nodiscard]] bool may_collide_without_name() override {
+    return input_->may_collide_without_name();
+  }
+
+  [[nodiscard]] Result<void> produce(std::size_t first, const RowsView& out,
+                                     BatchScratch& scratch) const override {
+    for (std::size_t i = 0; i < out.count; ++i) {
+      GANTRY_CHECK(input_->read(first + i, scratch.columns));
+      const SampleColumns& columns = scratch.columns;
+      Reservation reservation(context_.budget);
+      GANTRY_CHECK(reservation.grow(columns.values.size() + columns.histograms.size(), 0));
+      scratch.samples_read += columns.values.size() + columns.histograms.size();
+      if (columns.histograms.empty()) {
+        fill_floats(columns, out.row(i), out.bits(i), scratch);
+      } else {
+        fill_mixed(columns, out, i, scratch);
+      }
+    }
+    return {};
+  }
+
+ private:
+  // Hot: per step and per sample of a series.
+  void fill_floats(const SampleColumns& columns, std::span<double> values,
+                   std::span<std::uint64_t> bits, BatchScratch& scratch) const {
+    const std::size_t n = columns.timestamps_ms.size();
+    const std::int64_t* const times = columns.timestamps_ms.data();
+    std::size_t next = 0;
+    for (std::size_t step = 0; step < steps_; ++step) {
+      const std::int64_t now = windows_.end_ms(step);
+      while (next < n && times[next] <= now) ++next;
+      if (next == 0 || times[next - 1] <= now - windows_.range_ms) continue;
+      const double value = columns.values[next - 1];
+      if (telemetry::is_stale_nan(value)) continue;
+      values[step] = float_cell(columns, next - 1);
+      kernels::set_bit(bits, step);
+      ++scratch.samples_total;
+    }
+  }
+
+  void fill_mixed(const SampleColumns& columns, const RowsView& out, std::size_t row,
+                  BatchScratch& scratch) const {
+    std::size_t next_float = 0;
+    std::size_t next_histogram = 0;
+    for (std::size_t step = 0; step < steps_; ++step) {
+      const std::int64_t now = windows_.end_ms(step);
+      const std::int64_t oldest = now - windows_.range_ms;
+      while (next_float < columns.timestamps_ms.size() &&
+             columns.timestamps_ms[next_float] <= now) {
+        ++next_float;
+      }
+      while (next_histogram < columns.histograms.size() &&
+             columns.histograms[next_histogram].timestamp_ms <= now) {
+        ++next_histogram;
+      }
+      const std::int64_t float_ms =
+          next_float == 0 ? oldest : columns.timestamps_ms[next_float - 1];
+      const std::int64_t histogram_ms =
+          next_histogram == 0 ? oldest : columns.histograms[next_histogram - 1].timestamp_ms;
+      if (float_ms > oldest && float_ms > histogram_ms) {
+        if (telemetry::is_stale_nan(columns.values[next_float - 1])) continue;
+        out.row(row)[step] = float_cell(columns, next_float - 1);
+        kernels::set_bit(out.bits(row), step);
+        ++scratch.samples_total;
+      } else if (histogram_ms > oldest) {
+        const SampleColumns::HistogramPoint& point = columns.histograms[next_histogram - 1];
+        if (is_stale_histogram(*point.histogram)) continue;
+        put_histogram(point, out, row, step);
+        ++scratch.samples_total;
+      }
+    }
+  }
+
+  [[nodiscard]] double float_cell(const SampleColumns& columns, std::size_t index) const {
+    switch (value_) {
+      case InstantValue::Sample:
+        return columns.values[index];
+      case InstantValue::Timestamp:
+        return seconds(columns.timestamps_ms[index]);
+      case InstantValue::StartTimestamp:
+        return columns.start_timestamps_ms.empty() ? 0
+                                                   : seconds(columns.start_timestamps_ms[index]);
+    }
+    return 0;
+  }
+
+  void put_histogram(const SampleColumns::HistogramPoint& point, const RowsView& out,
+                     std::size_t row, std::size_t step) const {
+    if (value_ == InstantValue::Sample) {
+      HistogramRow& histograms = out.histograms[row];
+      if (histograms.empty()) histograms.resize(steps_);
+      histograms[step] = point.histogram;
+      return;
+    }
+    out.row(row)[step] =
+        seconds(value_ == InstantValue::Timestamp ? point.timestamp_ms : point.start_timestamp_ms);
+    kernels::set_bit(out.bits(row), step);
+  }
+
+  QueryContext& context_;
+  SeriesInputPtr input_;
+  kernels::WindowGrid windows_;
+  std::size_t steps_;
+  InstantValue value_;
+};
+
+}  // namespace
+
+Result<RowProducerPtr> make_instant_selector(QueryContext& context, const VectorSelector& selector,
+                                             const Grid& grid, InstantValue value,
+                                             std::string_view within) {
+  const kernels::WindowGrid windows =
+      window_grid(context, grid, selector.time, context.lookback_ms);
+  GANTRY_TRY(SeriesInputPtr input,
+             select_series(context, selector, windows, grid.count, within, 0));
+  return std::make_unique<InstantSelector>(context, std::move(input), windows, grid.count, value);
+}
+
+}  // namespace gantry::promql::eval

@@ -1,0 +1,240 @@
+#include "promql/eval/range_function.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/number_format.h"
+#include "promql/eval/range_histograms.h"
+
+namespace gantry::promql::eval {
+namespace {
+
+bool keeps_name(FunctionId function) {
+  return function == FunctionId::LastOverTime || function == FunctionId::FirstOverTime;
+}
+
+bool uses_start_times(FunctionId function) {
+  return function == FunctionId::Rate || function == FunctionId::Increase ||
+         function == FunctionId::Irate || function == FunctionId::Resets;
+}
+
+bool is_counter_name(std::string_view name) {
+  static constexpr std::array<std::string_view, 4> kSuffixes = {"_total", "_sum", "_count",
+                                                                "_bucket"};
+  return std::ranges::any_of(kSuffixes,
+                             [&](std::string_view suffix) { return name.ends_with(suffix); });
+}
+
+bool is_quantile(double phi) {
+  return phi >= 0 && phi <= 1;
+}
+
+bool has_any_bit(std::span<const std::uint64_t> bits) {
+  return std::ranges::any_of(bits, [](std::uint64_t word) { return word != 0; });
+}
+
+class RangeProducer final : public RowProducer {
+ public:
+  RangeProducer(QueryContext& context, RangeCall call, SeriesInputPtr input)
+      : context_(context),
+        call_(std::move(call)),
+        input_(std::move(input)),
+        kernel_(kernels::find_range_kernel(call_.function)),
+        has_odd_quantile_(call_.function == FunctionId::QuantileOverTime &&
+                          !std::ranges::all_of(call_.argument, is_quantile)) {}
+
+  [[nodiscard]] std::size_t count() const override { return input_->count(); }
+
+  [[nodiscard]] LabelSetId labels(std::size_t row) override {
+    const LabelSetId labels = input_->labels(row);
+    return drops_at_once() ? context_.labels.without_metadata(labels) : labels;
+  }
+
+  [[nodiscard]] LabelSetId project(std::size_t row, Projection& projection) override {
+    if (!drops_at_once() || projection.ignores_metadata(context_.labels)) {
+      return input_->project(row, projection);
+    }
+    return projection.apply(context_.labels, labels(row));
+  }
+
+  [[nodiscard]] bool drops_name(std::size_t row) const override {
+    return input_->drops_name(row) || (!keeps_name(call_.function) && !drops_at_once());
+  }
+
+  [[nodiscard]] bool may_collide() override {
+    return drops_at_once() && input_->may_collide_without_name();
+  }
+
+  [[nodiscard]] bool may_collide_without_name() override {
+    return input_->may_collide_without_name();
+  }
+
+  [[nodiscard]] Result<void> produce(std::size_t first, const RowsView& out,
+                                     BatchScratch& scratch) const override {
+    for (std::size_t i = 0; i < out.count; ++i) {
+      GANTRY_CHECK(input_->read(first + i, scratch.columns));
+      produce_row(first + i, out.sub(i, 1), scratch);
+      Reservation reservation(context_.budget);
+      GANTRY_CHECK(
+          reservation.grow(scratch.columns.values.size() + scratch.columns.histograms.size(), 0));
+    }
+    return {};
+  }
+
+ private:
+  [[nodiscard]] bool drops_at_once() const {
+    return !keeps_name(call_.function) && context_.drops_names_at_once();
+  }
+
+  // Hot: per series.
+  void produce_row(std::size_t series, const RowsView& out, BatchScratch& scratch) const {
+    SampleColumns& columns = scratch.columns;
+    remove_stale_markers(columns);
+    scratch.samples_read += columns.values.size() + columns.histograms.size();
+    find_windows(columns.timestamps_ms, out.steps, scratch);
+    scratch.samples_total += scratch.windows_samples;
+    const bool has_starts = context_.options.use_start_timestamps &&
+                            !columns.start_timestamps_ms.empty() &&
+                            uses_start_times(call_.function);
+    const kernels::RangeInput in{
+        .timestamps_ms = columns.timestamps_ms,
+        .values = columns.values,
+        .start_timestamps_ms = has_starts
+                                   ? std::span<const std::int64_t>(columns.start_timestamps_ms)
+                                   : std::span<const std::int64_t>(),
+        .windows = scratch.windows,
+        .grid = call_.windows,
+        .argument = call_.argument,
+        .second_argument = call_.argument_two,
+        .first_step_ms = call_.grid.start_ms,
+        .step_ms = call_.grid.step_ms};
+    kernel_(in, scratch.range, out.row(0), out.bits(0));
+    if (!columns.histograms.empty()) {
+      combine_with_histograms({.function = call_.function,
+                               .grid = call_.windows,
+                               .position = call_.range_position,
+                               .metric_name = input_->metric_name(series)},
+                              in, out, scratch);
+    }
+    annotate(series, in, has_starts, out.bits(0), scratch);
+  }
+
+  static bool same_times(const std::vector<std::int64_t>& a, const std::vector<std::int64_t>& b) {
+    return a.size() == b.size() && (a.empty() || (a.front() == b.front() && a == b));
+  }
+
+  void find_windows(const std::vector<std::int64_t>& timestamps_ms, std::size_t steps,
+                    BatchScratch& scratch) const {
+    if (scratch.windows.size() == steps && same_times(scratch.last_timestamps_ms, timestamps_ms)) {
+      return;
+    }
+    scratch.last_timestamps_ms = timestamps_ms;
+    scratch.windows.resize(steps);
+    kernels::build_windows(timestamps_ms, call_.windows, scratch.windows);
+    scratch.windows_samples = 0;
+    for (const kernels::Window window : scratch.windows) scratch.windows_samples += window.size();
+  }
+
+  void annotate(std::size_t series, const kernels::RangeInput& in, bool has_starts,
+                std::span<const std::uint64_t> bits, BatchScratch& scratch) const {
+    if (has_starts) {
+      const std::size_t overlaps = kernels::count_start_time_overlaps(in);
+      if (overlaps > 0) warn_overlaps(input_->metric_name(series), overlaps, scratch);
+    }
+    if (call_.function == FunctionId::Rate || call_.function == FunctionId::Increase) {
+      if (!has_any_bit(bits)) return;
+      const std::string_view name = input_->metric_name(series);
+      if (name.empty() || is_counter_name(name)) return;
+      scratch.annotations.info(with_quoted("metric might not be a counter, name does not end in "
+                                           "_total/_sum/_count/_bucket:",
+                                           name),
+                               call_.range_position);
+    } else if (has_odd_quantile_) {
+      for_each_bit(bits, [&](std::size_t step) {
+        const double phi = call_.argument[step];
+        if (is_quantile(phi)) return;
+        std::string text = "quantile value should be between 0 and 1, got ";
+        core::append_float_general(text, phi);
+        scratch.annotations.warn(std::move(text), call_.scalar_position);
+      });
+    }
+  }
+
+  void warn_overlaps(std::string_view name, std::size_t overlaps, BatchScratch& scratch) const {
+    std::string text = with_quoted(
+        "sample has start time that overlaps with previous sample timestamp for metric", name);
+    if (overlaps > 1) text += fmt::format(" ({} occurrences)", overlaps);
+    scratch.annotations.warn(std::move(text), call_.range_position);
+  }
+
+  QueryContext& context_;
+  RangeCall call_;
+  SeriesInputPtr input_;
+  kernels::RangeKernel kernel_;
+  bool has_odd_quantile_;
+};
+
+Result<void> check_factor(std::string_view what, const std::vector<double>& factors) {
+  for (const double factor : factors) {
+    if (factor > 0 && factor < 1) continue;
+    return fail(Code::FailedPrecondition,
+                fmt::format("invalid {} factor. Expected: 0 < {} < 1, got: {:f}", what,
+                            what == "trend" ? "tf" : "sf", factor));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<RowProducerPtr> make_range_call(QueryContext& context, RangeCall call,
+                                       SeriesInputPtr input) {
+  if (call.function == FunctionId::DoubleExponentialSmoothing && input->count() > 0) {
+    GANTRY_CHECK(check_factor("smoothing", call.argument));
+    GANTRY_CHECK(check_factor("trend", call.argument_two));
+  }
+  return std::make_unique<RangeProducer>(context, std::move(call), std::move(input));
+}
+
+Result<std::vector<std::uint64_t>> steps_with_samples(QueryContext& context,
+                                                      const kernels::WindowGrid& windows,
+                                                      std::size_t steps, const SeriesInput& input) {
+  const std::size_t words = kernels::bitmap_words(steps);
+  std::vector<std::uint64_t> found(batch_count(input.count()) * words);
+  GANTRY_CHECK(run_batches(
+      context, input.count(), [&](const Batch& batch, BatchScratch& scratch) -> Result<void> {
+        const std::span<std::uint64_t> bits = std::span(found).subspan(batch.index * words, words);
+        std::vector<std::int64_t> histogram_times;
+        scratch.windows.resize(steps);
+        for (std::size_t i = 0; i < batch.count; ++i) {
+          GANTRY_CHECK(input.read(batch.first + i, scratch.columns));
+          remove_stale_markers(scratch.columns);
+          scratch.samples_read += scratch.columns.values.size() + scratch.columns.histograms.size();
+          histogram_times.clear();
+          for (const auto& point : scratch.columns.histograms) {
+            histogram_times.push_back(point.timestamp_ms);
+          }
+          for (const std::vector<std::int64_t>* times :
+               {&std::as_const(scratch.columns.timestamps_ms), &std::as_const(histogram_times)}) {
+            kernels::build_windows(*times, windows, scratch.windows);
+            for (std::size_t step = 0; step < steps; ++step) {
+              if (scratch.windows[step].size() == 0) continue;
+              kernels::set_bit(bits, step);
+              scratch.samples_total += scratch.windows[step].size();
+            }
+          }
+        }
+        return {};
+      }));
+  std::vector<std::uint64_t> result(words);
+  for (std::size_t i = 0; i < found.size(); ++i) result[i % words] |= found[i];
+  return result;
+}
+
+}  // namespace gantry::promql::eval

@@ -1,0 +1,214 @@
+#include "promql/eval/range_histograms.h"
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "promql/eval/histogram_values.h"
+
+namespace gantry::promql::eval {
+namespace {
+
+using kernels::Window;
+using HistogramColumn = std::vector<SampleColumns::HistogramPoint>;
+
+/// One step of a series: the floats and the histograms in its window.
+struct MixedWindow {
+  const kernels::RangeInput& in;
+  const HistogramColumn& histograms;
+  Window floats;
+  Window points;  ///< Of `histograms`.
+
+  [[nodiscard]] bool is_mixed() const { return floats.size() > 0 && points.size() > 0; }
+
+  [[nodiscard]] std::int64_t float_ms(std::uint32_t i) const { return in.timestamps_ms[i]; }
+
+  [[nodiscard]] std::int64_t histogram_ms(std::uint32_t i) const {
+    return histograms[i].timestamp_ms;
+  }
+
+  /// Whether the first, or the last, sample is a histogram. At least one sample must be there.
+  [[nodiscard]] bool is_first_histogram() const {
+    if (floats.size() == 0 || points.size() == 0) return floats.size() == 0;
+    return histogram_ms(points.begin) < float_ms(floats.begin);
+  }
+
+  [[nodiscard]] bool is_last_histogram() const {
+    if (floats.size() == 0 || points.size() == 0) return floats.size() == 0;
+    return histogram_ms(points.end - 1) > float_ms(floats.end - 1);
+  }
+
+  /// How many of the last two samples are histograms; of one sample, or none, as many.
+  [[nodiscard]] int histograms_of_last_two() const {
+    Window f = floats;
+    Window h = points;
+    int count = 0;
+    for (int i = 0; i < 2 && f.size() + h.size() > 0; ++i) {
+      if (f.size() == 0 || (h.size() > 0 && histogram_ms(h.end - 1) > float_ms(f.end - 1))) {
+        --h.end;
+        ++count;
+      } else {
+        --f.end;
+      }
+    }
+    return count;
+  }
+};
+
+bool is_changed(double previous, double current) {
+  return previous != current && !(std::isnan(previous) && std::isnan(current));
+}
+
+/// A counter histogram that was declared or is seen to have started anew.
+bool is_reset(const telemetry::FloatHistogram& previous, const telemetry::FloatHistogram& current) {
+  if (current.hint == telemetry::CounterResetHint::Reset) return true;
+  if (current.hint == telemetry::CounterResetHint::NotReset) return false;
+  return current.count < previous.count;
+}
+
+/// changes and resets over both kinds in order of time.
+double count_transitions(const MixedWindow& window, bool counts_resets) {
+  double count = 0;
+  std::uint32_t f = window.floats.begin;
+  std::uint32_t h = window.points.begin;
+  enum class Kind : std::uint8_t { None, Float, Histogram };
+  Kind previous = Kind::None;
+  while (f < window.floats.end || h < window.points.end) {
+    const bool is_float = h == window.points.end ||
+                          (f < window.floats.end && window.float_ms(f) < window.histogram_ms(h));
+    const Kind current = is_float ? Kind::Float : Kind::Histogram;
+    if (previous != Kind::None && previous != current) {
+      ++count;
+    } else if (previous == Kind::Float) {
+      const bool counts = counts_resets
+                              ? kernels::is_counter_reset(window.in.timestamps_ms, window.in.values,
+                                                          window.in.start_timestamps_ms, f)
+                              : is_changed(window.in.values[f - 1], window.in.values[f]);
+      if (counts) ++count;
+    } else if (previous == Kind::Histogram) {
+      const telemetry::FloatHistogram& before = *window.histograms[h - 1].histogram;
+      const telemetry::FloatHistogram& now = *window.histograms[h].histogram;
+      if (counts_resets ? is_reset(before, now) : !equal_histograms(before, now)) ++count;
+    }
+    previous = current;
+    is_float ? ++f : ++h;
+  }
+  return count;
+}
+
+/// Combines one step; holds the row that is written.
+class Combiner {
+ public:
+  Combiner(const MixedSeries& series, const RowsView& out, AnnotationSet& annotations)
+      : series_(series), out_(out), annotations_(annotations) {}
+
+  void combine(const MixedWindow& window, std::size_t step) {
+    switch (series_.function) {
+      case FunctionId::CountOverTime:
+        set(step, static_cast<double>(window.floats.size() + window.points.size()));
+        return;
+      case FunctionId::PresentOverTime:
+        set(step, 1);
+        return;
+      case FunctionId::Changes:
+        set(step, count_transitions(window, false));
+        return;
+      case FunctionId::Resets:
+        set(step, count_transitions(window, true));
+        return;
+      case FunctionId::FirstOverTime:
+      case FunctionId::LastOverTime:
+      case FunctionId::TsOfFirstOverTime:
+      case FunctionId::TsOfLastOverTime:
+        pick(window, step);
+        return;
+      case FunctionId::Irate:
+      case FunctionId::Idelta:
+        combine_instant(window, step);
+        return;
+      case FunctionId::Rate:
+      case FunctionId::Increase:
+      case FunctionId::Delta:
+      case FunctionId::SumOverTime:
+      case FunctionId::AvgOverTime:
+        if (window.is_mixed()) refuse(step);
+        return;
+      default:
+        if (window.is_mixed()) {
+          annotations_.info("ignored histograms in a range containing both floats and histograms" +
+                                for_metric_name(series_.metric_name),
+                            series_.position);
+        }
+        return;
+    }
+  }
+
+ private:
+  void set(std::size_t step, double value) {
+    out_.row(0)[step] = value;
+    kernels::set_bit(out_.bits(0), step);
+  }
+
+  void refuse(std::size_t step) {
+    kernels::clear_bit(out_.bits(0), step);
+    annotations_.warn(
+        "encountered a mix of histograms and floats" + for_metric_name(series_.metric_name),
+        series_.position);
+  }
+
+  void combine_instant(const MixedWindow& window, std::size_t step) {
+    const std::uint32_t samples = window.floats.size() + window.points.size();
+    const int histograms = window.histograms_of_last_two();
+    if (samples < 2 || histograms == 2) {
+      kernels::clear_bit(out_.bits(0), step);
+    } else if (histograms == 1) {
+      refuse(step);
+    }
+  }
+
+  void pick(const MixedWindow& window, std::size_t step) {
+    const bool is_first = series_.function == FunctionId::FirstOverTime ||
+                          series_.function == FunctionId::TsOfFirstOverTime;
+    if (!(is_first ? window.is_first_histogram() : window.is_last_histogram())) return;
+    const SampleColumns::HistogramPoint& point =
+        window.histograms[is_first ? window.points.begin : window.points.end - 1];
+    if (series_.function == FunctionId::TsOfFirstOverTime ||
+        series_.function == FunctionId::TsOfLastOverTime) {
+      set(step, static_cast<double>(point.timestamp_ms) / 1000);
+      return;
+    }
+    kernels::clear_bit(out_.bits(0), step);
+    HistogramRow& row = out_.histograms[0];
+    if (row.empty()) row.resize(out_.steps);
+    row[step] = point.histogram;
+  }
+
+  const MixedSeries& series_;
+  const RowsView& out_;
+  AnnotationSet& annotations_;
+};
+
+}  // namespace
+
+void combine_with_histograms(const MixedSeries& series, const kernels::RangeInput& in,
+                             const RowsView& out, BatchScratch& scratch) {
+  std::vector<std::int64_t> times;
+  times.reserve(scratch.columns.histograms.size());
+  for (const auto& point : scratch.columns.histograms) times.push_back(point.timestamp_ms);
+  scratch.histogram_windows.resize(out.steps);
+  kernels::build_windows(times, series.grid, scratch.histogram_windows);
+  Combiner combiner(series, out, scratch.annotations);
+  for (std::size_t step = 0; step < out.steps; ++step) {
+    const Window points = scratch.histogram_windows[step];
+    scratch.samples_total += points.size();
+    if (points.size() == 0) continue;
+    combiner.combine({.in = in,
+                      .histograms = scratch.columns.histograms,
+                      .floats = in.windows[step],
+                      .points = points},
+                     step);
+  }
+}
+
+}  // namespace gantry::promql::eval

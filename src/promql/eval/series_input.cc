@@ -1,0 +1,183 @@
+#include "promql/eval/series_input.h"
+
+#include <algorithm>
+
+#include "telemetry/labels.h"
+#include "telemetry/sample.h"
+
+namespace gantry::promql::eval {
+namespace {
+
+class SelectedSeries final : public SeriesInput {
+ public:
+  SelectedSeries(QueryContext& context, std::unique_ptr<SeriesSet> set, std::int64_t start_ms,
+                 std::int64_t end_ms, bool is_name_pinned)
+      : set_(std::move(set)),
+        labels_(context.labels, *set_),
+        start_ms_(start_ms),
+        end_ms_(end_ms),
+        is_name_pinned_(is_name_pinned) {}
+
+  [[nodiscard]] std::size_t count() const override { return set_->size(); }
+
+  [[nodiscard]] LabelSetId labels(std::size_t series) override { return labels_.import(series); }
+
+  [[nodiscard]] LabelSetId project(std::size_t series, Projection& projection) override {
+    return labels_.project(series, projection);
+  }
+
+  [[nodiscard]] bool drops_name(std::size_t /*series*/) const override { return false; }
+
+  [[nodiscard]] bool may_collide_without_name() override {
+    return set_->size() > 1 && (!is_name_pinned_ || labels_.has_type_or_unit());
+  }
+
+  [[nodiscard]] std::string_view metric_name(std::size_t series) const override {
+    for (const LabelSymbols label : set_->labels(series)) {
+      if (set_->symbol(label.name) == telemetry::kMetricNameLabel) return set_->symbol(label.value);
+    }
+    return {};
+  }
+
+  Result<void> read(std::size_t series, SampleColumns& out) const override {
+    return set_->read(series, start_ms_, end_ms_, out);
+  }
+
+ private:
+  std::unique_ptr<SeriesSet> set_;
+  SourceLabels labels_;
+  std::int64_t start_ms_;
+  std::int64_t end_ms_;
+  bool is_name_pinned_;
+};
+
+class MatrixSeries final : public SeriesInput {
+ public:
+  MatrixSeries(QueryContext& context, Matrix matrix, const Grid& grid)
+      : context_(context), matrix_(std::move(matrix)), grid_(grid) {
+    names_.reserve(matrix_.count());
+    for (const LabelSetId labels : matrix_.labels) {
+      names_.push_back(context_.labels.name_of(labels));
+    }
+  }
+
+  [[nodiscard]] std::size_t count() const override { return matrix_.count(); }
+
+  [[nodiscard]] LabelSetId labels(std::size_t series) override { return matrix_.labels[series]; }
+
+  [[nodiscard]] LabelSetId project(std::size_t series, Projection& projection) override {
+    return projection.apply(context_.labels, matrix_.labels[series]);
+  }
+
+  [[nodiscard]] bool drops_name(std::size_t series) const override {
+    return matrix_.drops_name[series] != 0;
+  }
+
+  [[nodiscard]] bool may_collide_without_name() override { return matrix_.count() > 1; }
+
+  [[nodiscard]] std::string_view metric_name(std::size_t series) const override {
+    return names_[series];
+  }
+
+  Result<void> read(std::size_t series, SampleColumns& out) const override {
+    out.clear();
+    const std::span<const double> values = matrix_.rows.row(series);
+    for_each_bit(matrix_.rows.bits(series), [&](std::size_t step) {
+      out.timestamps_ms.push_back(grid_.time_ms(step));
+      out.values.push_back(values[step]);
+    });
+    const HistogramRow& histograms = matrix_.rows.histograms(series);
+    for (std::size_t step = 0; step < histograms.size(); ++step) {
+      if (histograms[step] == nullptr) continue;
+      out.histograms.push_back({.timestamp_ms = grid_.time_ms(step),
+                                .start_timestamp_ms = 0,
+                                .histogram = histograms[step]});
+    }
+    return {};
+  }
+
+ private:
+  QueryContext& context_;
+  Matrix matrix_;
+  Grid grid_;
+  std::vector<std::string_view> names_;  ///< Of the label table's arena.
+};
+
+}  // namespace
+
+kernels::WindowGrid window_grid(const QueryContext& context, const Grid& grid,
+                                const TimeModifiers& time, std::int64_t range_ms) {
+  kernels::WindowGrid windows{.first_end_ms = grid.start_ms - time.offset_ms,
+                              .step_ms = grid.step_ms,
+                              .range_ms = range_ms};
+  switch (time.at) {
+    case AtKind::None:
+      return windows;
+    case AtKind::Timestamp:
+      windows.first_end_ms = time.at_ms - time.offset_ms;
+      break;
+    case AtKind::Start:
+      windows.first_end_ms = context.query_start_ms - time.offset_ms;
+      break;
+    case AtKind::End:
+      windows.first_end_ms = context.query_end_ms - time.offset_ms;
+      break;
+  }
+  windows.step_ms = 0;
+  return windows;
+}
+
+Result<SeriesInputPtr> select_series(QueryContext& context, const VectorSelector& selector,
+                                     const kernels::WindowGrid& windows, std::size_t steps,
+                                     std::string_view within, std::int64_t range_hint_ms) {
+  GANTRY_CHECK(context.check());
+  const std::int64_t start_ms = windows.start_ms(0) + 1;
+  const std::int64_t end_ms = windows.end_ms(steps - 1);
+  const SelectRequest request{
+      .matchers = selector.matchers,
+      .start_ms = start_ms,
+      .end_ms = end_ms,
+      .hints = {.step_ms = windows.step_ms, .range_ms = range_hint_ms, .function = within},
+      .series_limit = 0,
+      .truncate = false};
+  GANTRY_TRY(std::unique_ptr<SeriesSet> set, context.source.select(request, context.cancel));
+  for (std::string& warning : set->warnings()) {
+    if (std::ranges::find(context.source_warnings, warning) == context.source_warnings.end()) {
+      context.source_warnings.push_back(std::move(warning));
+    }
+  }
+  const bool is_name_pinned = std::ranges::any_of(selector.matchers, [](const Matcher& matcher) {
+    return matcher.op() == MatchOp::Equal && matcher.name() == telemetry::kMetricNameLabel;
+  });
+  return std::make_unique<SelectedSeries>(context, std::move(set), start_ms, end_ms,
+                                          is_name_pinned);
+}
+
+SeriesInputPtr make_matrix_input(QueryContext& context, Matrix matrix, const Grid& grid) {
+  return std::make_unique<MatrixSeries>(context, std::move(matrix), grid);
+}
+
+bool is_stale_histogram(const telemetry::FloatHistogram& histogram) {
+  return telemetry::is_stale_nan(histogram.sum);
+}
+
+void remove_stale_markers(SampleColumns& columns) {
+  const auto first_stale = std::ranges::find_if(columns.values, telemetry::is_stale_nan);
+  auto kept = static_cast<std::size_t>(first_stale - columns.values.begin());
+  const bool has_starts = !columns.start_timestamps_ms.empty();
+  for (std::size_t i = kept; i < columns.values.size(); ++i) {
+    if (telemetry::is_stale_nan(columns.values[i])) continue;
+    columns.values[kept] = columns.values[i];
+    columns.timestamps_ms[kept] = columns.timestamps_ms[i];
+    if (has_starts) columns.start_timestamps_ms[kept] = columns.start_timestamps_ms[i];
+    ++kept;
+  }
+  columns.values.resize(kept);
+  columns.timestamps_ms.resize(kept);
+  if (has_starts) columns.start_timestamps_ms.resize(kept);
+  std::erase_if(columns.histograms, [](const SampleColumns::HistogramPoint& point) {
+    return is_stale_histogram(*point.histogram);
+  });
+}
+
+}  // namespace gantry::promql::eval

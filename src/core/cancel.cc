@@ -1,5 +1,7 @@
 #include "core/cancel.h"
 
+#include <algorithm>
+
 #include "core/time.h"
 
 namespace gantry {
@@ -7,6 +9,14 @@ namespace gantry {
 CancelToken CancelToken::with_deadline(std::int64_t deadline_ns) {
   CancelToken token;
   token.state_->deadline_ns = deadline_ns;
+  return token;
+}
+
+CancelToken CancelToken::narrowed_to(std::int64_t deadline_ns) const {
+  CancelToken token;
+  const std::int64_t own = state_->deadline_ns;
+  token.state_->deadline_ns = own == 0 ? deadline_ns : std::min(own, deadline_ns);
+  token.state_->parent = state_;
   return token;
 }
 

@@ -20,10 +20,17 @@ class CancelToken {
   /// Fires when monotonic_ns() passes `deadline_ns`.
   [[nodiscard]] static CancelToken with_deadline(std::int64_t deadline_ns);
 
+  /// A token that fires when this one does, and also when monotonic_ns() passes `deadline_ns`. Cancelling it leaves this
+  /// one alone.
+  [[nodiscard]] CancelToken narrowed_to(std::int64_t deadline_ns) const;
+
   void cancel() const { state_->is_cancelled.store(true, std::memory_order_relaxed); }
 
   [[nodiscard]] bool is_cancelled() const {
-    return state_->is_cancelled.load(std::memory_order_relaxed);
+    for (const State* state = state_.get(); state != nullptr; state = state->parent.get()) {
+      if (state->is_cancelled.load(std::memory_order_relaxed)) return true;
+    }
+    return false;
   }
 
   [[nodiscard]] bool is_expired() const;
@@ -36,7 +43,8 @@ class CancelToken {
  private:
   struct State {
     std::atomic<bool> is_cancelled{false};
-    std::int64_t deadline_ns = 0;  // 0: none
+    std::int64_t deadline_ns = 0;  // 0: none; already the earlier of its own and the parent's
+    std::shared_ptr<const State> parent;
   };
 
   std::shared_ptr<State> state_;

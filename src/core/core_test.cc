@@ -102,6 +102,18 @@ TEST(CancelToken, FiresOnceForAllCopies) {
   EXPECT_TRUE(CancelToken::with_deadline(monotonic_ns() + 1'000'000'000'000).check());
 }
 
+TEST(CancelToken, NarrowedTokenFollowsItsParent) {
+  const CancelToken parent;
+  const CancelToken late = parent.narrowed_to(monotonic_ns() + 1'000'000'000'000);
+  EXPECT_TRUE(late.check());
+  EXPECT_EQ(parent.narrowed_to(monotonic_ns() - 1).check().error().code, Code::DeadlineExceeded);
+  const CancelToken sibling = parent.narrowed_to(late.deadline_ns());
+  sibling.cancel();
+  EXPECT_TRUE(late.check());
+  parent.cancel();
+  EXPECT_EQ(late.check().error().code, Code::Cancelled);
+}
+
 TEST(WorkerPool, RunsEveryIndexOnce) {
   WorkerPool pool({.thread_count = 3});
   std::vector<std::atomic<int>> hits(1000);

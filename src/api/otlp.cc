@@ -1,0 +1,173 @@
+#include "api/otlp.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "api/ingest_support.h"
+#include "codec/otlp_metrics.h"
+#include "codec/otlp_response.h"
+
+namespace gantry::api {
+namespace {
+
+using codec::OtlpEncoding;
+
+/// What one export did, whatever carried it.
+struct Export {
+  std::uint64_t rejected_points = 0;
+  std::string message;  ///< For partial_success; "" when there is nothing to say.
+  bool is_all_limited =
+      false;  ///< Nothing was stored and a limit is why: the sender should try again.
+};
+
+constexpr std::int64_t kGrpcRetryMs = 10'000;
+
+class OtlpApi {
+ public:
+  explicit OtlpApi(const Services& services)
+      : services_(services), metrics_(services.registry, "otlp") {}
+
+  net::Response http(net::Request& request) const {
+    const auto encoding = codec::parse_otlp_content_type(request.headers.find("Content-Type"));
+    const auto view = admit_writer(services_, request, false);
+    // A refusal comes first, but in an encoding that the sender can read.
+    if (!view) return refusal(encoding.value_or(OtlpEncoding::Protobuf), view.error());
+    if (!encoding) {
+      return net::text_response(415, encoding.error().message);
+    }
+    thread_local std::string buffer;
+    const auto body = inflate_body(request, codec::SnappyForm::Framed,
+                                   services_.settings().body_decompressed_bytes_max, buffer);
+    if (!body) return failure(request, *encoding, body.error());
+    const auto done = store(*view, *encoding, *body);
+    if (!done) return failure(request, *encoding, done.error());
+    if (done->is_all_limited) {
+      return failure(request, *encoding, {Code::ResourceExhausted, done->message}, 429);
+    }
+    return answer(200, *encoding,
+                  codec::encode_otlp_response(*encoding, codec::OtlpSignal::Metrics,
+                                              done->rejected_points, done->message));
+  }
+
+  net::GrpcResponse grpc(net::GrpcRequest& request) const {
+    access::RawCredentials credentials;
+    for (const auto& [name, value] : request.metadata.fields()) {
+      if (name == "authorization") credentials.authorization.push_back(value);
+      if (name == "x-gantry-token") credentials.gantry_token.push_back(value);
+      if (name == "x-scope-orgid") credentials.scope_org_id.push_back(value);
+    }
+    const auto view = admit_writer(services_, credentials);
+    if (!view) {
+      return {.code = net::rpc_code(view.error().code), .message = view.error().message};
+    }
+    const auto done = store(*view, OtlpEncoding::Protobuf, request.body);
+    if (!done) return grpc_failure(done.error());
+    if (done->is_all_limited) return grpc_failure({Code::Unavailable, done->message});
+    return {.body = codec::encode_otlp_response(OtlpEncoding::Protobuf, codec::OtlpSignal::Metrics,
+                                                done->rejected_points, done->message)};
+  }
+
+ private:
+  Result<Export> store(const access::StackView& view, OtlpEncoding encoding,
+                       std::string_view body) const {
+    thread_local codec::OtlpMetricsDecoder decoder;
+    codec::OtlpOptions options = services_.otlp_options(view.stack());
+    options.now_ms = services_.clock.now().since_epoch;
+    GANTRY_CHECK(encoding == OtlpEncoding::Json ? decoder.decode_json(body, options)
+                                                : decoder.decode_protobuf(body, options));
+    GANTRY_TRY(const telemetry::AppendResult result, view.append(decoder.batch()));
+    metrics_.record(result);
+    const codec::OtlpOutcome& outcome = decoder.outcome();
+    Export done{.rejected_points = outcome.rejected_data_points, .message = outcome.message()};
+    if (result.samples_rejected > 0) {
+      // A histogram's point is several samples; never report more points than came.
+      done.rejected_points =
+          std::min(outcome.data_points, done.rejected_points + result.samples_rejected);
+      if (!done.message.empty()) done.message += "; ";
+      done.message += describe_rejections(result);
+    }
+    const bool has_stored = result.samples_written + result.histograms_written > 0;
+    done.is_all_limited = !has_stored && verdict_of(result) == Verdict::Limited;
+    return done;
+  }
+
+  static net::Response answer(int status, OtlpEncoding encoding, std::string body) {
+    net::Response response{.status = status, .body = std::move(body)};
+    response.headers.set("Content-Type", std::string(codec::otlp_content_type(encoding)));
+    return response;
+  }
+
+  static net::Response refusal(OtlpEncoding encoding, const access::AccessError& error) {
+    net::Response response = answer(
+        error.status, encoding, codec::encode_rpc_status(encoding, {error.code, error.message}));
+    error.add_headers(response.headers);
+    return response;
+  }
+
+  static net::Response failure(const net::Request& request, OtlpEncoding encoding,
+                               const Error& error, int status = 0) {
+    if (status == 0) status = ingest_status(error);
+    const bool is_retryable = status == 429 || status == 503;
+    std::optional<std::int64_t> retry_ms;
+    if (is_retryable) retry_ms = std::int64_t{retry_after_seconds(request)} * 1000;
+    net::Response response =
+        answer(status, encoding, codec::encode_rpc_status(encoding, error, retry_ms));
+    if (retry_ms) response.headers.set("Retry-After", std::to_string(*retry_ms / 1000));
+    return response;
+  }
+
+  static net::GrpcResponse grpc_failure(Error error) {
+    // Senders drop on INTERNAL and resend on UNAVAILABLE.
+    if (error.code == Code::Internal || error.code == Code::DataLoss)
+      error.code = Code::Unavailable;
+    net::GrpcResponse response{.code = net::rpc_code(error.code), .message = error.message};
+    if (error.code == Code::Unavailable) {
+      response.details = codec::encode_status_details(error, kGrpcRetryMs);
+    }
+    return response;
+  }
+
+  const Services& services_;
+  IngestMetrics metrics_;
+};
+
+net::Response otlp_error(const net::Request& request, int status, std::string_view message) {
+  if (status == 405) return net::text_response(405, "405 method not allowed, supported: [POST]");
+  const auto encoding = codec::parse_otlp_content_type(request.headers.find("Content-Type"));
+  const OtlpEncoding shown = encoding.value_or(OtlpEncoding::Json);
+  const Code code = status == 503 ? Code::Unavailable : Code::InvalidArgument;
+  net::Response response{.status = status,
+                         .body = codec::encode_rpc_status(shown, {code, std::string(message)})};
+  response.headers.set("Content-Type", std::string(codec::otlp_content_type(shown)));
+  return response;
+}
+
+}  // namespace
+
+void add_otlp_routes(net::Router& router, const Services& services) {
+  const OtlpApi api(services);
+  for (const std::string_view path :
+       {"/v1/metrics", "/otlp/v1/metrics", "/api/v1/otlp/v1/metrics"}) {
+    router.add(net::Method::Post, path,
+               {.name = "otlp_metrics",
+                .runs_on = net::RunsOn::IngestPool,
+                .body_bytes_max = services.body_bytes_max,
+                .cors = net::Cors::Yes,
+                .render_error = otlp_error},
+               [api](net::Request& request) { return api.http(request); });
+  }
+}
+
+std::vector<net::GrpcMethod> otlp_grpc_methods(const Services& services) {
+  std::vector<net::GrpcMethod> methods;
+  methods.push_back({.name = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+                     .handler = [api = OtlpApi(services)](net::GrpcRequest& request) {
+                       return api.grpc(request);
+                     }});
+  return methods;
+}
+
+}  // namespace gantry::api

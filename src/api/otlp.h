@@ -1,0 +1,18 @@
+#pragma once
+
+#include <vector>
+
+#include "api/services.h"
+#include "net/grpc_server.h"
+#include "net/router.h"
+
+namespace gantry::api {
+
+/// OTLP/HTTP metrics, protobuf and JSON, at /v1/metrics, /otlp/v1/metrics and
+/// /api/v1/otlp/v1/metrics.
+void add_otlp_routes(net::Router& router, const Services& services);
+
+/// OTLP/gRPC: opentelemetry.proto.collector.metrics.v1.MetricsService/Export.
+[[nodiscard]] std::vector<net::GrpcMethod> otlp_grpc_methods(const Services& services);
+
+}  // namespace gantry::api

@@ -1,0 +1,49 @@
+#pragma once
+
+// What the HTTP and gRPC surfaces are given. The server fills it; handlers keep a reference.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "access/gate.h"
+#include "codec/otlp_metrics.h"
+#include "core/metrics.h"
+#include "core/time.h"
+#include "promql/engine.h"
+
+namespace gantry::api {
+
+/// Limits and switches that handlers look at on each request, so that a reload reaches them.
+struct Settings {
+  std::uint64_t body_decompressed_bytes_max = 64 << 20;  ///< http.body_decompressed_bytes_max
+  DurationMs query_timeout{120'000};                     ///< query.timeout
+  DurationMs lookback{5 * 60 * 1000};                    ///< query.lookback
+  std::uint32_t steps_max = 11'000;                      ///< query.steps_max
+};
+
+/// What the status endpoints show of the process.
+struct ProcessInformation {
+  TimestampMs start_time;
+  std::function<std::string()> effective_config;  ///< YAML, secrets masked.
+  std::function<std::vector<std::pair<std::string, std::string>>()> flags;
+  std::function<std::pair<bool, TimestampMs>()> last_reload;  ///< Success, and when.
+  std::function<bool()> is_ready;
+};
+
+/// All references outlive the routers and gRPC methods made from it. Thread-safe to use.
+struct Services {
+  const access::Gate& gate;
+  const promql::Engine& engine;
+  const Clock& clock;
+  core::MetricRegistry& registry;
+  std::function<Settings()> settings;
+  std::function<codec::OtlpOptions(StackId)> otlp_options;  ///< With the stack's own delta state.
+  ProcessInformation process;
+  std::uint64_t body_bytes_max = 16 << 20;  ///< http.body_bytes_max; fixed once routes are made.
+  bool metrics_require_token = false;       ///< server.metrics_require_token
+};
+
+}  // namespace gantry::api

@@ -1,0 +1,78 @@
+"""Remote write requests built by hand: an encoder that shares nothing with the program under test."""
+
+import struct
+
+import cramjam
+
+V1_HEADERS = {
+    "Content-Type": "application/x-protobuf",
+    "Content-Encoding": "snappy",
+    "X-Prometheus-Remote-Write-Version": "0.1.0",
+}
+V2_HEADERS = {
+    "Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+    "Content-Encoding": "snappy",
+    "X-Prometheus-Remote-Write-Version": "2.0.0",
+}
+
+
+def varint(value: int) -> bytes:
+    value &= (1 << 64) - 1
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def zigzag(value: int) -> int:
+    return (value << 1) ^ (value >> 63)
+
+
+def field(number: int, payload: bytes | str) -> bytes:
+    if isinstance(payload, str):
+        payload = payload.encode()
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
+
+
+def integer(number: int, value: int) -> bytes:
+    return varint(number << 3) + varint(value)
+
+
+def double(number: int, value: float) -> bytes:
+    return varint(number << 3 | 1) + struct.pack("<d", value)
+
+
+def compress(message: bytes) -> bytes:
+    return bytes(cramjam.snappy.compress_raw(message))
+
+
+def v1_series(labels: dict[str, str], samples: list[tuple[int, float]], extra: bytes = b"") -> bytes:
+    """A TimeSeries; samples are (milliseconds, value)."""
+    out = b"".join(field(1, field(1, name) + field(2, value)) for name, value in sorted(labels.items()))
+    out += b"".join(field(2, double(1, value) + integer(2, ms)) for ms, value in samples)
+    return out + extra
+
+
+def v1_request(series: list[bytes], metadata: bytes = b"") -> bytes:
+    return compress(b"".join(field(1, one) for one in series) + metadata)
+
+
+def v2_request(series: list[tuple[dict[str, str], list[tuple[int, float]], int]]) -> bytes:
+    """Series are (labels, samples, start timestamp in ms)."""
+    symbols = [""]
+
+    def reference(text: str) -> int:
+        if text not in symbols:
+            symbols.append(text)
+        return symbols.index(text)
+
+    body = b""
+    for labels, samples, start in series:
+        references = b"".join(varint(reference(part)) for pair in sorted(labels.items()) for part in pair)
+        one = field(1, references)
+        for ms, value in samples:
+            one += field(2, double(1, value) + integer(2, ms) + (integer(3, start) if start else b""))
+        body += field(5, one)
+    return compress(b"".join(field(4, symbol) for symbol in symbols) + body)

@@ -8,6 +8,7 @@
 
 #include "core/utf8.h"
 #include "promql/function_table.h"
+#include "promql/lexer_text.h"
 #include "promql/parser_internal.h"
 #include "telemetry/labels.h"
 
@@ -48,12 +49,6 @@ constexpr auto kOperators = std::to_array<OperatorRule>({
 const OperatorRule* find_operator(TokenKind token) {
   const auto* found = std::ranges::find(kOperators, token, &OperatorRule::token);
   return found == kOperators.end() ? nullptr : found;
-}
-
-std::string quoted(std::string_view text) {
-  std::string result;
-  telemetry::append_go_quoted(result, text);
-  return result;
 }
 
 ExprPtr make_expr(Position position, Expr::Node node) {
@@ -119,6 +114,11 @@ bool is_closing(TokenKind kind) {
   return kind == TokenKind::RightBrace || kind == TokenKind::RightParen ||
          kind == TokenKind::RightBracket || kind == TokenKind::Duration ||
          kind == TokenKind::Number;
+}
+
+ParseError height_error(Position position) {
+  return {.position = position,
+          .message = fmt::format("expression tree is higher than {} levels", kChainHeightMax)};
 }
 
 Error to_error(std::string_view query, const ParseError& error) {
@@ -195,10 +195,7 @@ void Parser::unexpected(std::string_view context, std::string_view expected) {
 bool Parser::set_height(std::uint32_t left, std::uint32_t right) {
   height_ = std::max(left, right) + 1;
   if (height_ <= kTreeHeightMax) return true;
-  if (!has_failed_) {
-    add_error(token_.position(),
-              fmt::format("expression tree is higher than {} levels", kTreeHeightMax));
-  }
+  if (!has_failed_) errors_.push_back(height_error(token_.position()));
   has_failed_ = true;
   return false;
 }
@@ -212,7 +209,9 @@ ExprPtr Parser::parse_query() {
   ExprPtr expr = parse_expr(kPrecedenceMin);
   if (!expr || !is(TokenKind::EndOfInput)) unexpected("", "");
   if (!errors_.empty()) return nullptr;
+  errors_ = std::move(type_errors_);
   check_types(*expr, query_, errors_);
+  if (errors_.empty() && height_error_) errors_.push_back(*height_error_);
   return errors_.empty() ? std::move(expr) : nullptr;
 }
 
@@ -245,12 +244,29 @@ ExprPtr Parser::parse_expr(int precedence_min) {
     if (!parse_binary_modifiers(binary)) return nullptr;
     const bool is_right_associative = rule->op == BinaryOp::Power;
     binary.right = parse_expr(rule->precedence + (is_right_associative ? 0 : 1));
-    if (!binary.right || !set_height(left_height, height_)) return nullptr;
+    if (!binary.right) return nullptr;
+    height_ = std::max(left_height, height_) + 1;
     const Position position{.start = left->position.start, .end = binary.right->position.end};
     binary.left = std::move(left);
     left = make_expr(position, std::move(binary));
+    if (height_ > kChainHeightMax) fold(*left);
   }
   return left;
+}
+
+void Parser::fold(Expr& tall) {
+  if (errors_.empty()) check_types(tall, query_, type_errors_);
+  if (!height_error_) height_error_ = height_error(tall.position);
+  const ValueType type = tall.type();
+  VectorSelector selector{.name = "folded", .matchers = {}, .time = {}};
+  if (type == ValueType::Scalar) {
+    tall.node = NumberLiteral{};
+  } else if (type == ValueType::Matrix) {
+    tall.node = MatrixSelector{.selector = std::move(selector), .selector_position = tall.position};
+  } else {
+    tall.node = std::move(selector);
+  }
+  height_ = 1;
 }
 
 ExprPtr Parser::parse_unary() {
@@ -479,7 +495,7 @@ bool Parser::parse_grouping(std::vector<std::string>& labels) {
     if (!parse_grouping_label(labels)) return false;
     if (accept(TokenKind::Comma) || is(TokenKind::RightParen)) continue;
     unexpected("grouping opts", "\",\" or \")\"");
-        return false;
+    return false;
   }
   return true;
 }

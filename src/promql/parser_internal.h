@@ -21,9 +21,10 @@ namespace gantry::promql {
 inline constexpr std::uint32_t kNestingMax = 256;
 inline constexpr std::size_t kQueryBytesMax = std::size_t{1} << 20;
 
-/// A chain of binary operators is a left-leaning tree without nesting in the text. What walks trees
-/// recurses, so their height has a limit too.
-inline constexpr std::uint32_t kTreeHeightMax = 1024;
+/// Chains (a + b + c, x[5m:][5m:]) are left-leaning trees without nesting in the text. What walks
+/// trees recurses, so chains have a limit, and so has the height of what is built on top of them.
+inline constexpr std::uint32_t kChainHeightMax = 1024;
+inline constexpr std::uint32_t kTreeHeightMax = kChainHeightMax + kNestingMax;
 
 using DurationExprPtr = std::unique_ptr<DurationExpr>;
 
@@ -52,6 +53,9 @@ class Parser {
 
   // Expressions.
   ExprPtr parse_expr(int precedence_min);
+  /// Checks the types of a tree that has grown too high and puts an operand of the same type in its
+  /// place: what else is wrong with the query is worth more than its height.
+  void fold(Expr& tall);
   ExprPtr parse_unary();
   ExprPtr parse_postfix();
   ExprPtr parse_primary();
@@ -114,6 +118,8 @@ class Parser {
   /// The last range that was put behind something other than a selector.
   const Expr* misplaced_range_ = nullptr;
   std::vector<ParseError> errors_;
+  std::vector<ParseError> type_errors_;  ///< Of folded trees.
+  std::optional<ParseError> height_error_;
 };
 
 /// The checks that need types, over a tree without syntax errors. Completes vector matching.

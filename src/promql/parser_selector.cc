@@ -165,12 +165,13 @@ ExprPtr Parser::parse_range(ExprPtr expr) {
     unexpected("subquery selector", "\"]\"");
     return nullptr;
   }
-  if (!set_height(height, 0)) return nullptr;
   set_duration(std::move(range), subquery.range_ms, subquery.range_expr);
   auto result = std::make_unique<Expr>();
   result->position = {.start = expr->position.start, .end = previous_end_};
   subquery.expr = std::move(expr);
   result->node = std::move(subquery);
+  height_ = height + 1;
+  if (height_ > kChainHeightMax) fold(*result);
   return result;
 }
 

@@ -11,18 +11,13 @@
 #include <fmt/format.h>
 
 #include "promql/function_table.h"
+#include "promql/lexer_text.h"
 #include "promql/parser_internal.h"
 #include "telemetry/labels.h"
 
 namespace gantry::promql {
 
 namespace {
-
-std::string quoted(std::string_view text) {
-  std::string result;
-  telemetry::append_go_quoted(result, text);
-  return result;
-}
 
 bool is_space(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';

@@ -1,0 +1,477 @@
+#include "promql/series_histogram.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <optional>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "core/duration.h"
+#include "core/number_format.h"
+#include "promql/parser.h"
+#include "telemetry/labels.h"
+
+namespace gantry::promql {
+
+namespace {
+
+using telemetry::BucketSpan;
+using telemetry::CounterResetHint;
+using telemetry::FloatHistogram;
+
+constexpr std::string_view kContext = "series values";
+constexpr std::string_view kSpace = " \t\n\r";
+constexpr std::string_view kDigits = "0123456789";
+
+bool is_word_character(char c) {
+  return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool is_special_number(std::string_view word) {
+  constexpr auto is_equal = [](char a, char b) { return (a | 0x20) == b; };
+  return std::ranges::equal(word, std::string_view("nan"), is_equal) ||
+         std::ranges::equal(word, std::string_view("inf"), is_equal);
+}
+
+enum class Key : std::uint8_t {
+  Schema,
+  Sum,
+  Count,
+  ZeroCount,
+  ZeroThreshold,
+  Buckets,
+  Offset,
+  NegativeBuckets,
+  NegativeOffset,
+  CustomValues,
+  Hint,
+};
+
+constexpr auto kKeys = std::to_array<std::pair<std::string_view, Key>>({
+    {"schema", Key::Schema},
+    {"sum", Key::Sum},
+    {"count", Key::Count},
+    {"z_bucket", Key::ZeroCount},
+    {"z_bucket_w", Key::ZeroThreshold},
+    {"buckets", Key::Buckets},
+    {"offset", Key::Offset},
+    {"n_buckets", Key::NegativeBuckets},
+    {"n_offset", Key::NegativeOffset},
+    {"custom_values", Key::CustomValues},
+    {"counter_reset_hint", Key::Hint},
+});
+
+constexpr auto kHints = std::to_array<std::pair<std::string_view, CounterResetHint>>({
+    {"unknown", CounterResetHint::Unknown},
+    {"reset", CounterResetHint::Reset},
+    {"not_reset", CounterResetHint::NotReset},
+    {"gauge", CounterResetHint::Gauge},
+});
+
+template <class Table>
+auto find_text(const Table& table, std::string_view text) {
+  const auto* found = std::ranges::find(table, text, [](const auto& entry) { return entry.first; });
+  return found == table.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::unexpected<Error> bad_descriptor(const SeriesScanner& scanner, std::size_t position,
+                                      std::string_view word) {
+  return scanner.error_at(position, fmt::format("bad histogram descriptor found: \"{}\"", word));
+}
+
+class LiteralReader {
+ public:
+  explicit LiteralReader(SeriesScanner& scanner) : scanner_(scanner) {}
+
+  Result<HistogramLiteral> read() {
+    scanner_.accept("{{");
+    if (kSpace.contains(scanner_.peek())) {
+      scanner_.skip_space();
+      if (!scanner_.starts_with("}}")) return scanner_.unexpected(kContext);
+    }
+    while (!scanner_.accept("}}")) {
+      GANTRY_CHECK(read_pair());
+      if (scanner_.starts_with("}}")) continue;
+      if (scanner_.is_at_end() || !kSpace.contains(scanner_.peek())) {
+        return scanner_.unexpected(kContext);
+      }
+      scanner_.skip_space();
+    }
+    set_spans(literal_.histogram.positive_counts, offset_, literal_.histogram.positive_spans);
+    set_spans(literal_.histogram.negative_counts, negative_offset_,
+              literal_.histogram.negative_spans);
+    return std::move(literal_);
+  }
+
+ private:
+  static void set_spans(const std::vector<double>& counts, std::int32_t offset,
+                        std::vector<BucketSpan>& spans) {
+    if (counts.empty()) return;
+    spans.push_back({.offset = offset, .length = static_cast<std::uint32_t>(counts.size())});
+  }
+
+  Result<void> read_pair() {
+    const std::size_t start = scanner_.position();
+    const std::string_view word = scanner_.read_word();
+    if (word.empty()) return scanner_.unexpected(kContext);
+    const std::optional<Key> key = find_text(kKeys, word);
+    if (!key) return bad_descriptor(scanner_, start, word);
+    if (!scanner_.accept(':')) {
+      return scanner_.error_at(start, "missing `:` for histogram descriptor");
+    }
+    const std::uint32_t bit = 1U << static_cast<std::uint32_t>(*key);
+    const bool is_repeated = (seen_ & bit) != 0;
+    seen_ |= bit;
+    GANTRY_CHECK(read_value(*key));
+    if (is_repeated) {
+      return scanner_.error_at(0, fmt::format("duplicate key \"{}\" in histogram", word));
+    }
+    return {};
+  }
+
+  Result<void> read_value(Key key) {
+    FloatHistogram& histogram = literal_.histogram;
+    switch (key) {
+      case Key::Schema:
+        return read_integer(histogram.schema);
+      case Key::Sum:
+        return read_float(histogram.sum);
+      case Key::Count:
+        return read_float(histogram.count);
+      case Key::ZeroCount:
+        return read_float(histogram.zero_count);
+      case Key::ZeroThreshold:
+        return read_float(histogram.zero_threshold);
+      case Key::Buckets:
+        return read_list(histogram.positive_counts);
+      case Key::Offset:
+        return read_integer(offset_);
+      case Key::NegativeBuckets:
+        return read_list(histogram.negative_counts);
+      case Key::NegativeOffset:
+        return read_integer(negative_offset_);
+      case Key::CustomValues:
+        return read_list(histogram.custom_values);
+      case Key::Hint:
+        return read_hint(histogram.hint);
+    }
+    return {};
+  }
+
+  Result<void> read_float(double& out) {
+    GANTRY_TRY(out, scanner_.read_number());
+    return {};
+  }
+
+  Result<void> read_integer(std::int32_t& out) {
+    const std::size_t start = scanner_.position();
+    GANTRY_TRY(const double value, scanner_.read_number());
+    constexpr double kMax = std::numeric_limits<std::int32_t>::max();
+    if (!(value >= -kMax && value <= kMax) || value != std::trunc(value)) {
+      return scanner_.error_at(start, "histogram schema and offsets are 32-bit integers");
+    }
+    out = static_cast<std::int32_t>(value);
+    return {};
+  }
+
+  Result<void> read_list(std::vector<double>& out) {
+    out.clear();
+    if (!scanner_.accept('[')) return scanner_.unexpected(kContext);
+    while (true) {
+      GANTRY_TRY(const double value, scanner_.read_number());
+      out.push_back(value);
+      const bool has_space = !scanner_.is_at_end() && kSpace.contains(scanner_.peek());
+      scanner_.skip_space();
+      if (scanner_.accept(']')) return {};
+      if (!has_space) return scanner_.unexpected(kContext);
+    }
+  }
+
+  Result<void> read_hint(CounterResetHint& out) {
+    const std::size_t start = scanner_.position();
+    const std::string_view word = scanner_.read_word();
+    if (word.empty()) return scanner_.unexpected(kContext);
+    const std::optional<CounterResetHint> hint = find_text(kHints, word);
+    if (!hint) return bad_descriptor(scanner_, start, word);
+    out = *hint;
+    literal_.is_hint_written = true;
+    return {};
+  }
+
+  SeriesScanner& scanner_;
+  HistogramLiteral literal_;
+  std::int32_t offset_ = 0;
+  std::int32_t negative_offset_ = 0;
+  std::uint32_t seen_ = 0;
+};
+
+// Counts by bucket index. Literals are short: clarity over speed.
+using Buckets = std::map<std::int32_t, double>;
+
+Buckets to_buckets(const std::vector<BucketSpan>& spans, const std::vector<double>& counts) {
+  Buckets buckets;
+  std::size_t next = 0;
+  std::int64_t index = 0;
+  for (const BucketSpan& span : spans) {
+    index += span.offset;
+    for (std::uint32_t i = 0; i < span.length && next < counts.size(); ++i) {
+      buckets[static_cast<std::int32_t>(index++)] = counts[next++];
+    }
+  }
+  return buckets;
+}
+
+void from_buckets(const Buckets& buckets, std::vector<BucketSpan>& spans,
+                  std::vector<double>& counts) {
+  spans.clear();
+  counts.clear();
+  std::int32_t next_index = 0;
+  for (const auto& [index, count] : buckets) {
+    if (spans.empty() || index != next_index) {
+      spans.push_back({.offset = index - next_index, .length = 0});
+    }
+    ++spans.back().length;
+    counts.push_back(count);
+    next_index = index + 1;
+  }
+}
+
+// Both signs of an exponential histogram with its zero bucket.
+struct ExponentialBuckets {
+  std::int32_t schema = 0;
+  double zero_threshold = 0;
+  double zero_count = 0;
+  Buckets positive;
+  Buckets negative;
+
+  explicit ExponentialBuckets(const FloatHistogram& histogram)
+      : schema(histogram.schema),
+        zero_threshold(histogram.zero_threshold),
+        zero_count(histogram.zero_count),
+        positive(to_buckets(histogram.positive_spans, histogram.positive_counts)),
+        negative(to_buckets(histogram.negative_spans, histogram.negative_counts)) {}
+
+  [[nodiscard]] double upper_bound(std::int32_t index) const {
+    return std::exp2(std::ldexp(static_cast<double>(index), -schema));
+  }
+
+  void reduce_to(std::int32_t coarser) {
+    const int shift = schema - coarser;
+    if (shift <= 0) return;
+    for (Buckets* side : {&positive, &negative}) {
+      Buckets merged;
+      for (const auto& [index, count] : *side) merged[((index - 1) >> shift) + 1] += count;
+      *side = std::move(merged);
+    }
+    schema = coarser;
+  }
+
+  /// Widens the zero bucket to `threshold`, or to the outer edge of the populated bucket that it
+  /// would cut.
+  void widen_zero(double threshold) {
+    if (threshold <= zero_threshold) return;
+    for (const Buckets* side : {&positive, &negative}) {
+      for (const auto& [index, count] : *side) {
+        const bool is_cut = upper_bound(index - 1) < threshold && threshold < upper_bound(index);
+        if (is_cut && count != 0) threshold = upper_bound(index);
+      }
+    }
+    for (Buckets* side : {&positive, &negative}) {
+      while (!side->empty() && upper_bound(side->begin()->first) <= threshold) {
+        zero_count += side->begin()->second;
+        side->erase(side->begin());
+      }
+    }
+    zero_threshold = threshold;
+  }
+};
+
+void add_buckets(Buckets& to, const Buckets& from, double sign) {
+  for (const auto& [index, count] : from) to[index] += sign * count;
+}
+
+// Folds each bucket into the next bound that `bounds` has.
+Buckets fold(const FloatHistogram& histogram, const std::vector<double>& bounds) {
+  Buckets folded;
+  for (const auto& [index, count] :
+       to_buckets(histogram.positive_spans, histogram.positive_counts)) {
+    const auto position = static_cast<std::size_t>(std::max(index, 0));
+    const double upper = position < histogram.custom_values.size()
+                             ? histogram.custom_values[position]
+                             : std::numeric_limits<double>::infinity();
+    const auto bound = std::ranges::lower_bound(bounds, upper);
+    folded[static_cast<std::int32_t>(bound - bounds.begin())] += count;
+  }
+  return folded;
+}
+
+CounterResetHint combine_hints(CounterResetHint a, CounterResetHint b) {
+  if (a == b) return a;
+  if (a == CounterResetHint::Gauge || b == CounterResetHint::Gauge) return CounterResetHint::Gauge;
+  return CounterResetHint::Unknown;
+}
+
+void combine_custom(const FloatHistogram& a, const FloatHistogram& b, double sign,
+                    FloatHistogram& result) {
+  std::vector<double> bounds;
+  std::ranges::set_intersection(a.custom_values, b.custom_values, std::back_inserter(bounds));
+  Buckets buckets = fold(a, bounds);
+  add_buckets(buckets, fold(b, bounds), sign);
+  from_buckets(buckets, result.positive_spans, result.positive_counts);
+  result.custom_values = std::move(bounds);
+}
+
+void combine_exponential(const FloatHistogram& a, const FloatHistogram& b, double sign,
+                         FloatHistogram& result) {
+  ExponentialBuckets left(a);
+  ExponentialBuckets right(b);
+  right.reduce_to(left.schema);
+  while (left.zero_threshold != right.zero_threshold) {
+    left.widen_zero(right.zero_threshold);
+    right.widen_zero(left.zero_threshold);
+  }
+  add_buckets(left.positive, right.positive, sign);
+  add_buckets(left.negative, right.negative, sign);
+  result.zero_threshold = left.zero_threshold;
+  result.zero_count = left.zero_count + sign * right.zero_count;
+  from_buckets(left.positive, result.positive_spans, result.positive_counts);
+  from_buckets(left.negative, result.negative_spans, result.negative_counts);
+}
+
+}  // namespace
+
+bool SeriesScanner::accept(char c) {
+  if (is_at_end() || line_[position_] != c) return false;
+  ++position_;
+  return true;
+}
+
+bool SeriesScanner::accept(std::string_view text) {
+  if (!starts_with(text)) return false;
+  position_ += text.size();
+  return true;
+}
+
+bool SeriesScanner::accept_word(std::string_view word) {
+  if (line_.substr(position_, word_end(position_) - position_) != word) return false;
+  position_ += word.size();
+  return true;
+}
+
+void SeriesScanner::skip_space() {
+  while (!is_at_end() && kSpace.contains(line_[position_])) ++position_;
+}
+
+std::string_view SeriesScanner::read_word() {
+  const std::size_t start = std::exchange(position_, word_end(position_));
+  return line_.substr(start, position_ - start);
+}
+
+std::size_t SeriesScanner::word_end(std::size_t position) const {
+  while (position < line_.size() && is_word_character(line_[position])) ++position;
+  return position;
+}
+
+bool SeriesScanner::is_at_special_number() const {
+  const std::size_t start = position_ + (peek() == '+' || peek() == '-' ? 1 : 0);
+  return start <= line_.size() && is_special_number(line_.substr(start, word_end(start) - start));
+}
+
+// digits [. digits] [e [sign] digits]
+std::size_t SeriesScanner::number_end(std::size_t position) const {
+  const auto skip_digits = [this](std::size_t from) {
+    return std::min(line_.find_first_not_of(kDigits, from), line_.size());
+  };
+  std::size_t end = skip_digits(position);
+  if (end < line_.size() && line_[end] == '.') end = skip_digits(end + 1);
+  if (end == position || end >= line_.size() || (line_[end] | 0x20) != 'e') return end;
+  std::size_t exponent = end + 1;
+  if (exponent < line_.size() && (line_[exponent] == '+' || line_[exponent] == '-')) ++exponent;
+  const std::size_t exponent_end = skip_digits(exponent);
+  return exponent_end > exponent ? exponent_end : end;
+}
+
+Result<double> SeriesScanner::read_number() {
+  const std::size_t start = position_;
+  const std::size_t digits = start + (peek() == '+' || peek() == '-' ? 1 : 0);
+  const std::size_t end = is_at_special_number() ? word_end(digits) : number_end(digits);
+  const std::string_view text = line_.substr(start, end - start);
+  if (end == digits || line_.substr(digits, end - digits) == ".") return unexpected(kContext);
+  const auto value = core::parse_float(text);
+  if (!value) return error("number out of range");
+  position_ = end;
+  return *value;
+}
+
+Result<std::size_t> SeriesScanner::read_count() {
+  std::size_t count = 0;
+  const char* const begin = line_.data() + position_;
+  const auto [end, status] = std::from_chars(begin, line_.data() + line_.size(), count);
+  if (status == std::errc::result_out_of_range) return error("repetition out of range");
+  if (status != std::errc{}) return unexpected(kContext);
+  position_ += static_cast<std::size_t>(end - begin);
+  return count;
+}
+
+Result<std::int64_t> SeriesScanner::read_duration() {
+  const bool is_negative = peek() == '-';
+  if (is_negative || peek() == '+') ++position_;
+  const std::size_t end =
+      std::min(line_.find_first_not_of("0123456789ywdhms", position_), line_.size());
+  const auto duration = core::parse_duration(line_.substr(position_, end - position_));
+  if (!duration) return error(duration.error().message);
+  position_ = end;
+  return is_negative ? -duration->count : duration->count;
+}
+
+std::unexpected<Error> SeriesScanner::error(std::string_view message) const {
+  return error_at(position_, message);
+}
+
+std::unexpected<Error> SeriesScanner::error_at(std::size_t position,
+                                               std::string_view message) const {
+  const std::string place = line_and_column(line_, static_cast<std::uint32_t>(position));
+  return fail(Code::InvalidArgument, fmt::format("{}: parse error: {}", place, message));
+}
+
+std::unexpected<Error> SeriesScanner::unexpected(std::string_view context) const {
+  if (is_at_end()) return error(fmt::format("unexpected end of input in {}", context));
+  const std::size_t end = std::max(word_end(position_), position_ + 1);
+  std::string text;
+  telemetry::append_go_quoted(text, line_.substr(position_, end - position_));
+  return error(fmt::format("unexpected {} in {}", text, context));
+}
+
+Result<HistogramLiteral> read_histogram_literal(SeriesScanner& scanner) {
+  return LiteralReader(scanner).read();
+}
+
+Result<FloatHistogram> combine_histograms(const FloatHistogram& a, const FloatHistogram& b,
+                                          double sign) {
+  if (a.uses_custom_buckets() != b.uses_custom_buckets() || a.schema > b.schema) {
+    return fail(Code::InvalidArgument,
+                fmt::format("error combining histograms: cannot merge from schema {} to {}",
+                            b.schema, a.schema));
+  }
+  FloatHistogram result;
+  result.hint = combine_hints(a.hint, b.hint);
+  result.schema = a.schema;
+  result.count = a.count + sign * b.count;
+  result.sum = a.sum + sign * b.sum;
+  if (a.uses_custom_buckets()) {
+    combine_custom(a, b, sign, result);
+  } else {
+    combine_exponential(a, b, sign, result);
+  }
+  return result;
+}
+
+}  // namespace gantry::promql

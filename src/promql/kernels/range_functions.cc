@@ -144,8 +144,14 @@ void double_exponential_smoothing(const RangeInput& in, RangeScratch& /*scratch*
 void avg_over_time(const RangeInput& in, RangeScratch& /*scratch*/, std::span<double> out,
                    std::span<std::uint64_t> present) {
   for_each_window(in, 1, out, present, [&in](std::size_t, Window window) {
+    const auto values = values_of(in, window);
+    NeumaierSum sum;
+    for (const double value : values) sum.add(value);
+    // A finite sum never overflowed on the way, so that the mean is the plain one.
+    const auto count = static_cast<double>(values.size());
+    if (std::isfinite(sum.sum)) return (sum.sum / count) + (sum.compensation / count);
     Mean mean;
-    for (const double value : values_of(in, window)) mean.add(value);
+    for (const double value : values) mean.add(value);
     return mean.result();
   });
 }

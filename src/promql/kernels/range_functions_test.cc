@@ -15,6 +15,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "promql/kernels/range_functions_reference.h"
+#include "promql/kernels/sum.h"
 
 namespace gantry::promql::kernels {
 namespace {
@@ -318,6 +319,15 @@ RC_GTEST_PROP(RangeKernel, IncreaseEqualsItsTwin, ()) {
 
 RC_GTEST_PROP(RangeKernel, DeltaEqualsItsTwin, ()) {
   check_against_twin(delta, [](const auto& s) { return reference::extrapolate(s, false, false); });
+}
+
+RC_GTEST_PROP(RangeKernel, AvgEqualsItsTwin, ()) {
+  check_against_twin(avg_over_time, [](const auto& s) -> std::optional<double> {
+    if (s.values.empty()) return std::nullopt;
+    Mean mean;
+    for (const double value : s.values) mean.add(value);
+    return mean.result();
+  });
 }
 
 RC_GTEST_PROP(RangeKernel, MinEqualsItsTwin, ()) {

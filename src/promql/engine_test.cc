@@ -1,0 +1,369 @@
+#include "promql/engine.h"
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "core/number_format.h"
+#include "core/time.h"
+#include "promql/testing/memory_source.h"
+#include "telemetry/sample.h"
+
+namespace gantry::promql {
+namespace {
+
+using promqltest::MemorySource;
+using promqltest::Sample;
+
+constexpr std::int64_t kMinuteMs = 60'000;
+
+std::string text_of(const LabelPairs& labels) {
+  std::string name;
+  std::string rest;
+  for (const auto& [label, value] : labels) {
+    if (label == "__name__") {
+      name = value;
+    } else {
+      rest += fmt::format("{}{}={}", rest.empty() ? "" : ",", label, value);
+    }
+  }
+  return fmt::format("{}{{{}}}", name, rest);
+}
+
+std::string text_of(double value) {
+  std::string text;
+  core::append_float_plain(text, value);
+  return text;
+}
+
+/// "a{x=1} 1@0 2@60; …": series and their points, times in seconds.
+std::string text_of(const Result<Answer>& answer) {
+  if (!answer) return "error: " + answer.error().message;
+  std::string out;
+  if (const auto* scalar = std::get_if<ScalarValue>(&answer->value)) return text_of(scalar->value);
+  if (const auto* text = std::get_if<StringValue>(&answer->value)) return '"' + text->value + '"';
+  if (const auto* vector = std::get_if<std::vector<VectorElement>>(&answer->value)) {
+    for (const VectorElement& element : *vector) {
+      out += fmt::format("{}{} {}", out.empty() ? "" : "; ", text_of(element.labels),
+                         element.histogram ? "histogram" : text_of(element.value));
+    }
+    return out;
+  }
+  for (const ResultSeries& series : std::get<std::vector<ResultSeries>>(answer->value)) {
+    out += fmt::format("{}{}", out.empty() ? "" : "; ", text_of(series.labels));
+    for (const Point& point : series.points) {
+      out += fmt::format(" {}@{}", text_of(point.value), point.timestamp_ms / 1000);
+    }
+    for (const HistogramPoint& point : series.histograms) {
+      out += fmt::format(" histogram@{}", point.timestamp_ms / 1000);
+    }
+  }
+  return out;
+}
+
+class EngineTest : public testing::Test {
+ protected:
+  /// One sample a minute from time 0; NaN with the stale bits is a stale marker.
+  void load(telemetry::Labels labels, const std::vector<double>& values) {
+    std::vector<Sample> samples;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      samples.push_back({.timestamp_ms = static_cast<std::int64_t>(i) * kMinuteMs,
+                         .start_timestamp_ms = 0,
+                         .value = values[i],
+                         .histogram = nullptr});
+    }
+    source_.append(telemetry::make_labels(std::move(labels)), samples);
+  }
+
+  void load_histograms(telemetry::Labels labels, int count) {
+    std::vector<Sample> samples;
+    for (int i = 0; i < count; ++i) {
+      auto histogram = std::make_shared<telemetry::FloatHistogram>();
+      histogram->count = 10 * (i + 1);
+      histogram->sum = 25 * (i + 1);
+      samples.push_back({.timestamp_ms = i * kMinuteMs,
+                         .start_timestamp_ms = 0,
+                         .value = 0,
+                         .histogram = std::move(histogram)});
+    }
+    source_.append(telemetry::make_labels(std::move(labels)), samples);
+  }
+
+  Result<Answer> instant(std::string_view query, std::int64_t minute,
+                         const EngineOptions& options = {}) {
+    return Engine(options).instant(
+        {.query = query, .time_ms = minute * kMinuteMs, .lookback_ms = {}}, source_, CancelToken());
+  }
+
+  Result<Answer> range(std::string_view query, std::int64_t from, std::int64_t to,
+                       std::int64_t step, const EngineOptions& options = {}) {
+    return Engine(options).range({.query = query,
+                                  .start_ms = from * kMinuteMs,
+                                  .end_ms = to * kMinuteMs,
+                                  .step_ms = step * kMinuteMs,
+                                  .lookback_ms = {}},
+                                 source_, CancelToken());
+  }
+
+  MemorySource source_;
+};
+
+struct QueryCase {
+  std::string_view name, query, expected;
+};
+
+class InstantQueryTest : public EngineTest, public testing::WithParamInterface<QueryCase> {};
+
+TEST_P(InstantQueryTest, Answers) {
+  load({{"__name__", "requests_total"}, {"job", "a"}, {"zone", "x"}}, {0, 60, 120, 180, 240, 300});
+  load({{"__name__", "requests_total"}, {"job", "a"}, {"zone", "y"}}, {0, 6, 12, 18, 24, 30});
+  load({{"__name__", "requests_total"}, {"job", "b"}, {"zone", "x"}}, {0, 30, 60, 0, 30, 60});
+  load({{"__name__", "limit"}, {"job", "a"}}, {100, 100, 100, 100, 100, 100});
+  load({{"__name__", "limit"}, {"job", "c"}}, {7, 7, 7, 7, 7, 7});
+  load({{"__name__", "gone"}}, {1, 2, 3, telemetry::stale_nan()});
+  load({{"__name__", "size_bucket"}, {"le", "1"}}, {0, 2, 4, 6, 8, 10});
+  load({{"__name__", "size_bucket"}, {"le", "2"}}, {0, 4, 8, 12, 16, 20});
+  load({{"__name__", "size_bucket"}, {"le", "+Inf"}}, {0, 4, 8, 12, 16, 20});
+  load_histograms({{"__name__", "native"}, {"job", "a"}}, 6);
+  EXPECT_EQ(text_of(instant(GetParam().query, 5)), GetParam().expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Values, InstantQueryTest,
+    testing::Values(
+        QueryCase{"number", "1 + 2 * 3", "7"}, QueryCase{"text", "'x'", "\"x\""},
+        QueryCase{"selector", "limit", "limit{job=a} 100; limit{job=c} 7"},
+        QueryCase{"offset", "requests_total{job='b'} offset 2m", "requests_total{job=b,zone=x} 0"},
+        QueryCase{"at", "requests_total{job='b'} @ 60", "requests_total{job=b,zone=x} 30"},
+        QueryCase{"stale_marker_hides", "gone", ""},
+        QueryCase{"stale_marker_is_skipped_in_ranges", "count_over_time(gone[10m])", "{} 3"},
+        QueryCase{"range_is_left_open", "limit{job='c'}[2m]", "limit{job=c} 7@240 7@300"},
+        QueryCase{"native_selector", "native", "native{job=a} histogram"},
+        QueryCase{"native_count", "histogram_count(native)", "{job=a} 60"},
+        QueryCase{"native_average", "histogram_avg(native)", "{job=a} 2.5"},
+        QueryCase{"native_range", "count_over_time(native[2m])", "{job=a} 2"},
+        QueryCase{"native_scaled", "native * 2", "{job=a} histogram"}),
+    [](const auto& c) { return std::string(c.param.name); });
+
+INSTANTIATE_TEST_SUITE_P(
+    Functions, InstantQueryTest,
+    testing::Values(
+        QueryCase{"rate", "rate(requests_total{job='a'}[5m])",
+                  "{job=a,zone=x} 1; {job=a,zone=y} 0.1"},
+        QueryCase{"increase_over_reset", "increase(requests_total{job='b'}[4m])",
+                  "{job=b,zone=x} 80"},
+        QueryCase{"subquery", "max_over_time(rate(requests_total{job='a',zone='x'}[2m])[3m:1m])",
+                  "{job=a,zone=x} 1"},
+        QueryCase{"subquery_aligned", "limit{job='c'}[90s:1m]", "limit{job=c} 7@240 7@300"},
+        QueryCase{"label_replace",
+                  "label_replace(limit{job='c'}, 'team', '$1-${1}x', 'job', '(.*)')",
+                  "limit{job=c,team=c-cx} 7"},
+        QueryCase{"label_replace_no_match",
+                  "label_replace(limit{job='c'}, 'team', 'x', 'job', 'z')", "limit{job=c} 7"},
+        QueryCase{"label_replace_bad_regex", "label_replace(limit, 'team', 'x', 'job', '(')",
+                  "error: invalid regular expression in label_replace(): ("},
+        QueryCase{"label_join", "label_join(limit{job='c'}, 'all', '/', 'job', 'none')",
+                  "limit{all=c/,job=c} 7"},
+        QueryCase{"absent", "absent(nothing{a='1',b=~'x'})", "{a=1} 1"},
+        QueryCase{"absent_present", "absent(limit)", ""},
+        QueryCase{"absent_over_time", "absent_over_time(nothing{a='1',a='2',c='3'}[5m])",
+                  "{c=3} 1"},
+        QueryCase{"scalar", "scalar(limit{job='c'})", "7"},
+        QueryCase{"scalar_of_many", "scalar(limit)", "NaN"},
+        QueryCase{"vector", "vector(time())", "{} 300"},
+        QueryCase{"timestamp", "timestamp(limit{job='c'} offset 1m)", "{job=c} 240"},
+        QueryCase{"timestamp_of_expression", "timestamp(limit{job='c'} offset 1m + 0)",
+                  "{job=c} 300"},
+        QueryCase{"sort", "sort_desc(requests_total)",
+                  "requests_total{job=a,zone=x} 300; requests_total{job=b,zone=x} 60; "
+                  "requests_total{job=a,zone=y} 30"},
+        QueryCase{"clamp", "clamp(limit, 10, 20)", "{job=a} 20; {job=c} 10"},
+        QueryCase{"clamp_empty", "clamp(limit, 20, 10)", ""},
+        QueryCase{"minute", "minute()", "{} 5"},
+        QueryCase{"histogram_quantile", "histogram_quantile(0.5, size_bucket)", "{} 1"},
+        QueryCase{"histogram_fraction", "histogram_fraction(0, 1, size_bucket)", "{} 0.5"},
+        QueryCase{"experimental_is_off", "sort_by_label(limit, 'job')",
+                  "error: 1:1: parse error: function \"sort_by_label\" is not enabled"}),
+    [](const auto& c) { return std::string(c.param.name); });
+
+INSTANTIATE_TEST_SUITE_P(
+    Aggregations, InstantQueryTest,
+    testing::Values(
+        QueryCase{"sum", "sum(requests_total)", "{} 390"},
+        QueryCase{"sum_by", "sum by (job) (requests_total)", "{job=a} 330; {job=b} 60"},
+        QueryCase{"sum_without", "sum without (zone) (requests_total)", "{job=a} 330; {job=b} 60"},
+        QueryCase{"sum_by_missing", "sum by (none) (requests_total)", "{} 390"},
+        QueryCase{"sum_by_name", "count by (__name__) ({job='a'})",
+                  "limit{} 1; native{} 1; requests_total{} 2"},
+        QueryCase{"avg", "avg(limit)", "{} 53.5"}, QueryCase{"min", "min(limit)", "{} 7"},
+        QueryCase{"max", "max(limit)", "{} 100"}, QueryCase{"group", "group(limit)", "{} 1"},
+        QueryCase{"stddev", "stddev(limit)", "{} 46.5"},
+        QueryCase{"stdvar", "stdvar(limit)", "{} 2162.25"},
+        QueryCase{"quantile", "quantile(0.5, limit)", "{} 53.5"},
+        QueryCase{"topk", "topk(1, requests_total)", "requests_total{job=a,zone=x} 300"},
+        QueryCase{"bottomk_by", "bottomk by (job) (1, requests_total)",
+                  "requests_total{job=a,zone=y} 30; requests_total{job=b,zone=x} 60"},
+        QueryCase{"topk_nan", "topk(NaN, limit)", "error: Parameter value is NaN"},
+        QueryCase{"topk_none", "topk(0, limit)", ""},
+        QueryCase{"count_values", "count_values('v', limit)", "{v=100} 1; {v=7} 1"},
+        QueryCase{"count_of_rate", "count(rate(requests_total[5m]))", "{} 3"},
+        QueryCase{"sum_of_mixed", "sum by (job) ({__name__=~'limit|native'})", "{job=c} 7"}),
+    [](const auto& c) { return std::string(c.param.name); });
+
+INSTANTIATE_TEST_SUITE_P(
+    Operators, InstantQueryTest,
+    testing::Values(
+        QueryCase{"scalar_right", "limit / 10", "{job=a} 10; {job=c} 0.7"},
+        QueryCase{"filter_keeps_name", "limit > 50", "limit{job=a} 100"},
+        QueryCase{"filter_scalar_left", "50 < limit", "limit{job=a} 100"},
+        QueryCase{"bool", "limit > bool 50", "{job=a} 1; {job=c} 0"},
+        QueryCase{"unary", "-limit", "{job=a} -100; {job=c} -7"},
+        QueryCase{"one_to_one", "limit + limit", "{job=a} 200; {job=c} 14"},
+        QueryCase{"group_left", "requests_total / on (job) group_left limit",
+                  "{job=a,zone=x} 3; {job=a,zone=y} 0.3"},
+        QueryCase{"group_right", "limit / on (job) group_right requests_total",
+                  "{job=a,zone=x} 0.3333333333333333; {job=a,zone=y} 3.3333333333333335"},
+        QueryCase{"many_without_group", "requests_total / on (job) limit",
+                  "error: multiple matches for labels: many-to-one matching must be explicit "
+                  "(group_left/group_right)"},
+        QueryCase{"many_to_many", "limit / on (job) requests_total",
+                  "error: found duplicate series for the match group {job=\"a\"} on the right "
+                  "hand-side of the operation: [{__name__=\"requests_total\", job=\"a\", "
+                  "zone=\"x\"}, {__name__=\"requests_total\", job=\"a\", zone=\"y\"}];many-to-many "
+                  "matching not allowed: matching labels must be unique on one side"},
+        QueryCase{"and", "limit and on (job) requests_total", "limit{job=a} 100"},
+        QueryCase{"unless", "limit unless on (job) requests_total", "limit{job=c} 7"},
+        QueryCase{"or", "limit or on (job) requests_total",
+                  "limit{job=a} 100; limit{job=c} 7; requests_total{job=b,zone=x} 60"},
+        QueryCase{"same_labels_after_drop", "-{job='a',__name__=~'limit|native'}",
+                  "error: vector cannot contain metrics with the same labelset"}),
+    [](const auto& c) { return std::string(c.param.name); });
+
+TEST_F(EngineTest, RangeQueriesHaveGapsAndMergeDisjointSeries) {
+  load({{"__name__", "a"}}, {1, 2, telemetry::stale_nan(), telemetry::stale_nan(), 5});
+  load({{"__name__", "b"}}, {telemetry::stale_nan(), telemetry::stale_nan(), 30, 40});
+  EXPECT_EQ(text_of(range("a", 0, 4, 1)), "a{} 1@0 2@60 5@240");
+  EXPECT_EQ(text_of(range("-{__name__=~'a|b'}", 0, 3, 1)), "{} -1@0 -2@60 -30@120 -40@180");
+  EXPECT_EQ(text_of(range("a or b", 0, 3, 1)), "a{} 1@0 2@60; b{} 30@120 40@180");
+  EXPECT_EQ(text_of(range("topk(1, {__name__=~'a|b'})", 1, 4, 3)), "a{} 2@60; b{} 40@240");
+  EXPECT_EQ(text_of(range("1 + 1", 0, 2, 1)), "{} 2@0 2@60 2@120");
+  EXPECT_EQ(text_of(range("a @ 60", 0, 2, 1)), "a{} 2@0 2@60 2@120");
+  EXPECT_EQ(text_of(range("a[5m]", 0, 2, 1)),
+            "error: invalid expression type \"range vector\" for range query, must be Scalar or "
+            "instant Vector");
+}
+
+TEST_F(EngineTest, DropsNamesLateWhenAsked) {
+  load({{"__name__", "x_total"}, {"job", "a"}}, {0, 60, 120});
+  const EngineOptions late{.parser = {}, .delayed_name_removal = true};
+  const std::string query = "label_replace(rate(x_total[2m]), 'was', '$1', '__name__', '(.*)')";
+  EXPECT_EQ(text_of(instant(query, 2)), "{job=a} 1");
+  EXPECT_EQ(text_of(instant(query, 2, late)), "{job=a,was=x_total} 1");
+  EXPECT_EQ(text_of(instant("sum by (__name__) (rate(x_total[2m]))", 2, late)), "{} 1");
+}
+
+TEST_F(EngineTest, Annotates) {
+  load({{"__name__", "gauge"}}, {0, 60, 120});
+  load_histograms({{"__name__", "native"}}, 3);
+  const Result<Answer> rate = instant("sum(\n rate(gauge[2m]))", 2);
+  ASSERT_TRUE(rate);
+  ASSERT_EQ(rate->annotations.infos.size(), 1U);
+  EXPECT_EQ(rate->annotations.infos[0],
+            "PromQL info: metric might not be a counter, name does not end in "
+            "_total/_sum/_count/_bucket: \"gauge\" (2:7)");
+  const Result<Answer> quantile = instant("quantile(1.5, gauge)", 2);
+  ASSERT_EQ(quantile->annotations.warnings.size(), 1U);
+  EXPECT_EQ(quantile->annotations.warnings[0],
+            "PromQL warning: quantile value should be between 0 and 1, got 1.5 (1:10)");
+  const Result<Answer> ignored = instant("max(native)", 2);
+  ASSERT_EQ(ignored->annotations.infos.size(), 1U);
+  EXPECT_EQ(ignored->annotations.infos[0],
+            "PromQL info: ignored histogram in max aggregation (1:5)");
+  const Result<Answer> mixed = instant("native + on () gauge", 2);
+  ASSERT_EQ(mixed->annotations.infos.size(), 1U);
+  EXPECT_EQ(mixed->annotations.infos[0],
+            "PromQL info: incompatible sample types encountered for binary operator \"+\": "
+            "histogram + float (1:1)");
+}
+
+TEST_F(EngineTest, LimitsFailCleanly) {
+  for (int i = 0; i < 20; ++i) {
+    load({{"__name__", "x"}, {"i", std::to_string(i)}}, std::vector<double>(100, 1));
+  }
+  EngineOptions few{.samples_max = 1000};
+  EXPECT_EQ(text_of(range("x", 0, 99, 1, few)),
+            "error: query processing would load too many samples into memory in query execution");
+  EXPECT_EQ(range("x", 0, 99, 1, few).error().code, Code::ResourceExhausted);
+  few.samples_max = 5000;
+  EXPECT_TRUE(range("sum(x)", 0, 99, 1, few));
+  EXPECT_FALSE(instant("x[1d:1ms]", 1, few));
+  EXPECT_FALSE(instant("sum_over_time(vector(1)[30d:1ms])", 1, few));
+  const EngineOptions small{.memory_bytes_max = 1000};
+  EXPECT_EQ(text_of(range("x", 0, 99, 1, small)),
+            "error: query processing would use more than 1000B of memory in query execution "
+            "(query.memory_bytes_max)");
+}
+
+TEST_F(EngineTest, StopsWhenTold) {
+  load({{"__name__", "x"}}, {1});
+  const Engine engine({});
+  const CancelToken cancelled;
+  cancelled.cancel();
+  const InstantRequest request{.query = "x", .time_ms = 0, .lookback_ms = {}};
+  const Result<Answer> answer = engine.instant(request, source_, cancelled);
+  EXPECT_EQ(answer.error().message, "query was canceled in expression evaluation");
+  EXPECT_EQ(answer.error().code, Code::Cancelled);
+  const Result<Answer> late =
+      engine.instant(request, source_, CancelToken::with_deadline(monotonic_ns() - 1));
+  EXPECT_EQ(late.error().message, "query timed out in expression evaluation");
+  EXPECT_EQ(late.error().code, Code::DeadlineExceeded);
+}
+
+TEST_F(EngineTest, CountsSamples) {
+  load({{"__name__", "x"}}, std::vector<double>(10, 1));
+  const Result<Answer> answer = range("sum_over_time(x[3m])", 4, 6, 1);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->statistics.samples_total, 9U);  // three windows of three
+  EXPECT_EQ(answer->statistics.samples_read, 5U);
+  EXPECT_GE(answer->statistics.samples_peak, 3U);
+}
+
+TEST_F(EngineTest, LookbackIsLeftOpenAndPerQuery) {
+  load({{"__name__", "x"}}, {1});
+  EXPECT_EQ(text_of(instant("x", 4)), "x{} 1");
+  EXPECT_EQ(text_of(instant("x", 5)), "");
+  const Result<Answer> longer =
+      Engine({}).instant({.query = "x", .time_ms = 5 * kMinuteMs, .lookback_ms = 6 * kMinuteMs},
+                         source_, CancelToken());
+  EXPECT_EQ(text_of(longer), "x{} 1");
+}
+
+/// Enough series for many batches: the answer must have the same bits with and without workers.
+TEST_F(EngineTest, AnswersDoNotDependOnWorkers) {
+  std::uint64_t state = 42;
+  for (int i = 0; i < 1000; ++i) {
+    std::vector<double> values;
+    for (int k = 0; k < 8; ++k) {
+      state = (state * 6364136223846793005ULL) + 1442695040888963407ULL;
+      values.push_back(static_cast<double>(state >> 11) * 0x1p-40);
+    }
+    load({{"__name__", "x_total"}, {"i", std::to_string(i)}, {"g", std::to_string(i % 7)}}, values);
+  }
+  core::WorkerPool pool({.thread_count = 3});
+  const EngineOptions parallel{.workers = &pool};
+  for (const std::string_view query :
+       {"sum(rate(x_total[3m]))", "avg by (g) (x_total)", "stddev(x_total)", "x_total",
+        "quantile by (g) (0.9, x_total)", "topk(3, x_total)", "count(x_total > 100)",
+        "min by (g) (-x_total)", "sum by (i) (x_total) + sum by (i) (x_total)"}) {
+    EXPECT_EQ(text_of(range(query, 1, 7, 1, parallel)), text_of(range(query, 1, 7, 1))) << query;
+  }
+}
+
+}  // namespace
+}  // namespace gantry::promql

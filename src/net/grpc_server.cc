@@ -12,6 +12,7 @@
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
+#include "codec/compression.h"
 #include "core/log.h"
 #include "core/mutex.h"
 #include "core/time.h"
@@ -47,16 +48,30 @@ std::string peer_ip(std::string_view peer) {
   return std::string(address);
 }
 
-/// Empty when the buffer is broken (a bad compressed message).
-std::optional<std::string> flatten(const grpc::ByteBuffer& buffer) {
+/// The message as gRPC received it: compressed or not.
+Result<std::string> flatten(const grpc::ByteBuffer& buffer) {
   std::vector<grpc::Slice> slices;
-  if (!buffer.Dump(&slices).ok()) return std::nullopt;
+  if (!buffer.Dump(&slices).ok()) return fail(Code::Internal, "the message cannot be read");
   std::string body;
   body.reserve(buffer.Length() + kBodyPaddingBytes);
   for (const grpc::Slice& slice : slices) {
     body.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
   }
   return body;
+}
+
+/// gRPC would inflate a message whole before it looks at the limit, so it hands messages over as
+/// they came and is told that gzip is the only coding. It does not say which messages are
+/// compressed, but the first byte does: no protobuf message starts with gzip's 0x1f (field 3 with
+/// the wire type 7, which does not exist).
+Result<std::string> read_message(const grpc::ByteBuffer& buffer, std::size_t bytes_max) {
+  constexpr std::string_view kGzipMagic = "\x1f\x8b";
+  GANTRY_TRY(std::string raw, flatten(buffer));
+  if (!raw.starts_with(kGzipMagic)) return raw;
+  std::string inflated;
+  const codec::SizeLimit limit{.bytes = bytes_max, .setting = "grpc.message_bytes_max"};
+  GANTRY_CHECK(codec::decompress(codec::Encoding::Gzip, raw, limit, inflated));
+  return inflated;
 }
 
 grpc::ByteBuffer to_buffer(const std::string& bytes) {
@@ -173,9 +188,9 @@ struct RegisteredMethod {
 class Call final : public grpc::ServerGenericBidiReactor {
  public:
   Call(grpc::GenericCallbackServerContext& context, const RegisteredMethod& method,
-       core::WorkerPool& pool, bool is_tls)
-      : context_(context), method_(method), pool_(pool) {
-    request_.is_tls = is_tls;
+       const GrpcServerOptions& options)
+      : context_(context), method_(method), options_(options) {
+    request_.is_tls = options.tls.has_value();
     StartRead(&received_);
   }
 
@@ -189,7 +204,7 @@ class Call final : public grpc::ServerGenericBidiReactor {
       run();
       return;
     }
-    const auto submitted = pool_.submit([this] { run(); });
+    const auto submitted = options_.pool.submit([this] { run(); });
     if (!submitted) {
       answer(error_response(RpcCode::Unavailable,
                             "the server is busy: " + submitted.error().message, kRetryWhenBusy));
@@ -220,9 +235,9 @@ class Call final : public grpc::ServerGenericBidiReactor {
   }
 
   GrpcResponse handle() {
-    auto body = flatten(received_);
+    auto body = read_message(received_, options_.message_bytes_max);
     received_.Clear();
-    if (!body) return error_response(RpcCode::Internal, "the message cannot be decompressed");
+    if (!body) return error_response(rpc_code(body.error().code), body.error().message);
     request_.body = *std::move(body);
     request_.method = method_.name;
     for (const auto& [name, value] : context_.client_metadata()) {
@@ -257,7 +272,7 @@ class Call final : public grpc::ServerGenericBidiReactor {
 
   grpc::GenericCallbackServerContext& context_;
   const RegisteredMethod& method_;
-  core::WorkerPool& pool_;
+  const GrpcServerOptions& options_;
   grpc::ByteBuffer received_;
   grpc::ByteBuffer sent_;
   GrpcRequest request_;
@@ -286,7 +301,7 @@ struct GrpcServer::Impl final : grpc::CallbackGenericService {
       return new Refusal(
           {grpc::StatusCode::UNIMPLEMENTED, fmt::format("unknown method {}", context->method())});
     }
-    return new Call(*context, found->second, options.pool, options.tls.has_value());
+    return new Call(*context, found->second, options);
   }
 
   void add(GrpcMethod method) {
@@ -345,6 +360,8 @@ Result<void> GrpcServer::Impl::start() {
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.message_bytes_max));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                              static_cast<int>(options.concurrent_streams_max));
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);  // see read_message
+  builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepAliveMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,

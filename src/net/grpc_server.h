@@ -56,7 +56,7 @@ struct GrpcServerOptions {
   core::MetricRegistry& metrics;
   std::string address;  ///< See parse_listen_address.
   std::optional<TlsOptions> tls;
-  std::size_t message_bytes_max = 64 << 20;  ///< Decompressed; larger: RESOURCE_EXHAUSTED.
+  std::size_t message_bytes_max = 64 << 20;  ///< Also after gzip; larger: RESOURCE_EXHAUSTED.
   std::size_t concurrent_streams_max = 256;  ///< Per connection.
 };
 

@@ -307,7 +307,9 @@ void Server::Impl::stop(DurationMs grace) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(grace.count);
   if (!wait_for_sessions(deadline)) {
     const auto left = living_sessions();
-    log::warn("requests in flight cut", {{"connections", left.size()}, {"grace_ms", grace.count}});
+    if (!left.empty()) {
+      log::info("open connections cut", {{"connections", left.size()}, {"grace_ms", grace.count}});
+    }
     for (const auto& session : left) session->abort();
   }
   constexpr auto kReport = std::chrono::seconds(10);

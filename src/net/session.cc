@@ -147,9 +147,6 @@ void Session::end_exchange() {
   const double seconds = static_cast<double>(monotonic_ns() - exchange.started_ns) * 1e-9;
   exchange.metrics->end(exchange.response.status, exchange.request.method, seconds,
                         exchange.request_body_bytes);
-  if (exchange.refusal && exchange.refusal->reason) {
-    shared_.metrics.refuse(*exchange.refusal->reason);
-  }
   log::debug("request answered", {{"request_id", exchange.request.request_id},
                                   {"listener", listener_.name},
                                   {"method", method_text(exchange.request.method)},

@@ -52,6 +52,8 @@ Task<void> Session::run_handler() {
     exchange_.response.headers.add("Allow", exchange_.match.allow);
     co_return;
   }
+  std::string& body = exchange_.request.body;
+  if (body.empty()) body.reserve(kBodyPaddingBytes);
   if (exchange_.match.route->options.runs_on == RunsOn::IoThread) {
     call_handler();
     co_return;
@@ -106,6 +108,7 @@ Result<void> Session::compress_answer() {
 
 void Session::render_refusal() {
   const Refusal& refusal = *exchange_.refusal;
+  if (refusal.reason) shared_.metrics.refuse(*refusal.reason);
   const Route* const route =
       exchange_.match.route != nullptr ? exchange_.match.route : exchange_.match.sibling;
   const ErrorRenderer& render = route != nullptr && route->options.render_error

@@ -145,7 +145,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<Refusal> put_body(Parser& parser);
   std::optional<Refusal> hold_body_bytes(std::uint64_t size);
   Task<ErrorCode> read_body_piece(std::int64_t started_ns, std::uint64_t received_bytes);
-  Refusal header_refusal(ErrorCode error) const;
+  Refusal header_refusal(const Parser& parser, ErrorCode error) const;
   Refusal body_too_large() const;
 
   // session_answer.cc

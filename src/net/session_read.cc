@@ -109,7 +109,7 @@ Task<Session::ReadResult> Session::read_header(Parser& parser) {
     buffer_.consume(parser.put(buffer_.data(), error));
     if (parser.is_header_done() && !error) break;
     if (error && error != http::error::need_more) {
-      exchange_.refusal = header_refusal(error);
+      exchange_.refusal = header_refusal(parser, error);
       co_return ReadResult::Refused;
     }
     if (!has_deadline) set_deadline(Deadline::Header, limits.header_timeout);
@@ -130,15 +130,19 @@ Task<Session::ReadResult> Session::read_header(Parser& parser) {
   co_return ReadResult::Ok;
 }
 
-Session::Refusal Session::header_refusal(ErrorCode error) const {
+Session::Refusal Session::header_refusal(const Parser& parser, ErrorCode error) const {
   const HttpLimits& limits = shared_.options.limits;
+  if (error == http::error::bad_version) {
+    return {.status = 505,
+            .message = "only HTTP/1.0 and HTTP/1.1 are spoken here",
+            .reason = HttpRefusal::BadRequest};
+  }
   if (error != http::error::header_limit) {
     return {.status = 400,
             .message = fmt::format("malformed HTTP request: {}", error.message()),
             .reason = HttpRefusal::BadRequest};
   }
-  const std::string_view received(static_cast<const char*>(buffer_.data().data()), buffer_.size());
-  if (!received.substr(0, limits.header_bytes_max).contains('\n')) {
+  if (parser.get().target().empty()) {  // not even the request line ended
     return {.status = 414,
             .message = fmt::format("the request target is longer than {} bytes "
                                    "(http.target_bytes_max)",
@@ -180,9 +184,6 @@ std::optional<Session::Refusal> Session::check_header(const Parser& parser) {
   const Headers& headers = exchange_.request.headers;
   exchange_.is_http_1_0 = message.version() == 10;
   exchange_.keep_alive = parser.keep_alive();
-  if (message.version() != 10 && message.version() != 11) {
-    return bad_request("only HTTP/1.0 and HTTP/1.1 are spoken here", 505);
-  }
   if (message.target().size() > limits.target_bytes_max) {
     return Refusal{.status = 414,
                    .message = fmt::format("the request target is {} bytes long, the limit is {} "

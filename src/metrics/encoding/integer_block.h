@@ -15,6 +15,8 @@
 
 namespace gantry::metrics {
 
+inline constexpr std::size_t kBlockValuesMax = 65536;
+
 /// Appends the encoded column; at most kBlockValuesMax values. The number of values is not stored.
 /// Hot: per sample.
 void encode_integers(std::span<const std::int64_t> values, std::vector<std::byte>& out);

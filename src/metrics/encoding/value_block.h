@@ -15,10 +15,9 @@
 #include <vector>
 
 #include "core/error.h"
+#include "metrics/encoding/integer_block.h"
 
 namespace gantry::metrics {
-
-inline constexpr std::size_t kBlockValuesMax = 65536;
 
 /// Appends the encoded column. The number of values is not stored. Hot: per sample.
 void encode_values(std::span<const double> values, std::vector<std::byte>& out);

@@ -10,8 +10,16 @@ namespace gantry::storage {
 
 DiskGuard::DiskGuard(FileSystem& files, const Clock& clock, Path path, Options options)
     : files_(files), clock_(clock), path_(std::move(path)), options_(options) {
-  GANTRY_ASSERT(options_.resume_bytes >= options_.floor_bytes,
+  GANTRY_ASSERT(options.resume_bytes >= options.floor_bytes,
                 "configuration is validated: the resume mark is not below the floor");
+}
+
+void DiskGuard::reconfigure(Options options) {
+  GANTRY_ASSERT(options.resume_bytes >= options.floor_bytes,
+                "configuration is validated: the resume mark is not below the floor");
+  const core::Lock lock(mutex_);
+  options_ = options;
+  is_checked_ = false;
 }
 
 void DiskGuard::refresh() {

@@ -34,6 +34,9 @@ class DiskGuard {
   /// A write has met a full disk: refuse from now on until the resume mark is reached.
   void note_disk_full();
 
+  /// Other marks, from the next check on, which asks the file system.
+  void reconfigure(Options options);
+
   /// As of the last check.
   [[nodiscard]] std::uint64_t available_bytes() const;
 
@@ -43,8 +46,8 @@ class DiskGuard {
   FileSystem& files_;
   const Clock& clock_;
   const Path path_;
-  const Options options_;
   mutable core::Mutex mutex_;
+  Options options_ GANTRY_GUARDED_BY(mutex_);
   bool is_stopped_ GANTRY_GUARDED_BY(mutex_) = false;
   bool is_checked_ GANTRY_GUARDED_BY(mutex_) = false;
   std::uint64_t available_bytes_ GANTRY_GUARDED_BY(mutex_) = 0;

@@ -63,6 +63,14 @@ TEST_F(DiskGuardTest, AFullDiskStopsWritesAtOnce) {
   EXPECT_TRUE(accepts_with(1000));
 }
 
+TEST_F(DiskGuardTest, OtherMarksHoldAtOnce) {
+  EXPECT_TRUE(accepts_with(1000));
+  guard_.reconfigure({.floor_bytes = 5000, .resume_bytes = 6000, .check_interval = {1000}});
+  EXPECT_FALSE(guard_.accepts_writes());
+  guard_.reconfigure(kOptions);
+  EXPECT_TRUE(guard_.accepts_writes());
+}
+
 TEST_F(DiskGuardTest, AnUnknownAmountDoesNotStopWrites) {
   files_.inject({.operation = FaultyFileSystem::Operation::AvailableBytes,
                  .fault = FaultyFileSystem::Fault::IoError,

@@ -58,7 +58,8 @@ bool is_any(std::span<const std::uint64_t> bits) {
   return std::ranges::any_of(bits, [](std::uint64_t word) { return word != 0; });
 }
 
-/// One binary operation between two matrices. "many" is the left side, except with group_right.
+/// One binary operation between two matrices. "many" is the left side, except with group_right. As
+/// in Prometheus, sides are swapped before they are filled: fill_left always fills the many side.
 class VectorMatcher {
  public:
   VectorMatcher(QueryContext& context, const Binary& binary, Position position, const Matrix& left,
@@ -70,8 +71,8 @@ class VectorMatcher {
         is_swapped_(matching_.card == MatchCard::OneToMany),
         many_(is_swapped_ ? right : left),
         one_(is_swapped_ ? left : right),
-        fill_many_(is_swapped_ ? matching_.fill_right : matching_.fill_left),
-        fill_one_(is_swapped_ ? matching_.fill_left : matching_.fill_right),
+        fill_many_(matching_.fill_left),
+        fill_one_(matching_.fill_right),
         steps_(left.rows.steps()),
         words_(kernels::bitmap_words(steps_)),
         projection_(make_matching_projection(context.labels, matching_)) {}

@@ -263,8 +263,7 @@ Result<Matcher> Matcher::make(MatchOp op, std::string name, std::string value) {
   } else if (!regex->set_prefix_shape(matcher.value_)) {
     RE2::Options options(RE2::Quiet);
     options.set_max_mem(kRegexBytesMax);
-    options.set_dot_nl(true);
-    regex->expression = std::make_unique<RE2>(matcher.value_, options);
+    regex->expression = std::make_unique<RE2>("^(?s:" + matcher.value_ + ")$", options);
     if (!regex->expression->ok()) {
       return fail(Code::InvalidArgument,
                   fmt::format("error parsing regexp: {}: `{}`",

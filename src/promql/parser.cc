@@ -420,20 +420,21 @@ ExprPtr Parser::parse_call(const Token& name) {
 bool Parser::parse_arguments(std::vector<ExprPtr>& arguments) {
   if (!accept(TokenKind::LeftParen)) return false;
   std::uint32_t height = 0;
-  if (!is(TokenKind::RightParen)) {
-    while (true) {
-      ExprPtr argument = parse_expr(kPrecedenceMin);
-      if (!argument) return false;
-      arguments.push_back(std::move(argument));
-      height = std::max(height, height_);
-      if (!is(TokenKind::Comma)) break;
-      const Token comma = token_;
-      advance();
-      if (is(TokenKind::RightParen) || is(TokenKind::Error)) {
-        add_error(comma.position(), "trailing commas not allowed in function call args");
-        break;
-      }
+  std::optional<Token> comma;
+  while (comma || !is(TokenKind::RightParen)) {
+    const std::uint32_t start = token_.start;
+    ExprPtr argument = parse_expr(kPrecedenceMin);
+    if (!argument) {
+      const bool is_missing = !has_failed_ && token_.start == start;
+      if (!comma || !is_missing) return false;
+      add_error(comma->position(), "trailing commas not allowed in function call args");
+      break;
     }
+    arguments.push_back(std::move(argument));
+    height = std::max(height, height_);
+    if (!is(TokenKind::Comma)) break;
+    comma = token_;
+    advance();
   }
   height_ = height;
   return accept(TokenKind::RightParen);

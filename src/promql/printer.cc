@@ -52,6 +52,14 @@ void append_grouping(std::string& out, const std::vector<std::string>& labels) {
   out += ')';
 }
 
+constexpr std::string_view kInfinity = "Inf";
+
+// A sign binds less than ^: "+Inf ^ 2" would be read as +(Inf ^ 2).
+bool has_unsigned_infinity(const Binary& binary) {
+  const auto* number = std::get_if<NumberLiteral>(&binary.left->node);
+  return binary.op == BinaryOp::Power && number != nullptr && std::isinf(number->value);
+}
+
 // Seconds to "1h30m". Fractions of a millisecond are not written: no literal has them.
 void append_duration_seconds(std::string& out, double seconds) {
   if (std::signbit(seconds)) out += '-';
@@ -179,7 +187,11 @@ class Writer {
   }
 
   void write_node(const Binary& binary) {
-    write(*binary.left);
+    if (has_unsigned_infinity(binary)) {
+      out_ += kInfinity;
+    } else {
+      write(*binary.left);
+    }
     out_ += ' ';
     write_operator(binary);
     out_ += ' ';
@@ -400,7 +412,12 @@ class PrettyWriter {
   }
 
   void write_split(const Binary& binary, std::size_t level) {
-    write(*binary.left, level + 1);
+    if (has_unsigned_infinity(binary)) {
+      indent(level + 1);
+      out_ += kInfinity;
+    } else {
+      write(*binary.left, level + 1);
+    }
     out_ += '\n';
     indent(level);
     Writer op;

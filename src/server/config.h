@@ -1,0 +1,92 @@
+#pragma once
+
+// Every setting of the program, as plain data with its defaults. Filled in this order, later wins:
+// defaults, YAML file, GANTRY_… environment, flags. The table in settings.cc names each field once
+// (key, kind, sentence) and drives the parsers, `gantry check-config` and docs/configuration.md.
+
+#include <cstdint>
+#include <string>
+
+#include "codec/otlp_to_prometheus.h"
+#include "core/log.h"
+#include "core/time.h"
+#include "metrics/store.h"
+#include "net/server.h"
+#include "promql/parser.h"
+
+namespace gantry::server {
+
+struct Config {
+  std::string data;  ///< The data directory; `serve` requires it.
+
+  struct Server {
+    std::string listen = ":9490";
+    std::string public_url;  ///< "": made from `listen`.
+    std::string zone = "local";
+    std::uint32_t io_threads = 2;
+    std::uint32_t ingest_threads = 32;  ///< They wait for the disk together, so more than cores.
+    std::uint32_t compute_threads = 0;  ///< 0: as many as cores.
+    std::uint32_t queue_length_max = 1024;
+    DurationMs shutdown_timeout{20'000};
+    bool metrics_require_token = false;
+  } server;
+
+  struct Http {
+    net::HttpLimits limits;
+    std::uint64_t body_bytes_max = 16 << 20;               ///< As sent.
+    std::uint64_t body_decompressed_bytes_max = 64 << 20;  ///< After decompression.
+    std::string cors_origin = ".*";
+  } http;
+
+  struct Tls {
+    std::string cert_file;  ///< PEM chain; "" with key_file: plain HTTP.
+    std::string key_file;
+  } tls;
+
+  struct Log {
+    log::Level level = log::Level::Info;
+    log::Format format = log::Format::Logfmt;
+  } log;
+
+  metrics::StoreOptions storage;            ///< `storage.*`, and `limits.*` for its `limits`.
+  std::uint64_t disk_free_min = 256 << 20;  ///< `storage.disk_free_min`, bytes.
+  std::uint64_t disk_free_resume = 0;       ///< `storage.disk_free_resume`; 0: twice the least.
+
+  struct Query {
+    DurationMs timeout{120'000};
+    std::uint32_t concurrency = 20;
+    std::uint64_t samples_max = 50'000'000;
+    std::uint64_t memory_bytes_max = std::uint64_t{2} << 30;
+    std::uint32_t steps_max = 11'000;
+    DurationMs lookback{5 * 60 * 1000};
+    DurationMs default_subquery_step{60'000};
+  } query;
+
+  struct Promql {
+    promql::ParserOptions parser;
+    bool delayed_name_removal = false;
+    bool use_start_timestamps = false;
+  } promql;
+
+  struct Otlp {
+    std::string http_listen = ":4318";  ///< "": off.
+    std::string grpc_listen = ":4317";  ///< "": off.
+    codec::OtlpOptions translation;     ///< Without what changes per stack and request.
+    std::uint64_t delta_streams_max = 100'000;
+  } otlp;
+
+  struct Access {
+    bool cloud_compat_status = false;  ///< 401 instead of 403 for a missing scope.
+  } access;
+
+  struct Collect {
+    bool host = false;
+    DurationMs interval{15'000};
+  } collect;
+
+  struct Self {
+    bool metrics = true;
+  } self;
+};
+
+}  // namespace gantry::server

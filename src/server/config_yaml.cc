@@ -1,0 +1,122 @@
+#include <algorithm>
+#include <exception>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <fmt/core.h>
+#include <yaml-cpp/yaml.h>
+
+#include "server/config_load.h"
+#include "server/settings.h"
+
+namespace gantry::server {
+namespace {
+
+constexpr std::size_t kYamlBytesMax = 1 << 20;
+
+/// Walks the document beside the table of settings.
+class YamlReader {
+ public:
+  YamlReader(Config& config, std::string_view name) : config_(config), name_(name) {}
+
+  /// `path` is "" or "storage".
+  Result<void> read_section(const YAML::Node& node, std::string_view path) {
+    if (node.IsNull() && path.empty()) return {};  // an empty file
+    if (!node.IsMap())
+      return fail_at(
+          node, path,
+          path.empty() ? "the file must be a map of sections" : "must be a map of settings");
+    std::set<std::string, std::less<>> seen;
+    for (const auto& entry : node) {
+      if (!entry.first.IsScalar()) return fail_at(entry.first, path, "a key must be a word");
+      const std::string& word = entry.first.Scalar();
+      if (!seen.insert(word).second)
+        return fail_at(entry.first, path, fmt::format("key \"{}\" is there twice", word));
+      GANTRY_CHECK(read_entry(entry.first, entry.second, path));
+    }
+    return {};
+  }
+
+ private:
+  Result<void> read_entry(const YAML::Node& key, const YAML::Node& value, std::string_view path) {
+    const std::string full = path.empty() ? key.Scalar() : fmt::format("{}.{}", path, key.Scalar());
+    if (const Setting* const setting = find_setting(full)) return read_value(*setting, key, value);
+    const std::string prefix = full + ".";
+    const bool is_section = std::ranges::any_of(
+        settings(), [&](const Setting& setting) { return setting.key.starts_with(prefix); });
+    if (is_section) return read_section(value, full);
+    return unknown_key(key, path);
+  }
+
+  Result<void> read_value(const Setting& setting, const YAML::Node& key, const YAML::Node& value) {
+    if (value.IsNull()) return fail_at(key, setting.key, "has no value");
+    if (setting.kind == SettingKind::List) return read_list(setting, value);
+    if (!value.IsScalar()) return fail_at(value, setting.key, "must be a single value");
+    return assign_at(setting, value, value.Scalar());
+  }
+
+  Result<void> read_list(const Setting& setting, const YAML::Node& value) {
+    if (!value.IsSequence()) return fail_at(value, setting.key, "must be a list");
+    std::string joined;
+    for (const auto& item : value) {
+      if (!item.IsScalar() || item.Scalar().contains(','))
+        return fail_at(item, setting.key, "must be a list of words without commas");
+      joined += item.Scalar() + ",";
+    }
+    return assign_at(setting, value, joined);
+  }
+
+  Result<void> assign_at(const Setting& setting, const YAML::Node& value, std::string_view text) {
+    if (const auto assigned = assign(config_, setting, text); !assigned)
+      return fail_at(value, setting.key, assigned.error().message);
+    return {};
+  }
+
+  Result<void> unknown_key(const YAML::Node& key, std::string_view path) {
+    const std::string prefix = path.empty() ? "" : fmt::format("{}.", path);
+    std::vector<std::string_view> candidates;  // the words that may stand here
+    for (const Setting& setting : settings()) {
+      if (!setting.key.starts_with(prefix)) continue;
+      const std::string_view rest = setting.key.substr(prefix.size());
+      candidates.push_back(rest.substr(0, rest.find('.')));
+    }
+    const std::string_view nearest = nearest_word(key.Scalar(), candidates);
+    std::string message = fmt::format("unknown key \"{}\"", key.Scalar());
+    if (!nearest.empty()) message += fmt::format(", did you mean \"{}\"?", nearest);
+    return fail_at(key, path, message);
+  }
+
+  std::unexpected<Error> fail_at(const YAML::Node& node, std::string_view path,
+                                 std::string_view message) const {
+    const YAML::Mark mark = node.Mark();  // counts from 0
+    return fail(Code::InvalidArgument,
+                fmt::format("{}:{}:{}: {}{}{}", name_, mark.line + 1, mark.column + 1, path,
+                            path.empty() ? "" : ": ", message));
+  }
+
+  Config& config_;
+  std::string_view name_;
+};
+
+}  // namespace
+
+Result<void> apply_yaml(Config& config, std::string_view text, std::string_view name) {
+  if (text.size() > kYamlBytesMax)
+    return fail(Code::TooLarge, fmt::format("{}: larger than 1 MiB", name));
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    if (documents.empty()) return {};
+    if (documents.size() > 1)
+      return fail(Code::InvalidArgument, fmt::format("{}: more than one YAML document", name));
+    return YamlReader(config, name).read_section(documents.front(), "");
+  } catch (const YAML::Exception& error) {
+    return fail(Code::InvalidArgument, fmt::format("{}:{}:{}: {}", name, error.mark.line + 1,
+                                                   error.mark.column + 1, error.msg));
+  } catch (const std::exception& error) {
+    return fail(Code::InvalidArgument, fmt::format("{}: {}", name, error.what()));
+  }
+}
+
+}  // namespace gantry::server

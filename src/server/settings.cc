@@ -1,0 +1,273 @@
+#include "server/settings.h"
+
+#include <algorithm>
+#include <array>
+
+namespace gantry::server {
+namespace {
+
+using Kind = SettingKind;
+
+constexpr bool kReloadable = true;
+constexpr bool kAtStart = false;
+constexpr std::uint64_t kThreadsMax = 1024;
+
+// Where a setting lives: SLOT(field) is a function from a Config to the address of its field.
+#define GANTRY_SLOT(field) [](Config& config) -> SettingSlot { return &config.field; }
+
+constexpr std::array kSettings = {
+    Setting{"data", Kind::Text, kAtStart, GANTRY_SLOT(data),
+            "The data directory, which one process at a time may use; created when missing."},
+
+    Setting{"server.listen", Kind::Text, kAtStart, GANTRY_SLOT(server.listen),
+            "Address and port of every HTTP API and the console; without an address, all of IPv4 "
+            "and IPv6."},
+    Setting{"server.public_url", Kind::Text, kAtStart, GANTRY_SLOT(server.public_url),
+            "The URL under which clients reach `server.listen`; made from it when empty."},
+    Setting{"server.zone", Kind::Text, kAtStart, GANTRY_SLOT(server.zone),
+            "The zone of the stack that the first start creates: a-z, 0-9 and -, at most 40 "
+            "characters."},
+    Setting{"server.io_threads", Kind::Count, kAtStart, GANTRY_SLOT(server.io_threads),
+            "Threads that read and write sockets.", 1, kThreadsMax},
+    Setting{"server.ingest_threads", Kind::Count, kAtStart, GANTRY_SLOT(server.ingest_threads),
+            "Write requests handled at once; they spend most of their time waiting for a shared "
+            "sync of the log.",
+            1, kThreadsMax},
+    Setting{"server.compute_threads", Kind::Count, kAtStart, GANTRY_SLOT(server.compute_threads),
+            "Threads that share the work of a query or of the replay at start; 0: one for each "
+            "core.",
+            0, kThreadsMax},
+    Setting{"server.queue_length_max", Kind::Count, kAtStart, GANTRY_SLOT(server.queue_length_max),
+            "Requests that may wait for a thread of their kind; one more is answered with 503.", 1},
+    Setting{"server.shutdown_timeout", Kind::Duration, kAtStart,
+            GANTRY_SLOT(server.shutdown_timeout),
+            "How long requests in flight may go on after SIGTERM."},
+    Setting{"server.metrics_require_token", Kind::Switch, kAtStart,
+            GANTRY_SLOT(server.metrics_require_token),
+            "Whether `/metrics` asks for a token with the scope metrics:read."},
+
+    Setting{"http.body_bytes_max", Kind::Bytes, kAtStart, GANTRY_SLOT(http.body_bytes_max),
+            "The largest body of a write request, as sent; larger ones are answered with 413.",
+            1024},
+    Setting{"http.body_decompressed_bytes_max", Kind::Bytes, kReloadable,
+            GANTRY_SLOT(http.body_decompressed_bytes_max),
+            "The same after decompression, and the largest OTLP/gRPC message (that one from the "
+            "start only).",
+            1024},
+    Setting{"http.bodies_bytes_max", Kind::Bytes, kAtStart,
+            GANTRY_SLOT(http.limits.bodies_bytes_max),
+            "Bodies of all requests that are held at once; more are answered with 503.", 1 << 20},
+    Setting{"http.header_bytes_max", Kind::Bytes, kAtStart,
+            GANTRY_SLOT(http.limits.header_bytes_max),
+            "Request line and header fields together; larger ones are answered with 431.", 1024},
+    Setting{"http.header_fields_max", Kind::Count, kAtStart,
+            GANTRY_SLOT(http.limits.header_fields_max),
+            "Header fields of one request; more are answered with 431.", 8},
+    Setting{"http.target_bytes_max", Kind::Bytes, kAtStart,
+            GANTRY_SLOT(http.limits.target_bytes_max),
+            "Path and query string of a request; longer ones are answered with 414.", 256},
+    Setting{"http.connections_max", Kind::Count, kAtStart, GANTRY_SLOT(http.limits.connections_max),
+            "Open connections of all listeners; one more is answered with 503 and closed.", 1},
+    Setting{"http.tls_handshake_timeout", Kind::Duration, kAtStart,
+            GANTRY_SLOT(http.limits.tls_handshake_timeout), "The longest TLS handshake.", 1},
+    Setting{"http.header_timeout", Kind::Duration, kAtStart,
+            GANTRY_SLOT(http.limits.header_timeout),
+            "From the first byte of a request to the end of its header; then 408.", 1},
+    Setting{"http.body_idle_timeout", Kind::Duration, kAtStart,
+            GANTRY_SLOT(http.limits.body_idle_timeout),
+            "The longest pause inside a request body; then 408.", 1},
+    Setting{"http.body_bytes_per_second_min", Kind::Count, kAtStart,
+            GANTRY_SLOT(http.limits.body_bytes_per_second_min),
+            "The slowest a body may arrive on average, in bytes per second; then 408."},
+    Setting{"http.write_timeout", Kind::Duration, kAtStart, GANTRY_SLOT(http.limits.write_timeout),
+            "How long a client may take for 256 KiB of an answer; then the connection is cut.", 1},
+    Setting{"http.keep_alive_timeout", Kind::Duration, kAtStart,
+            GANTRY_SLOT(http.limits.keep_alive_timeout),
+            "How long a connection may rest between two requests.", 1},
+    Setting{"http.cors_origin", Kind::Text, kAtStart, GANTRY_SLOT(http.cors_origin),
+            "A regular expression for the origins whose scripts may read API answers; it must "
+            "match the whole origin."},
+
+    Setting{"tls.cert_file", Kind::Text, kAtStart, GANTRY_SLOT(tls.cert_file),
+            "The certificate chain (PEM, leaf first); with it every listener speaks TLS 1.2 or "
+            "newer. The file is read again on SIGHUP."},
+    Setting{"tls.key_file", Kind::Text, kAtStart, GANTRY_SLOT(tls.key_file),
+            "The certificate's private key (PEM). The file is read again on SIGHUP."},
+
+    Setting{"log.level", Kind::Choice, kReloadable, GANTRY_SLOT(log.level),
+            "The least severe lines that are written."},
+    Setting{"log.format", Kind::Choice, kReloadable, GANTRY_SLOT(log.format),
+            "How lines on standard error look."},
+
+    Setting{"access.cloud_compat_status", Kind::Switch, kAtStart,
+            GANTRY_SLOT(access.cloud_compat_status),
+            "Answer a token without the scope with 401, as Grafana Cloud does, instead of 403."},
+
+    Setting{"limits.active_series_max", Kind::Count, kReloadable,
+            GANTRY_SLOT(storage.limits.active_series_max),
+            "Series of a stack with recent samples; samples of one more are refused with 429. 0: "
+            "no limit."},
+    Setting{"limits.new_series_per_minute_max", Kind::Count, kReloadable,
+            GANTRY_SLOT(storage.limits.new_series_per_minute_max),
+            "Series that a stack may begin in a minute; more are refused with 429. 0: no limit."},
+    Setting{"limits.labels_per_series_max", Kind::Count, kReloadable,
+            GANTRY_SLOT(storage.limits.labels_per_series_max),
+            "Labels of one series, its name included. 0: no limit."},
+    Setting{"limits.label_name_bytes_max", Kind::Bytes, kReloadable,
+            GANTRY_SLOT(storage.limits.label_name_bytes_max),
+            "The longest label name. 0: no limit."},
+    Setting{"limits.label_value_bytes_max", Kind::Bytes, kReloadable,
+            GANTRY_SLOT(storage.limits.label_value_bytes_max),
+            "The longest label value, the metric's name included. 0: no limit."},
+    Setting{"limits.samples_per_request_max", Kind::Count, kReloadable,
+            GANTRY_SLOT(storage.limits.samples_per_request_max),
+            "Samples of one write request; with more, the whole request is refused. 0: no limit."},
+    Setting{"limits.exemplars_max", Kind::Count, kReloadable,
+            GANTRY_SLOT(storage.limits.exemplars_max),
+            "Exemplars that a stack keeps; the oldest are overwritten."},
+    Setting{"limits.metadata_families_max", Kind::Count, kReloadable,
+            GANTRY_SLOT(storage.limits.metadata_families_max),
+            "Metric families of a stack with type, help and unit."},
+    Setting{"limits.metadata_per_family_max", Kind::Count, kReloadable,
+            GANTRY_SLOT(storage.limits.metadata_per_family_max),
+            "Different descriptions of one metric family."},
+
+    Setting{"storage.durability", Kind::Choice, kAtStart, GANTRY_SLOT(storage.durability),
+            "When a write is acknowledged: `synced` to disk, or `written` to the operating system "
+            "(survives kill -9 but loses up to a second in a power cut)."},
+    Setting{"storage.retention", Kind::Duration, kReloadable, GANTRY_SLOT(storage.retention),
+            "How long samples are kept, in whole days of data. 0s: for ever."},
+    Setting{"storage.retention_bytes", Kind::Bytes, kReloadable,
+            GANTRY_SLOT(storage.retention_bytes),
+            "Disk space of a stack's metrics; beyond it the oldest days go first. 0B: no limit."},
+    Setting{"storage.out_of_order_window", Kind::Duration, kReloadable,
+            GANTRY_SLOT(storage.out_of_order_window),
+            "How much older than its series' newest a sample may be. 0s: not at all."},
+    Setting{"storage.future_tolerance", Kind::Duration, kReloadable,
+            GANTRY_SLOT(storage.future_tolerance), "How far in the future a sample may be."},
+    Setting{"storage.flush_interval", Kind::Duration, kReloadable,
+            GANTRY_SLOT(storage.flush_interval),
+            "The longest that samples stay in memory and the write-ahead log only.", 1000},
+    Setting{"storage.wal_bytes_max", Kind::Bytes, kReloadable, GANTRY_SLOT(storage.wal_bytes_max),
+            "Size of the write-ahead log at which samples move to a part before their time.",
+            1 << 20},
+    Setting{"storage.disk_free_min", Kind::Bytes, kReloadable, GANTRY_SLOT(disk_free_min),
+            "Free disk space below which writes are answered with 503; reads go on."},
+    Setting{"storage.disk_free_resume", Kind::Bytes, kReloadable, GANTRY_SLOT(disk_free_resume),
+            "Free disk space at which writes resume; 0B: twice `storage.disk_free_min`."},
+
+    Setting{"query.timeout", Kind::Duration, kReloadable, GANTRY_SLOT(query.timeout),
+            "The longest a query may run; a request may ask for less.", 1},
+    Setting{"query.concurrency", Kind::Count, kAtStart, GANTRY_SLOT(query.concurrency),
+            "Read requests handled at once.", 1, kThreadsMax},
+    Setting{"query.samples_max", Kind::Count, kAtStart, GANTRY_SLOT(query.samples_max),
+            "Samples that one query may hold in memory at once.", 1},
+    Setting{"query.memory_bytes_max", Kind::Bytes, kAtStart, GANTRY_SLOT(query.memory_bytes_max),
+            "Memory of one query's intermediate results.", 1 << 20},
+    Setting{"query.steps_max", Kind::Count, kReloadable, GANTRY_SLOT(query.steps_max),
+            "Points for each series that a range query may ask for.", 1},
+    Setting{"query.lookback", Kind::Duration, kReloadable, GANTRY_SLOT(query.lookback),
+            "How old a sample may be to still be a series' current value.", 1},
+    Setting{"query.default_subquery_step", Kind::Duration, kAtStart,
+            GANTRY_SLOT(query.default_subquery_step),
+            "The step of a subquery that does not name one.", 1},
+
+    Setting{"promql.experimental_functions", Kind::Switch, kAtStart,
+            GANTRY_SLOT(promql.parser.experimental_functions),
+            "Allow functions that Prometheus calls experimental."},
+    Setting{"promql.duration_expressions", Kind::Switch, kAtStart,
+            GANTRY_SLOT(promql.parser.duration_expressions),
+            "Allow arithmetic in durations, as in `rate(x[2 * 1m])`."},
+    Setting{"promql.extended_range_selectors", Kind::Switch, kAtStart,
+            GANTRY_SLOT(promql.parser.extended_range_selectors),
+            "Allow the modifiers `anchored` and `smoothed`."},
+    Setting{"promql.binop_fill_modifiers", Kind::Switch, kAtStart,
+            GANTRY_SLOT(promql.parser.binop_fill_modifiers),
+            "Allow the modifiers `fill`, `fill_left` and `fill_right`."},
+    Setting{"promql.delayed_name_removal", Kind::Switch, kAtStart,
+            GANTRY_SLOT(promql.delayed_name_removal),
+            "Drop metric names at the end of a query instead of in each function."},
+    Setting{"promql.use_start_timestamps", Kind::Switch, kAtStart,
+            GANTRY_SLOT(promql.use_start_timestamps),
+            "Let counter functions use the start timestamps of samples."},
+
+    Setting{"otlp.http_listen", Kind::Text, kAtStart, GANTRY_SLOT(otlp.http_listen),
+            "Address and port for OTLP over HTTP besides `server.listen`; empty: none."},
+    Setting{"otlp.grpc_listen", Kind::Text, kAtStart, GANTRY_SLOT(otlp.grpc_listen),
+            "Address and port for OTLP over gRPC; empty: none."},
+    Setting{"otlp.translation_strategy", Kind::Choice, kReloadable,
+            GANTRY_SLOT(otlp.translation.strategy),
+            "What becomes of the names of OTLP metrics and attributes, in the words of "
+            "Prometheus's setting of that name."},
+    Setting{"otlp.namespace", Kind::Text, kReloadable, GANTRY_SLOT(otlp.translation.name_space),
+            "Put in front of every metric name that comes by OTLP, with an underscore."},
+    Setting{"otlp.keep_repeated_underscores", Kind::Switch, kReloadable,
+            GANTRY_SLOT(otlp.translation.keeps_repeated_underscores),
+            "Keep runs of underscores in label names instead of making one of them."},
+    Setting{"otlp.prefix_underscore", Kind::Switch, kReloadable,
+            GANTRY_SLOT(otlp.translation.prefixes_underscore),
+            "Make `key_foo` of an attribute `_foo`, as Prometheus does."},
+    Setting{"otlp.promote_resource_attributes", Kind::List, kReloadable,
+            GANTRY_SLOT(otlp.translation.promotion.attributes),
+            "Resource attributes that become labels of every series of the resource."},
+    Setting{"otlp.promote_all_resource_attributes", Kind::Switch, kReloadable,
+            GANTRY_SLOT(otlp.translation.promotion.all), "Make labels of all resource attributes."},
+    Setting{"otlp.ignore_resource_attributes", Kind::List, kReloadable,
+            GANTRY_SLOT(otlp.translation.promotion.ignored),
+            "Resource attributes that `otlp.promote_all_resource_attributes` leaves out."},
+    Setting{"otlp.promote_scope_metadata", Kind::Switch, kReloadable,
+            GANTRY_SLOT(otlp.translation.promotes_scope),
+            "Add otel_scope_… labels with the scope's name, version and attributes."},
+    Setting{"otlp.keep_identifying_resource_attributes", Kind::Switch, kReloadable,
+            GANTRY_SLOT(otlp.translation.keeps_identifying_attributes),
+            "Keep service.name, service.namespace and service.instance.id in target_info."},
+    Setting{"otlp.target_info", Kind::Switch, kReloadable,
+            GANTRY_SLOT(otlp.translation.has_target_info),
+            "Write the series target_info with each resource's attributes."},
+    Setting{"otlp.type_and_unit_labels", Kind::Switch, kReloadable,
+            GANTRY_SLOT(otlp.translation.adds_type_and_unit_labels),
+            "Add the labels `__type__` and `__unit__`."},
+    Setting{"otlp.explicit_histograms", Kind::Choice, kReloadable,
+            GANTRY_SLOT(otlp.translation.explicit_histograms),
+            "Store histograms with explicit bounds as `_bucket` series, or as native histograms "
+            "with custom buckets."},
+    Setting{"otlp.delta", Kind::Choice, kReloadable, GANTRY_SLOT(otlp.translation.delta),
+            "What becomes of delta points: refused, stored as they are, or added up (right only "
+            "when this process sees all points of a series)."},
+    Setting{"otlp.delta_streams_max", Kind::Count, kAtStart, GANTRY_SLOT(otlp.delta_streams_max),
+            "Series of a stack that `otlp.delta: to_cumulative` adds up at once; points of one "
+            "more are refused.",
+            1},
+
+    Setting{"collect.host", Kind::Switch, kAtStart, GANTRY_SLOT(collect.host),
+            "Collect the metrics of this host, under node_exporter's names, into the stack main."},
+    Setting{"collect.interval", Kind::Duration, kAtStart, GANTRY_SLOT(collect.interval),
+            "How often the host's and Gantry's own metrics are collected.", 1000},
+
+    Setting{"self.metrics", Kind::Switch, kAtStart, GANTRY_SLOT(self.metrics),
+            "Write Gantry's own metrics, those of `/metrics`, into the stack main."},
+};
+
+#undef GANTRY_SLOT
+
+}  // namespace
+
+std::span<const Setting> settings() {
+  return kSettings;
+}
+
+const Setting* find_setting(std::string_view key) {
+  const auto* const found = std::ranges::find(kSettings, key, &Setting::key);
+  return found == kSettings.end() ? nullptr : found;
+}
+
+std::string environment_name(const Setting& setting) {
+  std::string name = "GANTRY_";
+  for (const char c : setting.key) {
+    const bool is_lower = c >= 'a' && c <= 'z';
+    name += c == '.' ? '_' : is_lower ? static_cast<char>(c - 'a' + 'A') : c;
+  }
+  return name;
+}
+
+}  // namespace gantry::server

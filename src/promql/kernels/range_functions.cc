@@ -22,7 +22,7 @@ namespace {
 template <class Replaces, class Emit>
 void slide_extreme(const RangeInput& in, RangeScratch& scratch, std::span<std::uint64_t> present,
                    Replaces replaces, Emit emit) {
-  std::ranges::fill(present, 0);
+  BitmapWriter bits(present);
   auto& queue = scratch.indexes;
   queue.resize(in.values.size());
   std::size_t head = 0;
@@ -30,6 +30,7 @@ void slide_extreme(const RangeInput& in, RangeScratch& scratch, std::span<std::u
   std::uint32_t next = 0;
   for (std::size_t step = 0; step < in.windows.size(); ++step) {
     const Window window = in.windows[step];
+    bits.push(window.size() != 0);
     if (window.size() == 0) continue;
     for (next = std::max(next, window.begin); next < window.end; ++next) {
       const double value = in.values[next];
@@ -39,7 +40,6 @@ void slide_extreme(const RangeInput& in, RangeScratch& scratch, std::span<std::u
     }
     while (head < tail && queue[head] < window.begin) ++head;
     emit(step, head < tail ? queue[head] : window.end - 1);
-    set_bit(present, step);
   }
 }
 

@@ -1,10 +1,8 @@
 // rate, increase, delta, irate, idelta, changes, resets: what compares neighbouring samples.
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <vector>
 
@@ -59,105 +57,165 @@ double add_resets(const RangeInput& in, std::span<const std::uint32_t> resets, W
   return difference;
 }
 
-struct Extent {
-  std::int64_t range_start_ms = 0;
-  std::int64_t range_end_ms = 0;
-  std::int64_t first_ms = 0;
-  std::int64_t last_ms = 0;
-  std::uint32_t gaps = 0;  ///< Samples less one.
+/// Where the samples of a window lie in the range. In a series of regular scrapes it is the same
+/// at most steps, so that what follows from it is kept from step to step.
+struct Spread {
+  std::int64_t to_start_ms = 0;  ///< From the range's start to the first sample.
+  std::int64_t to_end_ms = 0;
+  std::int64_t sampled_ms = 0;
+  std::uint32_t gaps = 0;  ///< Samples less one; not 0.
+
+  friend bool operator==(const Spread&, const Spread&) = default;
 };
 
-/// How much longer the range is than what the samples cover. `zero_seconds`: how far before the
-/// first sample a counter was zero, at the earliest (infinite when unknown).
-double extrapolation_factor(const Extent& extent, double zero_seconds) {
-  double to_start = to_seconds(extent.first_ms - extent.range_start_ms);
-  double to_end = to_seconds(extent.range_end_ms - extent.last_ms);
-  const double sampled = to_seconds(extent.last_ms - extent.first_ms);
-  const double average = sampled / extent.gaps;
-  const double threshold = average * kExtrapolationThreshold;
-  if (to_start >= threshold) to_start = average / 2;
-  if (zero_seconds < to_start) to_start = zero_seconds;
-  if (to_end >= threshold) to_end = average / 2;
-  if (sampled == 0) return 1;
-  return (sampled + to_start + to_end) / sampled;
+struct Extrapolation {
+  double to_start = 0;  ///< Seconds to extrapolate by, unless a counter reaches zero before.
+  double to_end = 0;
+  double sampled = 0;
+  double factor = 0;  ///< By what the growth is multiplied.
+};
+
+/// How much longer the extrapolated time is than the sampled one, by `divisor`: the range's
+/// seconds for rate, 1 for the others.
+double stretch(double sampled, double to_start, double to_end, double divisor) {
+  const double factor = sampled == 0 ? 1 : (sampled + to_start + to_end) / sampled;
+  return factor / divisor;
 }
 
-/// The same where a start timestamp says when the counter was zero: that is one more sample, so
-/// nothing is extrapolated to the left, and one sample alone gives no distance to extrapolate by
-/// to the right.
-double factor_from_start(const Extent& extent, std::int64_t start_ms) {
-  const double sampled = to_seconds(extent.last_ms - start_ms);
-  if (extent.gaps == 0) return 1;
-  double to_end = to_seconds(extent.range_end_ms - extent.last_ms);
-  const double average = to_seconds(extent.last_ms - extent.first_ms) / extent.gaps;
+Extrapolation extrapolation_of(const Spread& spread, double divisor) {
+  Extrapolation result{.to_start = to_seconds(spread.to_start_ms),
+                       .to_end = to_seconds(spread.to_end_ms),
+                       .sampled = to_seconds(spread.sampled_ms)};
+  const double average = result.sampled / spread.gaps;
+  const double threshold = average * kExtrapolationThreshold;
+  if (result.to_start >= threshold) result.to_start = average / 2;
+  if (result.to_end >= threshold) result.to_end = average / 2;
+  result.factor = stretch(result.sampled, result.to_start, result.to_end, divisor);
+  return result;
+}
+
+/// The factor for a counter, which was not below zero: it grew from `first` by `growth`.
+double counter_factor(const Extrapolation& extrapolation, double first, double growth,
+                      double divisor) {
+  if (!(growth > 0 && first >= 0)) return extrapolation.factor;
+  // Far from zero, as most counters are, the division below need not be made: the margin is wider
+  // than any rounding, and the floor keeps subnormal products out.
+  constexpr double kMargin = 1 + 1e-9;
+  constexpr double kFloor = 1e-280;
+  const double reach = first * extrapolation.sampled;
+  if (reach > extrapolation.to_start * growth * kMargin && reach > kFloor) {
+    return extrapolation.factor;
+  }
+  const double zero_seconds = extrapolation.sampled * (first / growth);
+  if (!(zero_seconds < extrapolation.to_start)) return extrapolation.factor;
+  return stretch(extrapolation.sampled, zero_seconds, extrapolation.to_end, divisor);
+}
+
+/// Where a start timestamp says when the counter was zero: that is one more sample, so nothing is
+/// extrapolated to the left, and one sample alone gives no distance to extrapolate by to the right.
+double factor_from_start(const RangeInput& in, Window window, std::int64_t range_end_ms,
+                         std::int64_t start_ms) {
+  const std::uint32_t gaps = window.size() - 1;
+  if (gaps == 0) return 1;
+  const std::int64_t last_ms = in.timestamps_ms[window.end - 1];
+  const double sampled = to_seconds(last_ms - start_ms);
+  double to_end = to_seconds(range_end_ms - last_ms);
+  const double average = to_seconds(last_ms - in.timestamps_ms[window.begin]) / gaps;
   if (to_end >= average * kExtrapolationThreshold) to_end = average / 2;
   return (sampled + to_end) / sampled;
 }
 
 /// The first sample's start timestamp if it lies inside the range before the sample, else 0.
 std::int64_t usable_start(const RangeInput& in, Window window, std::int64_t range_start_ms) {
-  if (in.start_timestamps_ms.empty()) return 0;
   const std::int64_t start = in.start_timestamps_ms[window.begin];
   const bool is_usable = start > range_start_ms && start < in.timestamps_ms[window.begin];
   return is_usable ? start : 0;
 }
 
-template <RateKind kKind>
+enum class Starts : std::uint8_t { Ignored, Used };
+
+/// rate, increase and delta of one series: what is kept from step to step.
+template <RateKind kKind, Starts kStarts>
+class Extrapolator {
+ public:
+  Extrapolator(const RangeInput& in, RangeScratch& scratch)
+      : in_(in), divisor_(kKind == RateKind::Rate ? to_seconds(in.grid.range_ms) : 1) {
+    scratch.indexes.clear();
+    if constexpr (kIsCounter) find_resets(in, scratch.indexes);
+    resets_ = scratch.indexes;
+  }
+
+  /// Hot: per step. False where there is no result.
+  bool evaluate(Window window, std::int64_t end_ms, double& out) {
+    if (window.size() == 0) return false;
+    const std::int64_t start_ms = end_ms - in_.grid.range_ms;
+    const std::int64_t born_ms = kStarts == Starts::Used ? usable_start(in_, window, start_ms) : 0;
+    if (window.size() == 1 && born_ms == 0) return false;
+
+    const double first = in_.values[window.begin];
+    double growth = in_.values[window.end - 1] - first;
+    if (!resets_.empty()) growth = add_resets(in_, resets_, window, cursor_, growth);
+    if (born_ms != 0) {
+      growth += first;
+      out = growth * (factor_from_start(in_, window, end_ms, born_ms) / divisor_);
+      return true;
+    }
+    const std::int64_t first_ms = in_.timestamps_ms[window.begin];
+    const std::int64_t last_ms = in_.timestamps_ms[window.end - 1];
+    const Spread spread{.to_start_ms = first_ms - start_ms,
+                        .to_end_ms = end_ms - last_ms,
+                        .sampled_ms = last_ms - first_ms,
+                        .gaps = window.size() - 1};
+    if (spread != spread_) {
+      spread_ = spread;
+      extrapolation_ = extrapolation_of(spread, divisor_);
+    }
+    out = growth * (kIsCounter ? counter_factor(extrapolation_, first, growth, divisor_)
+                               : extrapolation_.factor);
+    return true;
+  }
+
+ private:
+  static constexpr bool kIsCounter = kKind != RateKind::Delta;
+
+  const RangeInput& in_;
+  double divisor_;
+  std::span<const std::uint32_t> resets_;
+  std::size_t cursor_ = 0;
+  Spread spread_;
+  Extrapolation extrapolation_;
+};
+
+template <RateKind kKind, Starts kStarts>
 void extrapolate(const RangeInput& in, RangeScratch& scratch, std::span<double> out,
                  std::span<std::uint64_t> present) {
-  constexpr bool kIsCounter = kKind != RateKind::Delta;
-  if constexpr (kIsCounter) {
-    find_resets(in, scratch.indexes);
-  } else {
-    scratch.indexes.clear();
-  }
-  const double range_seconds = to_seconds(in.grid.range_ms);
-  std::size_t cursor = 0;
-  std::ranges::fill(present, 0);
+  Extrapolator<kKind, kStarts> extrapolator(in, scratch);
+  BitmapWriter bits(present);
   for (std::size_t step = 0; step < in.windows.size(); ++step) {
-    const Window window = in.windows[step];
-    if (window.size() == 0) continue;
-    const std::int64_t range_end_ms = in.grid.end_ms(step);
-    const Extent extent{.range_start_ms = range_end_ms - in.grid.range_ms,
-                        .range_end_ms = range_end_ms,
-                        .first_ms = in.timestamps_ms[window.begin],
-                        .last_ms = in.timestamps_ms[window.end - 1],
-                        .gaps = window.size() - 1};
-    const std::int64_t start_ms =
-        kIsCounter ? usable_start(in, window, extent.range_start_ms) : std::int64_t{0};
-    if (extent.gaps == 0 && start_ms == 0) continue;
-
-    const double first = in.values[window.begin];
-    double result = in.values[window.end - 1] - first;
-    if (!scratch.indexes.empty()) {
-      result = add_resets(in, scratch.indexes, window, cursor, result);
-    }
-    double factor = 0;
-    if (start_ms != 0) {
-      result += first;
-      factor = factor_from_start(extent, start_ms);
-    } else {
-      double zero_seconds = std::numeric_limits<double>::infinity();
-      if (kIsCounter && result > 0 && first >= 0) {
-        zero_seconds = to_seconds(extent.last_ms - extent.first_ms) * (first / result);
-      }
-      factor = extrapolation_factor(extent, zero_seconds);
-    }
-    if constexpr (kKind == RateKind::Rate) factor /= range_seconds;
-    out[step] = result * factor;
-    set_bit(present, step);
+    bits.push(extrapolator.evaluate(in.windows[step], in.grid.end_ms(step), out[step]));
   }
 }
 
-/// The last two samples; `is_rate`: per second, and a reset counts from zero.
+template <RateKind kKind>
+void extrapolate_counter(const RangeInput& in, RangeScratch& scratch, std::span<double> out,
+                         std::span<std::uint64_t> present) {
+  if (in.start_timestamps_ms.empty()) {
+    extrapolate<kKind, Starts::Ignored>(in, scratch, out, present);
+  } else {
+    extrapolate<kKind, Starts::Used>(in, scratch, out, present);
+  }
+}
+
+/// The last two samples; for irate per second, and a reset counts from zero.
 template <bool kIsRate>
 void instant_change(const RangeInput& in, std::span<double> out, std::span<std::uint64_t> present) {
-  std::ranges::fill(present, 0);
+  BitmapWriter bits(present);
   for (std::size_t step = 0; step < in.windows.size(); ++step) {
     const Window window = in.windows[step];
-    if (window.size() < 2) continue;
-    const std::size_t last = window.end - 1;
-    const std::int64_t interval_ms = in.timestamps_ms[last] - in.timestamps_ms[last - 1];
+    const std::size_t last = window.end - std::size_t{1};
+    const std::int64_t interval_ms =
+        window.size() < 2 ? 0 : in.timestamps_ms[last] - in.timestamps_ms[last - 1];
+    bits.push(interval_ms != 0);
     if (interval_ms == 0) continue;
     double result = in.values[last];
     if (!kIsRate || !is_counter_reset(in.timestamps_ms, in.values, in.start_timestamps_ms, last)) {
@@ -165,7 +223,6 @@ void instant_change(const RangeInput& in, std::span<double> out, std::span<std::
     }
     if constexpr (kIsRate) result /= to_seconds(interval_ms);
     out[step] = result;
-    set_bit(present, step);
   }
 }
 
@@ -197,17 +254,17 @@ bool is_counter_reset(std::span<const std::int64_t> timestamps_ms, std::span<con
 
 void rate(const RangeInput& in, RangeScratch& scratch, std::span<double> out,
           std::span<std::uint64_t> present) {
-  extrapolate<RateKind::Rate>(in, scratch, out, present);
+  extrapolate_counter<RateKind::Rate>(in, scratch, out, present);
 }
 
 void increase(const RangeInput& in, RangeScratch& scratch, std::span<double> out,
               std::span<std::uint64_t> present) {
-  extrapolate<RateKind::Increase>(in, scratch, out, present);
+  extrapolate_counter<RateKind::Increase>(in, scratch, out, present);
 }
 
 void delta(const RangeInput& in, RangeScratch& scratch, std::span<double> out,
            std::span<std::uint64_t> present) {
-  extrapolate<RateKind::Delta>(in, scratch, out, present);
+  extrapolate<RateKind::Delta, Starts::Ignored>(in, scratch, out, present);
 }
 
 void irate(const RangeInput& in, RangeScratch& /*scratch*/, std::span<double> out,

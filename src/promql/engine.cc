@@ -99,7 +99,10 @@ Result<Value> evaluate(eval::QueryContext& context, const Expr& root, const eval
     case ValueType::Vector: {
       GANTRY_TRY(eval::Matrix matrix, evaluator.matrix(root, grid));
       GANTRY_CHECK(eval::finish_names(context, matrix));
-      if (context.is_range_query) return eval::to_series(context, matrix, grid);
+      if (context.is_range_query) {
+        GANTRY_TRY(std::vector<ResultSeries> series, eval::to_series(context, matrix, grid));
+        return series;
+      }
       return eval::to_vector(context, matrix, grid.start_ms);
     }
     case ValueType::Matrix:

@@ -80,30 +80,87 @@ struct Selection {
   std::vector<std::uint32_t> order;
 };
 
-void select_best(const RankRequest& request, const Matrix& matrix,
-                 const std::vector<std::uint32_t>& rows, Selection& selection) {
+void keep_candidates(std::span<const Candidate> kept, std::size_t step, std::size_t words,
+                     Selection& selection) {
+  for (const Candidate& candidate : kept) {
+    kernels::set_bit(std::span(selection.bits).subspan(candidate.row * words, words), step);
+  }
+}
+
+/// For a large k: the best of each step are separated from the rest.
+void select_by_partition(const RankRequest& request, const Matrix& matrix,
+                         const std::vector<std::uint32_t>& rows, Selection& selection) {
   const std::size_t words = kernels::bitmap_words(matrix.rows.steps());
   const IsBetter is_better{.wants_large = request.aggregate.op == AggregateOp::TopK};
   std::vector<Candidate> candidates;
   for (std::size_t step = 0; step < matrix.rows.steps(); ++step) {
-    const std::size_t k = clamp_k(request.parameter[step], rows.size());
-    if (k == 0) continue;
     candidates.clear();
     for (const std::uint32_t row : rows) {
       if (!kernels::test_bit(matrix.rows.bits(row), step)) continue;
       candidates.push_back({.value = matrix.rows.row(row)[step], .row = row});
     }
-    const std::size_t kept = std::min(k, candidates.size());
+    const std::size_t kept =
+        std::min(clamp_k(request.parameter[step], rows.size()), candidates.size());
     const auto end = candidates.begin() + static_cast<std::ptrdiff_t>(kept);
     if (kept < candidates.size()) {
       std::nth_element(candidates.begin(), end, candidates.end(), is_better);
     }
-    const bool is_ordered = matrix.rows.steps() == 1;
-    if (is_ordered) std::sort(candidates.begin(), end, is_better);
-    for (auto candidate = candidates.begin(); candidate != end; ++candidate) {
-      kernels::set_bit(std::span(selection.bits).subspan(candidate->row * words, words), step);
-      if (is_ordered) selection.order.push_back(candidate->row);
+    if (matrix.rows.steps() == 1) {
+      std::sort(candidates.begin(), end, is_better);
+      for (auto best = candidates.begin(); best != end; ++best) {
+        selection.order.push_back(best->row);
+      }
     }
+    keep_candidates(std::span(candidates).first(kept), step, words, selection);
+  }
+}
+
+/// For a small k: rows are read in order, as they lie in memory, into one heap per step with the
+/// worst of its candidates on top.
+void select_by_heaps(const RankRequest& request, const Matrix& matrix,
+                     const std::vector<std::uint32_t>& rows, std::size_t k_max,
+                     Selection& selection) {
+  const std::size_t steps = matrix.rows.steps();
+  const IsBetter is_better{.wants_large = request.aggregate.op == AggregateOp::TopK};
+  std::vector<Candidate> heaps(steps * k_max);
+  std::vector<std::size_t> sizes(steps);
+  std::vector<std::size_t> limits(steps);
+  for (std::size_t step = 0; step < steps; ++step) {
+    limits[step] = clamp_k(request.parameter[step], rows.size());
+  }
+  for (const std::uint32_t row : rows) {
+    const std::span<const double> values = matrix.rows.row(row);
+    for_each_bit(matrix.rows.bits(row), [&](std::size_t step) {
+      const Candidate candidate{.value = values[step], .row = row};
+      Candidate* const heap = heaps.data() + (step * k_max);
+      std::size_t& size = sizes[step];
+      if (size < limits[step]) {
+        heap[size++] = candidate;
+        std::push_heap(heap, heap + size, is_better);
+      } else if (size > 0 && is_better(candidate, heap[0])) {
+        std::pop_heap(heap, heap + size, is_better);
+        heap[size - 1] = candidate;
+        std::push_heap(heap, heap + size, is_better);
+      }
+    });
+  }
+  const std::size_t words = kernels::bitmap_words(steps);
+  for (std::size_t step = 0; step < steps; ++step) {
+    keep_candidates(std::span(heaps).subspan(step * k_max, sizes[step]), step, words, selection);
+  }
+}
+
+constexpr std::size_t kHeapSizeMax = 64;
+
+void select_best(const RankRequest& request, const Matrix& matrix,
+                 const std::vector<std::uint32_t>& rows, Selection& selection) {
+  std::size_t k_max = 0;
+  for (const double k : request.parameter) k_max = std::max(k_max, clamp_k(k, rows.size()));
+  if (k_max == 0) return;
+  if (k_max > kHeapSizeMax || matrix.rows.steps() == 1) {
+    select_by_partition(request, matrix, rows, selection);
+  } else {
+    select_by_heaps(request, matrix, rows, k_max, selection);
   }
 }
 

@@ -40,8 +40,10 @@ struct Grid {
 /// Scratch memory of one lane of a parallel loop, and what its current batch has to report.
 struct BatchScratch {
   SampleColumns columns;
-  std::vector<std::int64_t> last_timestamps_ms;  ///< Those that `windows` was built for.
+  std::vector<std::int64_t>
+      last_timestamps_ms;  ///< Those that `windows` or `newest` was built for.
   std::vector<kernels::Window> windows;
+  std::vector<std::uint32_t> newest;  ///< Instant selectors: per step, sample index + 1; 0: none.
   std::vector<kernels::Window> histogram_windows;
   std::uint64_t windows_samples = 0;  ///< Sum of the windows' sizes.
   kernels::RangeScratch range;

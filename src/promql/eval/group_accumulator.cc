@@ -35,6 +35,20 @@ void neumaier_columns(std::size_t n, const double* values, double* sums, double*
   }
 }
 
+/// Hot: per sample. NaN loses to any number: `value < best` is false for it, and a NaN that came
+/// first is replaced.
+void minimum_columns(std::size_t n, const double* values, double* best) {
+  for (std::size_t i = 0; i < n; ++i) {
+    best[i] = ((values[i] < best[i]) | (best[i] != best[i])) ? values[i] : best[i];
+  }
+}
+
+void maximum_columns(std::size_t n, const double* values, double* best) {
+  for (std::size_t i = 0; i < n; ++i) {
+    best[i] = ((values[i] > best[i]) | (best[i] != best[i])) ? values[i] : best[i];
+  }
+}
+
 bool replaces_minimum(double best, double value) {
   return value < best || std::isnan(best);
 }
@@ -77,7 +91,9 @@ void GroupAccumulator::fold(std::size_t group, std::span<const double> values,
     if (op_ == AggregateOp::Sum) {
       fold_sum(offset, std::min<std::size_t>(64, steps_ - base), values.data() + base, present,
                seen[w]);
-    } else if (op_ != AggregateOp::Group) {
+    } else if (op_ != AggregateOp::Group &&
+               !fold_full(offset, std::min<std::size_t>(64, steps_ - base), values.data() + base,
+                          present, seen[w])) {
       for (std::uint64_t left = present; left != 0; left &= left - 1) {
         const auto i = static_cast<std::size_t>(std::countr_zero(left));
         fold_cell(offset + i, values[base + i], ((seen[w] >> i) & 1) == 0);
@@ -86,6 +102,32 @@ void GroupAccumulator::fold(std::size_t group, std::span<const double> values,
     seen[w] |= present;
   }
   if (!histograms.empty()) fold_histograms(group, histograms);
+}
+
+bool GroupAccumulator::fold_full(std::size_t offset, std::size_t n, const double* values,
+                                 std::uint64_t present, std::uint64_t seen) {
+  const std::uint64_t full = full_word(0, n);
+  if (present != full || (seen != 0 && seen != full)) return false;
+  const bool is_first = seen == 0;
+  switch (op_) {
+    case AggregateOp::Count:
+      for (std::size_t i = 0; i < n; ++i) {
+        counts_[offset + i] = is_first ? 1 : counts_[offset + i] + 1;
+      }
+      return true;
+    case AggregateOp::Min:
+    case AggregateOp::Max:
+      if (is_first) {
+        std::copy_n(values, n, first_.data() + offset);
+      } else if (op_ == AggregateOp::Min) {
+        minimum_columns(n, values, first_.data() + offset);
+      } else {
+        maximum_columns(n, values, first_.data() + offset);
+      }
+      return true;
+    default:
+      return false;
+  }
 }
 
 void GroupAccumulator::fold_sum(std::size_t offset, std::size_t n, const double* values,

@@ -40,6 +40,10 @@ class GroupAccumulator {
  private:
   void fold_sum(std::size_t offset, std::size_t n, const double* values, std::uint64_t present,
                 std::uint64_t seen);
+  /// A word of steps that all have a value, all first or all not; false where it is not that
+  /// simple.
+  bool fold_full(std::size_t offset, std::size_t n, const double* values, std::uint64_t present,
+                 std::uint64_t seen);
   void fold_cell(std::size_t cell, double value, bool is_first);
   void fold_histograms(std::size_t group, const HistogramRow& histograms);
   void merge_cell(std::size_t cell, const GroupAccumulator& partial, std::size_t from);

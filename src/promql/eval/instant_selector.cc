@@ -1,5 +1,6 @@
 #include "promql/eval/instant_selector.h"
 
+#include <bit>
 #include <memory>
 #include <utility>
 
@@ -57,21 +58,36 @@ class InstantSelector final : public RowProducer {
   }
 
  private:
-  // Hot: per step and per sample of a series.
-  void fill_floats(const SampleColumns& columns, std::span<double> values,
-                   std::span<std::uint64_t> bits, BatchScratch& scratch) const {
-    const std::size_t n = columns.timestamps_ms.size();
-    const std::int64_t* const times = columns.timestamps_ms.data();
-    std::size_t next = 0;
+  /// Which sample each step sees. Series that are scraped together share it.
+  void find_newest(const std::vector<std::int64_t>& timestamps_ms, BatchScratch& scratch) const {
+    if (scratch.newest.size() == steps_ && scratch.last_timestamps_ms == timestamps_ms) return;
+    scratch.last_timestamps_ms = timestamps_ms;
+    scratch.newest.resize(steps_);
+    const auto count = static_cast<std::uint32_t>(timestamps_ms.size());
+    std::uint32_t next = 0;
     for (std::size_t step = 0; step < steps_; ++step) {
       const std::int64_t now = windows_.end_ms(step);
-      while (next < n && times[next] <= now) ++next;
-      if (next == 0 || times[next - 1] <= now - windows_.range_ms) continue;
-      const double value = columns.values[next - 1];
+      while (next < count && timestamps_ms[next] <= now) ++next;
+      const bool is_recent = next > 0 && timestamps_ms[next - 1] > now - windows_.range_ms;
+      scratch.newest[step] = is_recent ? next : 0;
+    }
+  }
+
+  // Hot: per step of a series.
+  void fill_floats(const SampleColumns& columns, std::span<double> values,
+                   std::span<std::uint64_t> bits, BatchScratch& scratch) const {
+    find_newest(columns.timestamps_ms, scratch);
+    const bool is_plain = value_ == InstantValue::Sample;
+    for (std::size_t step = 0; step < steps_; ++step) {
+      const std::uint32_t newest = scratch.newest[step];
+      if (newest == 0) continue;
+      const double value = columns.values[newest - 1];
       if (telemetry::is_stale_nan(value)) continue;
-      values[step] = float_cell(columns, next - 1);
-      kernels::set_bit(bits, step);
-      ++scratch.samples_total;
+      values[step] = is_plain ? value : float_cell(columns, newest - 1);
+      bits[step / 64] |= std::uint64_t{1} << (step % 64);
+    }
+    for (const std::uint64_t word : bits) {
+      scratch.samples_total += static_cast<std::uint64_t>(std::popcount(word));
     }
   }
 

@@ -19,7 +19,7 @@ Result<void> finish_names(QueryContext& context, Matrix& matrix);
                                                    std::int64_t timestamp_ms);
 
 /// Sorted by labels, rows without points left out.
-[[nodiscard]] std::vector<ResultSeries> to_series(QueryContext& context, const Matrix& matrix,
-                                                  const Grid& grid);
+Result<std::vector<ResultSeries>> to_series(QueryContext& context, const Matrix& matrix,
+                                            const Grid& grid);
 
 }  // namespace gantry::promql::eval

@@ -1,0 +1,126 @@
+#include "collect/collector.h"
+
+#include <algorithm>
+#include <chrono>
+#include <stop_token>
+#include <thread>
+#include <utility>
+
+#include <pthread.h>
+
+#include "core/log.h"
+#include "core/mutex.h"
+
+namespace gantry::collect {
+namespace {
+
+/// A target and how it fares.
+struct Job {
+  std::unique_ptr<Target> target;
+  core::Counter* samples = nullptr;
+  core::Counter* failures = nullptr;
+  bool is_failing = false;
+};
+
+}  // namespace
+
+TimestampMs next_round(TimestampMs now, DurationMs interval) {
+  const std::int64_t into = now.since_epoch % interval.count;
+  return now + DurationMs{interval.count - (into < 0 ? into + interval.count : into)};
+}
+
+struct Collector::Impl {
+  Options options;
+  Sink sink;
+  const Clock& clock;
+  std::vector<Job> jobs;
+  core::Mutex mutex;
+  core::ConditionVariable stopping;
+  std::jthread thread;
+
+  void collect(TimestampMs at) {
+    for (Job& job : jobs) {
+      const telemetry::MetricBatch& batch = job.target->collect(at);
+      const auto written = sink(batch);
+      if (written) {
+        job.samples->add(batch.samples.size());
+      } else {
+        job.failures->add();
+      }
+      report(job, written);
+    }
+  }
+
+  /// Only changes are logged: a full disk would fill the log as well.
+  static void report(Job& job, const Result<void>& written) {
+    const bool is_failing = !written.has_value();
+    if (is_failing == job.is_failing) return;
+    job.is_failing = is_failing;
+    if (is_failing) {
+      log::warn("collected metrics refused",
+                {{"job", job.target->job()}, {"error", written.error().message}});
+    } else {
+      log::info("collected metrics written again", {{"job", job.target->job()}});
+    }
+  }
+
+  /// False when it is to stop. Wakes every second at least, to notice a clock that was set.
+  bool wait_until(const std::stop_token& stop, TimestampMs due) GANTRY_EXCLUDES(mutex) {
+    constexpr DurationMs kLook{1000};
+    core::Lock lock(mutex);
+    while (!stop.stop_requested()) {
+      const DurationMs left = due - clock.now();
+      // Further away than one interval: the clock was set back, and the caller looks again.
+      if (left.count <= 0 || left > options.interval) return true;
+      stopping.wait_for(lock, stop, std::chrono::milliseconds(std::min(left, kLook).count),
+                        [] { return false; });
+    }
+    return false;
+  }
+
+  void run(const std::stop_token& stop) {
+    TimestampMs due = next_round(clock.now(), options.interval);
+    while (wait_until(stop, due)) {
+      const TimestampMs now = clock.now();
+      if (now >= due && now - due < options.interval) collect(due);
+      due = next_round(clock.now(), options.interval);
+    }
+  }
+};
+
+Collector::Collector(Options options, std::vector<std::unique_ptr<Target>> targets, Sink sink,
+                     core::MetricRegistry& metrics, const Clock& clock)
+    : impl_(new Impl{.options = options, .sink = std::move(sink), .clock = clock}) {
+  GANTRY_ASSERT(options.interval.count > 0, "an interval is positive");
+  for (auto& target : targets) {
+    const core::MetricLabels labels{{"job", target->job()}};
+    impl_->jobs.push_back(
+        {.target = std::move(target),
+         .samples = &metrics.counter("gantry_collect_samples_total",
+                                     "Samples collected and written.", labels),
+         .failures = &metrics.counter("gantry_collect_failures_total",
+                                      "Collections whose samples were refused.", labels)});
+  }
+}
+
+Collector::~Collector() {
+  stop();
+}
+
+void Collector::start() {
+  impl_->thread =
+      std::jthread([impl = impl_.get()](const std::stop_token& stop) { impl->run(stop); });
+  pthread_setname_np(impl_->thread.native_handle(), "collect");
+}
+
+void Collector::stop() {
+  if (!impl_->thread.joinable()) return;
+  impl_->thread.request_stop();
+  impl_->thread.join();
+}
+
+void Collector::collect_round(TimestampMs at) {
+  impl_->collect(at);
+}
+
+}  // namespace gantry::collect

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -20,7 +21,8 @@ class Evaluator {
     if (!expr) return {};
     GANTRY_TRY(const double seconds, evaluate(*expr));
     if (!std::isfinite(seconds)) return fail_at(*expr, "duration is NaN or infinite");
-    if (seconds <= 0 && sign == Sign::Positive) {
+    // Less than a millisecond is nothing: time stamps are not finer.
+    if (sign == Sign::Positive && seconds * 1000 < 1) {
       return fail_at(*expr, "duration must be greater than 0");
     }
     if (seconds >= kDurationSecondsMax || seconds <= -kDurationSecondsMax) {
@@ -126,10 +128,13 @@ Result<void> resolve_durations(Expr& expr, std::int64_t start_ms, std::int64_t e
 
 std::int64_t literal_duration_ms(double seconds) {
   constexpr double kNanosecondsPerSecond = 1e9;
+  constexpr double kNanosecondsLimit = 9223372036854775808.0;  // 2^63
   constexpr std::int64_t kNanosecondsPerMillisecond = 1'000'000;
-  const double limited = std::clamp(seconds, -9.2e9, 9.2e9);
-  return static_cast<std::int64_t>(std::round(limited * kNanosecondsPerSecond)) /
-         kNanosecondsPerMillisecond;
+  constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
+  const double nanoseconds = std::round(seconds * kNanosecondsPerSecond);
+  if (nanoseconds >= kNanosecondsLimit) return kMax / kNanosecondsPerMillisecond;
+  if (nanoseconds <= -kNanosecondsLimit) return -kMax / kNanosecondsPerMillisecond;
+  return static_cast<std::int64_t>(nanoseconds) / kNanosecondsPerMillisecond;
 }
 
 }  // namespace gantry::promql

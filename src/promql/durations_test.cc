@@ -64,6 +64,7 @@ TEST(Durations, RefusesWhatOnlyEvaluationCanTell) {
   const std::pair<std::string_view, std::string_view> cases[] = {
       {"rate(x[step() - 15])", "7:18: duration must be greater than 0"},
       {"x[1m / (step() - 15)]", "2:19: division by zero"},
+      {"x[step() / 1e5]", "2:14: duration must be greater than 0"},
       {"x[1m % (step() - 15)]", "2:19: modulo by zero"},
       {"x[step() ^ 1000]", "2:15: duration is NaN or infinite"},
       {"x[step() ^ 30]", "2:13: duration is out of range"},
@@ -87,6 +88,8 @@ TEST(Durations, RoundsLiteralsAsPrometheusDoes) {
   EXPECT_EQ(literal_duration_ms(-7.5), -7500);
   EXPECT_EQ(literal_duration_ms(0.0019999999999), 2);
   EXPECT_EQ(literal_duration_ms(0.0019), 1);
+  EXPECT_EQ(literal_duration_ms(9223372036.854775), 9223372036854);
+  EXPECT_EQ(literal_duration_ms(-1e300), -9223372036854);
 }
 
 }  // namespace

@@ -103,7 +103,8 @@ void Parser::check_duration_arithmetic(Position position) {
 }
 
 void Parser::check_positive(DurationExpr& duration) {
-  if (!is_literal(duration) || duration.literal_seconds > 0) return;
+  // Less than a millisecond is nothing: time stamps are not finer.
+  if (!is_literal(duration) || literal_duration_ms(duration.literal_seconds) > 0) return;
   add_error(duration.position, "duration must be greater than 0");
 }
 

@@ -108,6 +108,7 @@ TEST(Parser, SaysWhatIsWrongAndWhere) {
       {"up[:5m]", "1:5: parse error: unexpected colon before duration in duration expression"},
       {"up[5m:1m:1m]", "1:10: parse error: unexpected repeated colon in duration expression"},
       {"up[5m[1m]]", "1:6: parse error: unexpected left bracket '['"},
+      {"up[0.0001]", "1:4: parse error: duration must be greater than 0"},
       {"up[5m", "1:6: parse error: unclosed left bracket"},
       {"up{a=\"b\" c}",
        "1:10: parse error: unexpected identifier \"c\" in label matching, "

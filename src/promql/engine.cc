@@ -1,6 +1,7 @@
 #include "promql/engine.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/time.h"
@@ -29,6 +30,35 @@ struct QuerySpan {
     return {.start_ms = start_ms, .step_ms = step_ms, .count = count};
   }
 };
+
+/// Series of a sub-query that are equal once their names are dropped become one, unless they have
+/// a time in common.
+Result<void> merge_equal_series(std::vector<ResultSeries>& sorted) {
+  const auto merge_points = [](auto& into, auto& from) {
+    std::ranges::move(from, std::back_inserter(into));
+    std::ranges::sort(into, {}, [](const auto& point) { return point.timestamp_ms; });
+  };
+  std::size_t kept = 0;
+  for (std::size_t i = 1; i < sorted.size(); ++i) {
+    if (sorted[i].labels != sorted[kept].labels) {
+      if (++kept != i) sorted[kept] = std::move(sorted[i]);
+      continue;
+    }
+    merge_points(sorted[kept].points, sorted[i].points);
+    merge_points(sorted[kept].histograms, sorted[i].histograms);
+    std::vector<std::int64_t> times;
+    for (const Point& point : sorted[kept].points) times.push_back(point.timestamp_ms);
+    for (const HistogramPoint& point : sorted[kept].histograms) {
+      times.push_back(point.timestamp_ms);
+    }
+    std::ranges::sort(times);
+    if (std::ranges::adjacent_find(times) != times.end()) {
+      return fail(Code::FailedPrecondition, "vector cannot contain metrics with the same labelset");
+    }
+  }
+  if (!sorted.empty()) sorted.resize(kept + 1);
+  return {};
+}
 
 /// A root that is a range selector: the raw samples of its one window.
 Result<std::vector<ResultSeries>> read_range_selector(eval::QueryContext& context,
@@ -76,6 +106,7 @@ Result<std::vector<ResultSeries>> read_range_selector(eval::QueryContext& contex
   std::erase_if(
       series, [](const ResultSeries& one) { return one.points.empty() && one.histograms.empty(); });
   std::ranges::sort(series, {}, &ResultSeries::labels);
+  GANTRY_CHECK(merge_equal_series(series));
   return series;
 }
 

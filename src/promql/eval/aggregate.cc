@@ -1,8 +1,10 @@
 #include "promql/eval/aggregate.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "promql/eval/group_accumulator.h"
@@ -60,21 +62,25 @@ Result<void> fold_batch(QueryContext& context, const RowProducer& producer, cons
 }
 
 /// A matrix's rows are there already: folded where they lie.
-void fold_matrix(const Matrix& matrix, const Grouping& grouping, GroupAccumulator& into) {
-  for (std::size_t row = 0; row < matrix.count(); ++row) {
-    into.fold(grouping.group_of[row], matrix.rows.row(row), matrix.rows.bits(row),
+void fold_rows(const Matrix& matrix, const Batch& batch, std::span<const std::uint32_t> group_of,
+               GroupAccumulator& into) {
+  for (std::size_t row = batch.first; row < batch.first + batch.count; ++row) {
+    into.fold(group_of[row], matrix.rows.row(row), matrix.rows.bits(row),
               matrix.rows.histograms(row));
   }
 }
 
-Result<void> fold_producer(QueryContext& context, const RowProducer& producer,
-                           const Grouping& grouping, AggregateOp op, std::size_t steps,
-                           GroupAccumulator& into) {
-  const std::size_t rows = producer.count();
+using FoldBatch =
+    std::function<Result<void>(const Batch& batch, BatchScratch& scratch,
+                               std::span<const std::uint32_t> group_of, GroupAccumulator& into)>;
+
+Result<void> fold_batches(QueryContext& context, const Grouping& grouping, AggregateOp op,
+                          std::size_t steps, const FoldBatch& fold, GroupAccumulator& into) {
+  const std::size_t rows = grouping.group_of.size();
   const std::size_t batches = batch_count(rows);
   if (batches <= 1) {
     return run_batches(context, rows, [&](const Batch& batch, BatchScratch& scratch) {
-      return fold_batch(context, producer, batch, scratch, grouping.group_of, into, steps);
+      return fold(batch, scratch, grouping.group_of, into);
     });
   }
   const BatchGroups batch_groups = find_batch_groups(grouping);
@@ -88,8 +94,7 @@ Result<void> fold_producer(QueryContext& context, const RowProducer& producer,
         run_batches(context, rows, first, count, [&](const Batch& batch, BatchScratch& scratch) {
           GroupAccumulator& partial = partials[batch.index - first];
           partial.reset(batch_groups.groups[batch.index].size());
-          return fold_batch(context, producer, batch, scratch, batch_groups.local_of, partial,
-                            steps);
+          return fold(batch, scratch, batch_groups.local_of, partial);
         }));
     for (std::size_t i = 0; i < count; ++i) {
       const std::vector<std::uint32_t>& groups = batch_groups.groups[first + i];
@@ -147,12 +152,15 @@ Result<Matrix> fold_groups(QueryContext& context, const Aggregate& aggregate, Ro
   Reservation reservation(context.budget);
   GANTRY_CHECK(reservation.grow(0, GroupAccumulator::bytes(aggregate.op, grouping.count(), steps)));
   GroupAccumulator accumulator(aggregate.op, grouping.count(), steps);
-  if (matrix) {
-    GANTRY_CHECK(context.check());
-    fold_matrix(*matrix, grouping, accumulator);
-  } else {
-    GANTRY_CHECK(fold_producer(context, given, grouping, aggregate.op, steps, accumulator));
-  }
+  GANTRY_CHECK(fold_batches(
+      context, grouping, aggregate.op, steps,
+      [&](const Batch& batch, BatchScratch& scratch, std::span<const std::uint32_t> group_of,
+          GroupAccumulator& into) -> Result<void> {
+        if (!matrix) return fold_batch(context, given, batch, scratch, group_of, into, steps);
+        fold_rows(*matrix, batch, group_of, into);
+        return {};
+      },
+      accumulator));
   GANTRY_TRY(Matrix result, make_matrix(context.budget, grouping.count(), steps));
   result.labels = grouping.labels;
   result.drops_name = grouping.drops_name;

@@ -8,6 +8,23 @@
 namespace gantry::promql::eval {
 namespace {
 
+/// What the source could not read, in the words of the engine's callers.
+std::unexpected<Error> source_failed(Error error) {
+  switch (error.code) {
+    case Code::Cancelled:
+      error.message = "query was canceled in expression evaluation";
+      break;
+    case Code::DeadlineExceeded:
+      error.message = "query timed out in expression evaluation";
+      break;
+    case Code::ResourceExhausted:
+      break;  // Names the limit already.
+    default:
+      error.message = "expanding series: " + error.message;
+  }
+  return std::unexpected(std::move(error));
+}
+
 class SelectedSeries final : public SeriesInput {
  public:
   SelectedSeries(QueryContext& context, std::unique_ptr<SeriesSet> set, std::int64_t start_ms,
@@ -40,7 +57,9 @@ class SelectedSeries final : public SeriesInput {
   }
 
   Result<void> read(std::size_t series, SampleColumns& out) const override {
-    return set_->read(series, start_ms_, end_ms_, out);
+    Result<void> result = set_->read(series, start_ms_, end_ms_, out);
+    if (!result) return source_failed(std::move(result).error());
+    return result;
   }
 
  private:
@@ -140,7 +159,9 @@ Result<SeriesInputPtr> select_series(QueryContext& context, const VectorSelector
       .hints = {.step_ms = windows.step_ms, .range_ms = range_hint_ms, .function = within},
       .series_limit = 0,
       .truncate = false};
-  GANTRY_TRY(std::unique_ptr<SeriesSet> set, context.source.select(request, context.cancel));
+  Result<std::unique_ptr<SeriesSet>> selected = context.source.select(request, context.cancel);
+  if (!selected) return source_failed(std::move(selected).error());
+  std::unique_ptr<SeriesSet> set = *std::move(selected);
   for (std::string& warning : set->warnings()) {
     if (std::ranges::find(context.source_warnings, warning) == context.source_warnings.end()) {
       context.source_warnings.push_back(std::move(warning));

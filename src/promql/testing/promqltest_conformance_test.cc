@@ -1,10 +1,15 @@
 // Runs Prometheus's own scripts, when they are there, and ours in tests/promql.
+//
+//   GANTRY_CONFORMANCE_DIR                where Prometheus's scripts are, in a folder `promql`
+//   GANTRY_PROMQLTEST_VERBOSE=1           print the known failures too
+//   GANTRY_UPDATE_EXPECTED_FAILURES=1     write the list of known failures anew
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -47,38 +52,34 @@ path expected_failures_file() {
   return path(GANTRY_SOURCE_DIR) / "src/promql/testdata/promqltest_expected_failures.txt";
 }
 
-struct Totals {
-  int evals = 0;
-  int passed = 0;
-};
-
 void print_counts(std::string_view what, int passed, int evals) {
   fmt::print("{:<28} {:>5} / {}\n", what, passed, evals);
 }
 
-/// Runs all scripts; returns the cases that failed. Reports those that `known` does not have.
-std::set<CaseId> run_all(const std::vector<path>& scripts, const std::set<CaseId>& known) {
+/// Runs the scripts and prints the counts. What failed, and why.
+std::map<CaseId, std::string> run_all(const std::vector<path>& scripts) {
   const Engine engine(script_engine_options());
-  const bool is_verbose = std::getenv("GANTRY_PROMQLTEST_VERBOSE") != nullptr;
-  std::set<CaseId> failed;
-  Totals totals;
+  std::map<CaseId, std::string> failed;
+  int evals = 0;
+  int passed = 0;
   for (const path& script : scripts) {
-    const Report report = run_script(read_text(script), engine);
     const std::string file = script.filename().string();
+    const Report report = run_script(read_text(script), engine);
     for (const Failure& failure : report.failures) {
-      failed.insert({.file = file, .line = failure.line});
-      const bool is_known = known.contains({.file = file, .line = failure.line});
-      if (!is_known) ADD_FAILURE() << file << ":" << failure.line << ": " << failure.message;
-      if (is_known && is_verbose) {
-        fmt::print("known: {}:{}: {}\n", file, failure.line, failure.message);
-      }
+      failed.emplace(CaseId{.file = file, .line = failure.line}, failure.message);
     }
     print_counts(file, report.passed_count, report.eval_count);
-    totals.evals += report.eval_count;
-    totals.passed += report.passed_count;
+    evals += report.eval_count;
+    passed += report.passed_count;
   }
-  print_counts("total", totals.passed, totals.evals);
+  print_counts("total", passed, evals);
   return failed;
+}
+
+void rewrite_expected_failures(const std::map<CaseId, std::string>& failed) {
+  std::set<CaseId> cases;
+  for (const auto& [id, message] : failed) cases.insert(id);
+  std::ofstream(expected_failures_file(), std::ios::binary) << format_expected_failures(cases);
 }
 
 TEST(PromqltestConformance, PrometheusScriptsPassButForTheListedCases) {
@@ -87,21 +88,17 @@ TEST(PromqltestConformance, PrometheusScriptsPassButForTheListedCases) {
     GTEST_SKIP() << "no scripts in " << conformance_directory()
                  << "; set GANTRY_CONFORMANCE_DIR to run them";
   }
-  const bool is_update = std::getenv("GANTRY_UPDATE_EXPECTED_FAILURES") != nullptr;
-  if (is_update) {
-    // Everything is reported as known, whatever fails.
-    const Engine engine(script_engine_options());
-    std::set<CaseId> failed;
-    for (const path& script : scripts) {
-      for (const Failure& failure : run_script(read_text(script), engine).failures) {
-        failed.insert({.file = script.filename().string(), .line = failure.line});
-      }
-    }
-    std::ofstream(expected_failures_file(), std::ios::binary) << format_expected_failures(failed);
+  const auto failed = run_all(scripts);
+  if (std::getenv("GANTRY_UPDATE_EXPECTED_FAILURES") != nullptr) {
+    rewrite_expected_failures(failed);
     GTEST_SKIP() << "wrote " << failed.size() << " cases to " << expected_failures_file();
   }
   const auto known = parse_expected_failures(read_text(expected_failures_file()));
-  const auto failed = run_all(scripts, known);
+  const bool is_verbose = std::getenv("GANTRY_PROMQLTEST_VERBOSE") != nullptr;
+  for (const auto& [id, message] : failed) {
+    EXPECT_TRUE(known.contains(id)) << id.file << ":" << id.line << ": " << message;
+    if (is_verbose) fmt::print("{}:{}: {}\n", id.file, id.line, message);
+  }
   for (const CaseId& id : known) {
     EXPECT_TRUE(failed.contains(id))
         << id.file << ":" << id.line << " passes now: remove this line from "
@@ -112,7 +109,9 @@ TEST(PromqltestConformance, PrometheusScriptsPassButForTheListedCases) {
 TEST(PromqltestConformance, OwnScriptsPass) {
   const auto scripts = scripts_in(path(GANTRY_SOURCE_DIR) / "tests/promql");
   ASSERT_FALSE(scripts.empty());
-  run_all(scripts, {});
+  for (const auto& [id, message] : run_all(scripts)) {
+    ADD_FAILURE() << id.file << ":" << id.line << ": " << message;
+  }
 }
 
 }  // namespace

@@ -84,6 +84,10 @@ class PartReader {
     ~Scratch();
     Scratch(Scratch&&) noexcept;
     Scratch& operator=(Scratch&&) noexcept;
+
+    /// One that leaves the cache to those who will come again: for merges and exports.
+    [[nodiscard]] static Scratch for_scan();
+
     struct Impl;
     std::unique_ptr<Impl> impl;
   };

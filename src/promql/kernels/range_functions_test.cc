@@ -93,6 +93,9 @@ TEST(Rate, ADistanceOfExactlyTheThresholdIsFar) {
   // Gaps of 10 s, the start is 1.1 gaps away: half a gap. The end is 9 s away: all of it.
   const Series series{{11'000, 21'000, 31'000, 41'000, 51'000}, {0, 10, 20, 30, 40}, {}};
   EXPECT_DOUBLE_EQ(in_minute(delta, series).value(), 40 + 5 + 9);
+  // The mirror image.
+  const Series late{{9'000, 19'000, 29'000, 39'000, 49'000}, {0, 10, 20, 30, 40}, {}};
+  EXPECT_DOUBLE_EQ(in_minute(delta, late).value(), 40 + 9 + 5);
 }
 
 TEST(Rate, DoesNotExtrapolateACounterBelowZero) {
@@ -133,6 +136,13 @@ TEST(Rate, AStartTimeOutsideTheRangeOrNotBeforeTheSampleIsOrdinary) {
   for (const std::int64_t start : {-5'000, 0, 40'000, 50'000}) {
     EXPECT_FALSE(in_minute(increase, {{40'000}, {30}, {start}}).has_value()) << start;
   }
+}
+
+TEST(Rate, AStartTimeAtTheOpenEndOfTheRangeIsOutside) {
+  // (10 s, 70 s]: a counter born at 10 s was zero before the range.
+  const WindowGrid grid{.first_end_ms = 70'000, .step_ms = 1, .range_ms = 60'000};
+  EXPECT_FALSE(run(increase, {{40'000}, {30}, {10'000}}, grid, 1)[0].has_value());
+  EXPECT_TRUE(run(increase, {{40'000}, {30}, {10'001}}, grid, 1)[0].has_value());
 }
 
 TEST(Rate, AStartTimeAfterThePreviousSampleIsAReset) {

@@ -304,6 +304,15 @@ TEST_F(EngineTest, LimitsFailCleanly) {
   EXPECT_TRUE(range("sum(x)", 0, 99, 1, few));
   EXPECT_FALSE(instant("x[1d:1ms]", 1, few));
   EXPECT_FALSE(instant("sum_over_time(vector(1)[30d:1ms])", 1, few));
+  // Many distinct values make many rows; nested scalars are each as long as the grid.
+  const EngineOptions tight{.memory_bytes_max = 2'000'000};
+  EXPECT_EQ(
+      range("count_values('v', x * time())", 0, 99, 1, {.memory_bytes_max = 60'000}).error().code,
+      Code::ResourceExhausted);
+  std::string nested = "time()";
+  for (int i = 0; i < 50; ++i) nested = "time() + (" + nested + ")";
+  EXPECT_EQ(instant("sum_over_time(vector(" + nested + ")[10000s:1s])", 1, tight).error().code,
+            Code::ResourceExhausted);
   const EngineOptions small{.memory_bytes_max = 1000};
   EXPECT_EQ(text_of(range("x", 0, 99, 1, small)),
             "error: query processing would use more than 1000B of memory in query execution "

@@ -248,13 +248,6 @@ void warn_ratios(QueryContext& context, const RankRequest& request) {
   }
 }
 
-/// "1" for 1, without an exponent: the label value of count_values.
-Symbol value_symbol(LabelTable& labels, double value) {
-  std::string text;
-  core::append_float_plain(text, value);
-  return labels.intern(text);
-}
-
 }  // namespace
 
 Result<bool> check_parameter(AggregateOp op, const std::vector<double>& parameter) {
@@ -338,6 +331,97 @@ Result<Matrix> group_quantiles(QueryContext& context, const RankRequest& request
   return result;
 }
 
+namespace {
+
+/// Counts equal values per group and step. Sparse while counting: there may be as many outputs as
+/// there are cells.
+class ValueCounter {
+ public:
+  ValueCounter(QueryContext& context, const RankRequest& request, const Matrix& matrix)
+      : context_(context),
+        matrix_(matrix),
+        label_(context.labels.intern(request.label)),
+        projection_(make_projection(context, request)),
+        reservation_(context.budget) {}
+
+  Result<void> count_row(std::size_t row) {
+    GANTRY_CHECK(reservation_.grow(0, matrix_.rows.steps() * sizeof(cells_[0])));
+    const std::span<const std::uint64_t> bits = matrix_.rows.bits(row);
+    const HistogramRow& histograms = matrix_.rows.histograms(row);
+    for (std::size_t step = 0; step < matrix_.rows.steps(); ++step) {
+      if (kernels::test_bit(bits, step)) {
+        GANTRY_CHECK(count(row, step, symbol_of(matrix_.rows.row(row)[step])));
+      } else if (!histograms.empty() && histograms[step] != nullptr) {
+        const std::string text = telemetry::format_histogram(*histograms[step]);
+        GANTRY_CHECK(count(row, step, context_.labels.intern(text)));
+      }
+    }
+    return {};
+  }
+
+  Result<Matrix> finish() const {
+    GANTRY_TRY(Matrix result, make_matrix(context_.budget, labels_.size(), matrix_.rows.steps()));
+    result.labels = labels_;
+    result.drops_name = flags_;
+    for (const auto& [output, step] : cells_) {
+      double& value = result.rows.row(output)[step];
+      const bool is_first = !kernels::test_bit(result.rows.bits(output), step);
+      value = is_first ? 1 : value + 1;
+      kernels::set_bit(result.rows.bits(output), step);
+    }
+    GANTRY_CHECK(result.reservation.grow(count_samples(result.rows.view()), 0));
+    return result;
+  }
+
+ private:
+  /// What an output takes beside its row: labels, texts and their table entries.
+  static constexpr std::uint64_t kOutputBytes = 256;
+
+  static Projection make_projection(QueryContext& context, const RankRequest& request) {
+    std::vector<std::string> names = request.aggregate.grouping;
+    if (!request.aggregate.is_without) names.push_back(request.label);
+    return make_grouping_projection(context.labels, names, request.aggregate.is_without);
+  }
+
+  /// The value without an exponent.
+  Symbol symbol_of(double value) {
+    const auto [place, is_new] = symbols_.emplace(std::bit_cast<std::uint64_t>(value), 0);
+    if (is_new) {
+      std::string text;
+      core::append_float_plain(text, value);
+      place->second = context_.labels.intern(text);
+    }
+    return place->second;
+  }
+
+  Result<void> count(std::size_t row, std::size_t step, Symbol value) {
+    LabelTable& table = context_.labels;
+    const LabelSetId key = projection_.apply(table, table.with(matrix_.labels[row], label_, value));
+    const auto [place, is_new] = index_.emplace(key, static_cast<std::uint32_t>(labels_.size()));
+    if (is_new) {
+      GANTRY_CHECK(reservation_.grow(0, kOutputBytes));
+      labels_.push_back(key);
+      flags_.push_back(0);
+    }
+    if (matrix_.drops_name[row] != 0) flags_[place->second] = 1;
+    cells_.emplace_back(place->second, static_cast<std::uint32_t>(step));
+    return {};
+  }
+
+  QueryContext& context_;
+  const Matrix& matrix_;
+  Symbol label_;
+  Projection projection_;
+  Reservation reservation_;
+  std::unordered_map<std::uint64_t, Symbol> symbols_;
+  std::unordered_map<LabelSetId, std::uint32_t> index_;
+  std::vector<LabelSetId> labels_;
+  std::vector<std::uint8_t> flags_;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> cells_;  ///< Output and step, one per cell.
+};
+
+}  // namespace
+
 Result<Matrix> count_values(QueryContext& context, const RankRequest& request,
                             const Matrix& matrix) {
   if (request.label.empty() || !core::is_valid_utf8(request.label)) {
@@ -345,59 +429,12 @@ Result<Matrix> count_values(QueryContext& context, const RankRequest& request,
     telemetry::append_go_quoted(quoted, request.label);
     return fail(Code::FailedPrecondition, "invalid label name " + quoted);
   }
-  LabelTable& table = context.labels;
-  const Symbol label = table.intern(request.label);
-  std::vector<std::string> names = request.aggregate.grouping;
-  if (!request.aggregate.is_without) names.push_back(request.label);
-  Projection projection = make_grouping_projection(table, names, request.aggregate.is_without);
-  std::unordered_map<std::uint64_t, Symbol> symbols;
-
-  struct Output {
-    std::vector<double> counts;
-    bool drops_name = false;
-  };
-
-  std::unordered_map<LabelSetId, std::size_t> index;
-  std::vector<LabelSetId> labels;
-  std::vector<Output> outputs;
-  const std::size_t steps = matrix.rows.steps();
-  const auto count = [&](std::size_t row, std::size_t step, Symbol value) {
-    const LabelSetId key = projection.apply(table, table.with(matrix.labels[row], label, value));
-    const auto [place, is_new] = index.emplace(key, outputs.size());
-    if (is_new) {
-      labels.push_back(key);
-      outputs.push_back({.counts = std::vector<double>(steps), .drops_name = false});
-    }
-    Output& output = outputs[place->second];
-    output.counts[step] += 1;
-    output.drops_name = output.drops_name || matrix.drops_name[row] != 0;
-  };
+  ValueCounter counter(context, request, matrix);
   for (std::size_t row = 0; row < matrix.count(); ++row) {
     GANTRY_CHECK(context.check());
-    for_each_bit(matrix.rows.bits(row), [&](std::size_t step) {
-      const double value = matrix.rows.row(row)[step];
-      const auto [place, is_new] = symbols.emplace(std::bit_cast<std::uint64_t>(value), 0);
-      if (is_new) place->second = value_symbol(table, value);
-      count(row, step, place->second);
-    });
-    const HistogramRow& histograms = matrix.rows.histograms(row);
-    for (std::size_t step = 0; step < histograms.size(); ++step) {
-      if (histograms[step] == nullptr) continue;
-      count(row, step, table.intern(telemetry::format_histogram(*histograms[step])));
-    }
+    GANTRY_CHECK(counter.count_row(row));
   }
-  GANTRY_TRY(Matrix result, make_matrix(context.budget, outputs.size(), steps));
-  result.labels = std::move(labels);
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    result.drops_name[i] = outputs[i].drops_name ? 1 : 0;
-    for (std::size_t step = 0; step < steps; ++step) {
-      if (outputs[i].counts[step] == 0) continue;
-      result.rows.row(i)[step] = outputs[i].counts[step];
-      kernels::set_bit(result.rows.bits(i), step);
-    }
-  }
-  GANTRY_CHECK(result.reservation.grow(count_samples(result.rows.view()), 0));
-  return result;
+  return counter.finish();
 }
 
 }  // namespace gantry::promql::eval

@@ -148,6 +148,8 @@ Result<RowProducerPtr> Evaluator::aggregate(const Aggregate& node, const Grid& g
 }
 
 Result<std::vector<double>> Evaluator::scalar(const Expr& expr, const Grid& grid) {
+  // Scalars are held by whatever uses them: they count until the query ends.
+  GANTRY_CHECK(scalars_.grow(0, grid.count * sizeof(double)));
   if (!repeats(expr, grid)) return scalar_node(expr, grid);
   GANTRY_TRY(const std::vector<double> once, scalar_node(expr, grid.first()));
   return std::vector<double>(grid.count, once[0]);

@@ -21,7 +21,7 @@ namespace gantry::promql::eval {
 class Evaluator {
  public:
   /// The context's `is_invariant` must know the expressions that are evaluated.
-  explicit Evaluator(QueryContext& context) : context_(context) {}
+  explicit Evaluator(QueryContext& context) : context_(context), scalars_(context.budget) {}
 
   /// An instant vector, lazily. `within`: the enclosing function or aggregation.
   Result<RowProducerPtr> vector(const Expr& expr, const Grid& grid, std::string_view within = "");
@@ -65,6 +65,7 @@ class Evaluator {
   Result<std::vector<double>> scalar_of_vector(const Expr& argument, const Grid& grid);
 
   QueryContext& context_;
+  Reservation scalars_;
 };
 
 /// Errors with FailedPrecondition: "<what> is not supported".

@@ -64,12 +64,11 @@ Result<std::string> flatten(const grpc::ByteBuffer& buffer) {
 /// they came and is told that gzip is the only coding. It does not say which messages are
 /// compressed, but the first byte does: no protobuf message starts with gzip's 0x1f (field 3 with
 /// the wire type 7, which does not exist).
-Result<std::string> read_message(const grpc::ByteBuffer& buffer, std::size_t bytes_max) {
+Result<std::string> read_message(const grpc::ByteBuffer& buffer, codec::SizeLimit limit) {
   constexpr std::string_view kGzipMagic = "\x1f\x8b";
   GANTRY_TRY(std::string raw, flatten(buffer));
   if (!raw.starts_with(kGzipMagic)) return raw;
   std::string inflated;
-  const codec::SizeLimit limit{.bytes = bytes_max, .setting = "grpc.message_bytes_max"};
   GANTRY_CHECK(codec::decompress(codec::Encoding::Gzip, raw, limit, inflated));
   return inflated;
 }
@@ -235,7 +234,8 @@ class Call final : public grpc::ServerGenericBidiReactor {
   }
 
   GrpcResponse handle() {
-    auto body = read_message(received_, options_.message_bytes_max);
+    auto body = read_message(
+        received_, {.bytes = options_.message_bytes_max, .setting = options_.message_setting});
     received_.Clear();
     if (!body) return error_response(rpc_code(body.error().code), body.error().message);
     request_.body = *std::move(body);

@@ -57,7 +57,8 @@ struct GrpcServerOptions {
   std::string address;  ///< See parse_listen_address.
   std::optional<TlsOptions> tls;
   std::size_t message_bytes_max = 64 << 20;  ///< Also after gzip; larger: RESOURCE_EXHAUSTED.
-  std::size_t concurrent_streams_max = 256;  ///< Per connection.
+  std::string message_setting = "http.body_decompressed_bytes_max";  ///< Named when it grows past.
+  std::size_t concurrent_streams_max = 256;                          ///< Per connection.
 };
 
 /// Thread-safe. The pool, the registry and what handlers refer to must outlive it.

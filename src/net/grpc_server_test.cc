@@ -30,7 +30,14 @@ struct Reply {
 
 class GrpcServerTest : public ::testing::Test {
  protected:
-  void SetUp() override { start({.thread_count = 2, .queue_length_max = 16}); }
+  void SetUp() override {
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+    GTEST_SKIP() << "libgrpc is not instrumented: the sanitizer cannot see how it synchronises";
+#endif
+#endif
+    start({.thread_count = 2, .queue_length_max = 16});
+  }
 
   void TearDown() override {
     is_released_ = true;
@@ -82,6 +89,11 @@ class GrpcServerTest : public ::testing::Test {
   Reply call(const std::string& method, const std::string& body,
              const std::function<void(grpc::ClientContext&)>& prepare = {}) {
     grpc::ClientContext context;
+    return call(context, method, body, prepare);
+  }
+
+  Reply call(grpc::ClientContext& context, const std::string& method, const std::string& body,
+             const std::function<void(grpc::ClientContext&)>& prepare = {}) {
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
     if (prepare) prepare(context);
     const grpc::Slice slice(body);
@@ -173,7 +185,8 @@ TEST_F(GrpcServerTest, InflatesMessagesUpToTheLimit) {
   EXPECT_EQ(call(kEcho, largest, compressed).body, largest);
   const Reply reply = call(kEcho, largest + "x", compressed);
   EXPECT_EQ(reply.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_NE(reply.status.error_message().find("grpc.message_bytes_max"), std::string::npos)
+  EXPECT_NE(reply.status.error_message().find("http.body_decompressed_bytes_max"),
+            std::string::npos)
       << reply.status.error_message();
   const Reply broken = call(kEcho, "\x1f\x8b not gzip");
   EXPECT_EQ(broken.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
@@ -212,16 +225,10 @@ TEST_F(GrpcServerTest, AnswersHealthChecks) {
 }
 
 TEST_F(GrpcServerTest, CancelsTheHandlerWithTheCall) {
-  grpc::ClientContext* running = nullptr;
-  std::atomic<bool> is_prepared = false;
-  auto reply = std::async(std::launch::async, [&] {
-    return call(kBlock, "", [&](grpc::ClientContext& context) {
-      running = &context;
-      is_prepared = true;
-    });
-  });
-  wait_until([&] { return is_prepared && blocked_count_ == 1; });
-  running->TryCancel();
+  grpc::ClientContext context;  // outlives TryCancel, which the call's end may overtake
+  auto reply = std::async(std::launch::async, [&] { return call(context, kBlock, ""); });
+  wait_until([&] { return blocked_count_ == 1; });
+  context.TryCancel();
   EXPECT_EQ(reply.get().status.error_code(), grpc::StatusCode::CANCELLED);
   wait_until([&] { return cancelled_count_ == 1; });
 }

@@ -105,16 +105,17 @@ struct Listener {
 struct Server::Impl {
   explicit Impl(ServerOptions given)
       : options(std::move(given)),
-        io(static_cast<int>(options.io_thread_count)),
+        io(std::make_shared<asio::io_context>(static_cast<int>(options.io_thread_count))),
         metrics(options.metrics),
         shared{.options = options,
+               .io = io,
                .metrics = metrics,
                .held_body_bytes = 0,
                .on_end = [this](Session& session) { forget(session); }},
-        work(asio::make_work_guard(io)) {}
+        work(asio::make_work_guard(*io)) {}
 
   ServerOptions options;
-  asio::io_context io;
+  std::shared_ptr<asio::io_context> io;
   HttpMetrics metrics;
   std::unique_ptr<re2::RE2> cors_origin;
   SessionShared shared;
@@ -144,7 +145,7 @@ struct Server::Impl {
 
 Result<void> Server::Impl::add(ListenerOptions listener_options) {
   GANTRY_ASSERT(listener_options.router != nullptr, "a listener has a router");
-  listeners.push_back(std::make_unique<Listener>(io, std::move(listener_options)));
+  listeners.push_back(std::make_unique<Listener>(*io, std::move(listener_options)));
   Listener& listener = *listeners.back();
   ListenerShared& state = listener.shared;
   state.name = listener.options.name;
@@ -186,7 +187,7 @@ void Server::Impl::run_threads() {
     asio::co_spawn(listener->acceptor.get_executor(), accept_loop(*listener), asio::detached);
   }
   for (std::size_t i = 0; i < options.io_thread_count; ++i) {
-    threads.emplace_back([this] { io.run(); });
+    threads.emplace_back([this] { io->run(); });
     pthread_setname_np(threads.back().native_handle(), "http-io");
   }
 }
@@ -196,7 +197,7 @@ Task<void> Server::Impl::accept_loop(Listener& listener) {
   asio::steady_timer pause(listener.acceptor.get_executor());
   while (listener.acceptor.is_open()) {
     auto [error, socket] = co_await listener.acceptor.async_accept(
-        asio::any_io_executor(asio::make_strand(io)), asio::as_tuple(asio::use_awaitable));
+        asio::any_io_executor(asio::make_strand(*io)), asio::as_tuple(asio::use_awaitable));
     if (!error) {
       accept(listener, std::move(socket));
     } else if (error == asio::error::no_descriptors || error == asio::error::no_buffer_space ||
@@ -317,7 +318,7 @@ void Server::Impl::stop(DurationMs grace) {
     log::warn("waiting for handlers to return", {{"connections", living_sessions().size()}});
   }
   work.reset();
-  io.stop();
+  io->stop();
   for (std::thread& thread : threads) thread.join();
   const core::Lock lock(mutex);
   is_stopped = true;

@@ -16,6 +16,7 @@ namespace gantry::net {
 namespace {
 
 constexpr DurationMs kLingerTimeout{2000};
+constexpr DurationMs kLingerTimeoutWhenDraining{250};
 
 std::string address_text(const Tcp::socket& socket) {
   ErrorCode error;
@@ -163,7 +164,7 @@ void Session::end_exchange() {
 /// resets it, and a reset may overtake the answer.
 Task<void> Session::close_gently() {
   if (is_closed_) co_return;
-  set_deadline(Deadline::Linger, kLingerTimeout);
+  set_deadline(Deadline::Linger, is_draining_ ? kLingerTimeoutWhenDraining : kLingerTimeout);
   if (!read_error_ && tls_) {
     co_await tls_->async_shutdown(asio::as_tuple(asio::use_awaitable));
   } else if (!read_error_) {

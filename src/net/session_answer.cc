@@ -31,11 +31,14 @@ bool is_framing_field(std::string_view name) {
 
 /// False when the pool refused the work.
 Task<bool> Session::on_worker(core::WorkerPool& pool, std::function<void()> work) {
-  const auto submitted = pool.submit([self = shared_from_this(), work = std::move(work)]() mutable {
-    work();
-    const auto executor = self->socket_.get_executor();
-    asio::post(executor, [self = std::move(self)] { self->work_done_.set(); });
-  });
+  // The io_context comes along: this thread may still hold the executor when the session, and with
+  // it the server, has already ended elsewhere.
+  const auto submitted =
+      pool.submit([io = shared_.io, self = shared_from_this(), work = std::move(work)]() mutable {
+        work();
+        const auto executor = self->socket_.get_executor();
+        asio::post(executor, [self = std::move(self)] { self->work_done_.set(); });
+      });
   if (!submitted) co_return false;
   co_await work_done_.wait();
   co_return true;

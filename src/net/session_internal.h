@@ -17,6 +17,7 @@
 #include <utility>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -50,6 +51,7 @@ class Session;
 /// What all sessions of a server share; outlives them.
 struct SessionShared {
   const ServerOptions& options;
+  std::shared_ptr<asio::io_context> io;
   HttpMetrics& metrics;
   const re2::RE2* cors_origin = nullptr;  ///< nullptr: any.
   std::atomic<std::uint64_t> held_body_bytes{0};

@@ -29,6 +29,8 @@ constexpr std::size_t kSampleCount = 32;
 constexpr std::size_t kRunLengthMin = 4;
 /// Bits that patching must promise to save per value before it is looked at in full.
 constexpr unsigned kPatchGainMin = 2;
+/// Tag, base, width, patch count and one patch take at least this.
+constexpr std::size_t kPatchCostMin = 7;
 constexpr std::size_t kHugeCost = std::numeric_limits<std::size_t>::max();
 
 using Unsigned = std::uint64_t;
@@ -162,6 +164,23 @@ struct DistanceTable {
   std::array<Range, 65> ranges;
 };
 
+/// Of all but the least and the two greatest.
+unsigned width_without_extremes(std::span<const std::int64_t> sample) {
+  std::int64_t least = sample[0];
+  std::int64_t second_least = std::numeric_limits<std::int64_t>::max();
+  std::array<std::int64_t, 3> greatest;
+  greatest.fill(std::numeric_limits<std::int64_t>::min());
+  greatest[0] = sample[0];
+  for (const std::int64_t number : sample.subspan(1)) {
+    second_least = std::min(second_least, std::max(least, number));
+    least = std::min(least, number);
+    greatest[2] = std::max(greatest[2], std::min(greatest[1], number));
+    greatest[1] = std::max(greatest[1], std::min(greatest[0], number));
+    greatest[0] = std::max(greatest[0], number);
+  }
+  return Range{.min = second_least, .max = greatest[2]}.width();
+}
+
 /// The cheapest way to keep the numbers near the typical one and patch the others, if it beats
 /// `best`. A counter reset or a missed scrape is such a patch.
 Plan plan_patched(const Stream& stream, std::span<const std::int64_t> values, const Plan& best) {
@@ -171,14 +190,14 @@ Plan plan_patched(const Stream& stream, std::span<const std::int64_t> values, co
   for (std::size_t i = 0; i < kSampleCount; ++i) {
     sample[i] = number_at(values, stream.scheme, stream.skip + i * count / kSampleCount);
   }
-  std::ranges::sort(sample);
-  // The middle nine tenths bound what patching can reach; most data has nothing to gain.
-  const Range middle{.min = sample[1], .max = sample[kSampleCount - 3]};
-  const unsigned reachable = middle.width() + kPatchGainMin;
-  if (reachable > stream.range.width()) return {};
-  if (packed_bytes(count, middle.width()) >= best.cost_bytes) return {};
+  // What patching can reach; most data has nothing to gain.
+  const unsigned reachable = width_without_extremes(sample);
+  if (reachable + kPatchGainMin > stream.range.width()) return {};
+  if (packed_bytes(count, reachable) + kPatchCostMin >= best.cost_bytes) return {};
 
-  const std::int64_t typical = sample[kSampleCount / 2];
+  const auto middle = sample.begin() + kSampleCount / 2;
+  std::ranges::nth_element(sample, middle);
+  const std::int64_t typical = *middle;
   DistanceTable table;
   for (std::size_t i = stream.skip; i < values.size(); ++i) {
     const std::int64_t number = number_at(values, stream.scheme, i);

@@ -26,14 +26,41 @@ using telemetry::LabelView;
 
 /// A block never has more, however many samples its window holds.
 constexpr std::size_t kBlockSamplesMax = 2 * kPartBlockSamples;
-/// Time columns remembered for sharing. With more, the oldest half is forgotten: at worst a column
-/// is stored twice.
-constexpr std::size_t kKnownColumnsMax = 1 << 19;
+/// Time columns remembered for sharing.
+constexpr std::size_t kKnownColumnsMax = 1 << 18;
 
 struct Hash128Hash {
   using is_avalanching = void;
 
   std::size_t operator()(const core::Hash128& hash) const { return hash.low; }
+};
+
+core::Hash128 hash_bytes(std::span<const std::byte> bytes, std::uint64_t seed) {
+  return core::hash128({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, seed);
+}
+
+/// Where the time columns are that were written lately. Bounded: with too many, the older half is
+/// forgotten, and at worst a column is stored twice.
+class KnownColumns {
+ public:
+  /// Null if it is not known.
+  [[nodiscard]] const TimeColumn* find(const core::Hash128& hash) const {
+    if (const auto known = newer_.find(hash); known != newer_.end()) return &known->second;
+    const auto known = older_.find(hash);
+    return known == older_.end() ? nullptr : &known->second;
+  }
+
+  void insert(const core::Hash128& hash, const TimeColumn& column) {
+    if (newer_.size() >= kKnownColumnsMax / 2) {
+      older_ = std::move(newer_);
+      newer_ = {};
+    }
+    newer_.emplace(hash, column);
+  }
+
+ private:
+  boost::unordered_flat_map<core::Hash128, TimeColumn, Hash128Hash> newer_;
+  boost::unordered_flat_map<core::Hash128, TimeColumn, Hash128Hash> older_;
 };
 
 /// A frame of the data file that is being filled.
@@ -84,7 +111,9 @@ class DirectoryPartWriter final : public PartWriter {
   Result<void> cut_blocks(Columns& pending, Flush flush);
   Result<void> encode_block(const FloatColumns& columns, std::size_t first, std::size_t end);
   Result<void> encode_block(const HistogramColumns& columns, std::size_t first, std::size_t end);
-  Result<void> write_block(const EncodedBlock& block);
+  Result<void> write_block(const EncodedBlock& block, const TimeColumn& column);
+  template <class Columns>
+  Result<TimeColumn> place_raw_times(const Columns& columns, std::size_t first, std::size_t end);
   Result<TimeColumn> place_times(const EncodedBlock& block);
   Result<std::uint32_t> place(OpenFrame& frame, std::span<const std::byte> bytes);
   Result<void> close_frame(OpenFrame& frame);
@@ -124,8 +153,8 @@ class DirectoryPartWriter final : public PartWriter {
 
   OpenFrame values_;
   OpenFrame times_;
-  boost::unordered_flat_map<core::Hash128, TimeColumn, Hash128Hash> columns_;
-  boost::unordered_flat_map<core::Hash128, TimeColumn, Hash128Hash> older_columns_;
+  KnownColumns encoded_columns_;  ///< By the hash of their bytes.
+  KnownColumns raw_columns_;      ///< By the hash of their timestamps: saves the encoding.
 
   std::vector<std::byte> encoded_times_;
   std::vector<std::byte> encoded_values_;
@@ -194,7 +223,8 @@ Result<void> DirectoryPartWriter::add_histograms(
 Result<void> DirectoryPartWriter::add_block(const EncodedBlock& block) {
   GANTRY_CHECK(cut_blocks(floats_, Flush::Everything));
   GANTRY_CHECK(cut_blocks(histograms_, Flush::Everything));
-  return write_block(block);
+  GANTRY_TRY(const TimeColumn column, place_times(block));
+  return write_block(block, column);
 }
 
 template <class Values>
@@ -235,14 +265,12 @@ Result<void> DirectoryPartWriter::cut_blocks(Columns& pending, Flush flush) {
   return {};
 }
 
-/// The part of the block that both kinds have.
+/// The part of the block that both kinds have, but for the times.
 template <class Columns>
-EncodedBlock encode_times(const Columns& columns, std::size_t first, std::size_t end,
-                          std::vector<std::byte>& times, std::vector<std::byte>& starts) {
-  times.clear();
+EncodedBlock describe_block(const Columns& columns, std::size_t first, std::size_t end,
+                            std::vector<std::byte>& starts) {
   starts.clear();
   const std::size_t count = end - first;
-  encode_timestamps(std::span(columns.timestamps_ms).subspan(first, count), times);
   if (!columns.start_timestamps_ms.empty()) {
     const auto own = std::span(columns.start_timestamps_ms).subspan(first, count);
     const bool is_known = std::ranges::any_of(own, [](std::int64_t start) { return start != 0; });
@@ -251,28 +279,29 @@ EncodedBlock encode_times(const Columns& columns, std::size_t first, std::size_t
   return {.sample_count = static_cast<std::uint32_t>(count),
           .time_ms_min = columns.timestamps_ms[first],
           .time_ms_max = columns.timestamps_ms[end - 1],
-          .times = times,
           .start_timestamps = starts};
 }
 
 Result<void> DirectoryPartWriter::encode_block(const FloatColumns& columns, std::size_t first,
                                                std::size_t end) {
-  EncodedBlock block = encode_times(columns, first, end, encoded_times_, encoded_starts_);
+  GANTRY_TRY(const TimeColumn column, place_raw_times(columns, first, end));
+  EncodedBlock block = describe_block(columns, first, end, encoded_starts_);
   encoded_values_.clear();
   encode_values(std::span(columns.values).subspan(first, end - first), encoded_values_);
   block.kind = BlockKind::Float;
   block.values = encoded_values_;
-  return write_block(block);
+  return write_block(block, column);
 }
 
 Result<void> DirectoryPartWriter::encode_block(const HistogramColumns& columns, std::size_t first,
                                                std::size_t end) {
-  EncodedBlock block = encode_times(columns, first, end, encoded_times_, encoded_starts_);
+  GANTRY_TRY(const TimeColumn column, place_raw_times(columns, first, end));
+  EncodedBlock block = describe_block(columns, first, end, encoded_starts_);
   encoded_values_.clear();
   encode_histograms(std::span(columns.histograms).subspan(first, end - first), encoded_values_);
   block.kind = BlockKind::Histogram;
   block.values = encoded_values_;
-  return write_block(block);
+  return write_block(block, column);
 }
 
 Result<std::uint32_t> DirectoryPartWriter::place(OpenFrame& frame,
@@ -294,14 +323,26 @@ Result<void> DirectoryPartWriter::close_frame(OpenFrame& frame) {
   return {};
 }
 
+template <class Columns>
+Result<TimeColumn> DirectoryPartWriter::place_raw_times(const Columns& columns, std::size_t first,
+                                                        std::size_t end) {
+  const auto times = std::span(columns.timestamps_ms).subspan(first, end - first);
+  const core::Hash128 hash = hash_bytes(std::as_bytes(times), 0);
+  if (const TimeColumn* known = raw_columns_.find(hash)) return *known;
+  encoded_times_.clear();
+  encode_timestamps(times, encoded_times_);
+  GANTRY_TRY(const TimeColumn column,
+             place_times({.sample_count = static_cast<std::uint32_t>(times.size()),
+                          .time_ms_min = times.front(),
+                          .time_ms_max = times.back(),
+                          .times = encoded_times_}));
+  raw_columns_.insert(hash, column);
+  return column;
+}
+
 Result<TimeColumn> DirectoryPartWriter::place_times(const EncodedBlock& block) {
-  const std::string_view text(reinterpret_cast<const char*>(block.times.data()),
-                              block.times.size());
-  const core::Hash128 hash = core::hash128(text, block.sample_count);
-  if (const auto known = columns_.find(hash); known != columns_.end()) return known->second;
-  if (const auto known = older_columns_.find(hash); known != older_columns_.end()) {
-    return known->second;
-  }
+  const core::Hash128 hash = hash_bytes(block.times, block.sample_count);
+  if (const TimeColumn* known = encoded_columns_.find(hash)) return *known;
   GANTRY_TRY(const std::uint32_t offset, place(times_, block.times));
   const TimeColumn column{.time_ms_min = block.time_ms_min,
                           .time_ms_max = block.time_ms_max,
@@ -309,11 +350,7 @@ Result<TimeColumn> DirectoryPartWriter::place_times(const EncodedBlock& block) {
                           .frame = times_.number,
                           .offset = offset,
                           .bytes = static_cast<std::uint32_t>(block.times.size())};
-  if (columns_.size() >= kKnownColumnsMax / 2) {
-    older_columns_ = std::move(columns_);
-    columns_.clear();
-  }
-  columns_.emplace(hash, column);
+  encoded_columns_.insert(hash, column);
   ++footer_.summary.time_column_count;
   if (times_.bytes.size() >= storage::kFrameBytesTarget) GANTRY_CHECK(close_frame(times_));
   return column;
@@ -344,13 +381,12 @@ void DirectoryPartWriter::append_entry(const BlockEntry& entry) {
   ++series_blocks_;
 }
 
-Result<void> DirectoryPartWriter::write_block(const EncodedBlock& block) {
+Result<void> DirectoryPartWriter::write_block(const EncodedBlock& block, const TimeColumn& column) {
   GANTRY_ASSERT(has_series_, "begin_series comes first");
   GANTRY_ASSERT(block.sample_count > 0 && block.time_ms_min <= block.time_ms_max &&
                     (series_blocks_ == 0 || block.time_ms_min > last_time_ms_),
                 "samples of a series ascend");
   last_time_ms_ = block.time_ms_max;
-  GANTRY_TRY(const TimeColumn column, place_times(block));
   GANTRY_TRY(const std::uint32_t offset, place(values_, block.values));
   GANTRY_TRY([[maybe_unused]] const std::uint32_t starts_offset,
              place(values_, block.start_timestamps));

@@ -1,7 +1,10 @@
 #include "promql/engine.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,6 +68,11 @@ std::string text_of(const Result<Answer>& answer) {
     }
   }
   return out;
+}
+
+/// Nothing when the query succeeded.
+std::optional<Code> code_of(const Result<Answer>& answer) {
+  return answer ? std::nullopt : std::optional(answer.error().code);
 }
 
 class EngineTest : public testing::Test {
@@ -299,19 +307,18 @@ TEST_F(EngineTest, LimitsFailCleanly) {
   EngineOptions few{.samples_max = 1000};
   EXPECT_EQ(text_of(range("x", 0, 99, 1, few)),
             "error: query processing would load too many samples into memory in query execution");
-  EXPECT_EQ(range("x", 0, 99, 1, few).error().code, Code::ResourceExhausted);
+  EXPECT_EQ(code_of(range("x", 0, 99, 1, few)), Code::ResourceExhausted);
   few.samples_max = 5000;
   EXPECT_TRUE(range("sum(x)", 0, 99, 1, few));
   EXPECT_FALSE(instant("x[1d:1ms]", 1, few));
   EXPECT_FALSE(instant("sum_over_time(vector(1)[30d:1ms])", 1, few));
   // Many distinct values make many rows; nested scalars are each as long as the grid.
   const EngineOptions tight{.memory_bytes_max = 2'000'000};
-  EXPECT_EQ(
-      range("count_values('v', x * time())", 0, 99, 1, {.memory_bytes_max = 60'000}).error().code,
-      Code::ResourceExhausted);
+  EXPECT_EQ(code_of(range("count_values('v', x * time())", 0, 99, 1, {.memory_bytes_max = 60'000})),
+            Code::ResourceExhausted);
   std::string nested = "time()";
   for (int i = 0; i < 50; ++i) nested = "time() + (" + nested + ")";
-  EXPECT_EQ(instant("sum_over_time(vector(" + nested + ")[10000s:1s])", 1, tight).error().code,
+  EXPECT_EQ(code_of(instant("sum_over_time(vector(" + nested + ")[10000s:1s])", 1, tight)),
             Code::ResourceExhausted);
   const EngineOptions small{.memory_bytes_max = 1000};
   EXPECT_EQ(text_of(range("x", 0, 99, 1, small)),
@@ -326,12 +333,12 @@ TEST_F(EngineTest, StopsWhenTold) {
   cancelled.cancel();
   const InstantRequest request{.query = "x", .time_ms = 0, .lookback_ms = {}};
   const Result<Answer> answer = engine.instant(request, source_, cancelled);
-  EXPECT_EQ(answer.error().message, "query was canceled in expression evaluation");
-  EXPECT_EQ(answer.error().code, Code::Cancelled);
+  EXPECT_EQ(text_of(answer), "error: query was canceled in expression evaluation");
+  EXPECT_EQ(code_of(answer), Code::Cancelled);
   const Result<Answer> late =
       engine.instant(request, source_, CancelToken::with_deadline(monotonic_ns() - 1));
-  EXPECT_EQ(late.error().message, "query timed out in expression evaluation");
-  EXPECT_EQ(late.error().code, Code::DeadlineExceeded);
+  EXPECT_EQ(text_of(late), "error: query timed out in expression evaluation");
+  EXPECT_EQ(code_of(late), Code::DeadlineExceeded);
 }
 
 TEST_F(EngineTest, CountsSamples) {
@@ -371,6 +378,79 @@ TEST_F(EngineTest, AnswersDoNotDependOnWorkers) {
         "quantile by (g) (0.9, x_total)", "topk(3, x_total)", "count(x_total > 100)",
         "min by (g) (-x_total)", "sum by (i) (x_total) + sum by (i) (x_total)"}) {
     EXPECT_EQ(text_of(range(query, 1, 7, 1, parallel)), text_of(range(query, 1, 7, 1))) << query;
+  }
+}
+
+/// "labels time value", sorted: what a range answer says, or many instant answers.
+void collect(const Result<Answer>& answer, std::vector<std::string>& lines) {
+  ASSERT_TRUE(answer) << answer.error().message;
+  if (const auto* vector = std::get_if<std::vector<VectorElement>>(&answer->value)) {
+    for (const VectorElement& element : *vector) {
+      lines.push_back(fmt::format("{} {} {}", text_of(element.labels), element.timestamp_ms,
+                                  text_of(element.value)));
+    }
+    return;
+  }
+  for (const ResultSeries& series : std::get<std::vector<ResultSeries>>(answer->value)) {
+    for (const Point& point : series.points) {
+      lines.push_back(fmt::format("{} {} {}", text_of(series.labels), point.timestamp_ms,
+                                  text_of(point.value)));
+    }
+  }
+}
+
+/// All steps at once must say what each step says alone. Gaps, resets, stale markers and NaN
+/// included.
+TEST_F(EngineTest, RangeAnswersEqualInstantAnswersAtEachStep) {
+  std::uint64_t state = 7;
+  const auto next = [&state] {
+    state = (state * 6364136223846793005ULL) + 1442695040888963407ULL;
+    return static_cast<int>(state >> 33 & 0xffff);
+  };
+  for (int i = 0; i < 40; ++i) {
+    std::vector<double> values;
+    double total = 0;
+    for (int k = 0; k < 90; ++k) {
+      total = next() % 23 == 0 ? 0 : total + (next() % 50);
+      double value = total;
+      if (next() % 11 == 0) value = telemetry::stale_nan();
+      if (next() % 37 == 0) value = std::nan("");
+      values.push_back(value);
+    }
+    load({{"__name__", "x_total"}, {"g", std::to_string(i % 5)}, {"i", std::to_string(i)}}, values);
+    if (i < 5) load({{"__name__", "limit"}, {"g", std::to_string(i)}}, values);
+  }
+  for (const std::string_view query : {"x_total",
+                                       "rate(x_total[5m])",
+                                       "max_over_time(x_total[7m])",
+                                       "topk(3, x_total)",
+                                       "bottomk by (g) (2, x_total)",
+                                       "topk(100, x_total)",
+                                       "quantile by (g) (0.3, x_total)",
+                                       "sum by (g) (x_total)",
+                                       "min(x_total)",
+                                       "max by (g) (x_total)",
+                                       "count(x_total > 100)",
+                                       "avg(rate(x_total[5m]))",
+                                       "stddev by (g) (x_total)",
+                                       "count_values('v', limit)",
+                                       "x_total - on (g) group_left limit",
+                                       "x_total and on (g) limit > 200",
+                                       "limit or x_total unless on (g) limit > 100",
+                                       "absent(limit > 600)",
+                                       "sum_over_time(rate(x_total[5m])[6m:2m])",
+                                       "deriv(x_total[9m] offset 3m)",
+                                       "predict_linear(limit[9m] @ 1800, 60)",
+                                       "scalar(limit{g='1'}) + x_total",
+                                       "timestamp(limit)",
+                                       "label_replace(limit, 'h', 'x$1', 'g', '([0-2])')"}) {
+    std::vector<std::string> at_once;
+    collect(range(query, 0, 89, 1), at_once);
+    std::vector<std::string> alone;
+    for (int minute = 0; minute < 90; ++minute) collect(instant(query, minute), alone);
+    std::ranges::sort(at_once);
+    std::ranges::sort(alone);
+    EXPECT_EQ(at_once, alone) << query;
   }
 }
 

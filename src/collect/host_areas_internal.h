@@ -3,25 +3,25 @@
 // One function per area of host metrics. Each adds what it could read; an error means that the
 // area's main file is missing or unreadable.
 
-#include <memory>
+#include <optional>
 #include <string>
-
-#include <re2/re2.h>
 
 #include "collect/family.h"
 #include "collect/host_metrics.h"
 #include "core/error.h"
 #include "core/time.h"
+#include "promql/matcher.h"
 
 namespace gantry::collect {
 
 struct HostSources {
   HostOptions options;
-  std::unique_ptr<re2::RE2> mount_points_exclude;
-  std::unique_ptr<re2::RE2> filesystem_types_exclude;
-  std::unique_ptr<re2::RE2> remote_filesystem_types_exclude;
-  std::unique_ptr<re2::RE2> disk_devices_exclude;
-  std::unique_ptr<re2::RE2> network_devices_exclude;  ///< nullptr: none.
+  // Absent: nothing is left out.
+  std::optional<promql::Matcher> mount_points_exclude;
+  std::optional<promql::Matcher> filesystem_types_exclude;
+  std::optional<promql::Matcher> remote_filesystem_types_exclude;
+  std::optional<promql::Matcher> disk_devices_exclude;
+  std::optional<promql::Matcher> network_devices_exclude;
 
   [[nodiscard]] std::string proc(std::string_view name) const {
     return options.proc_path + "/" + std::string(name);
@@ -31,6 +31,11 @@ struct HostSources {
     return options.sys_path + "/" + std::string(name);
   }
 };
+
+[[nodiscard]] inline bool is_match(const std::optional<promql::Matcher>& exclude,
+                                   std::string_view name) {
+  return exclude && exclude->matches(name);
+}
 
 // host_kernel.cc
 Result<void> read_stat(const HostSources& sources, FamilySet& out);  // CPUs too

@@ -93,9 +93,9 @@ bool has_option(std::string_view options, std::string_view option) {
 }
 
 bool is_excluded(const HostSources& sources, const Mount& mount) {
-  return RE2::PartialMatch(mount.mount_point, *sources.mount_points_exclude) ||
-         RE2::PartialMatch(mount.type, *sources.filesystem_types_exclude) ||
-         RE2::PartialMatch(mount.type, *sources.remote_filesystem_types_exclude);
+  return is_match(sources.mount_points_exclude, mount.mount_point) ||
+         is_match(sources.filesystem_types_exclude, mount.type) ||
+         is_match(sources.remote_filesystem_types_exclude, mount.type);
 }
 
 /// Of process 1, whose mounts are the host's; of this one where that is hidden.
@@ -145,7 +145,7 @@ Result<void> read_diskstats(const HostSources& sources, FamilySet& out) {
     const auto words = split_words(line);
     if (words.size() <= kDeviceColumn) continue;
     const std::string device(words[kDeviceColumn]);
-    if (RE2::PartialMatch(device, *sources.disk_devices_exclude)) continue;
+    if (is_match(sources.disk_devices_exclude, device)) continue;
     for (std::size_t i = 0; i < kDiskColumns.size(); ++i) {
       const std::size_t column = kDeviceColumn + 1 + i;
       if (column >= words.size()) break;  // discards came with Linux 4.18, flushes with 5.5

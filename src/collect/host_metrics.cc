@@ -56,13 +56,15 @@ SystemName call_uname() {
           .domainname = name.domainname};
 }
 
-Result<std::unique_ptr<re2::RE2>> compile(const std::string& pattern) {
-  auto compiled = std::make_unique<re2::RE2>(pattern, re2::RE2::Quiet);
-  if (!compiled->ok()) {
-    return fail(Code::InvalidArgument,
-                fmt::format("not a regular expression: \"{}\": {}", pattern, compiled->error()));
-  }
-  return compiled;
+/// A matcher is anchored, the patterns are searched for.
+Result<std::optional<promql::Matcher>> compile(std::string_view setting,
+                                               const std::string& pattern) {
+  if (pattern.empty()) return std::nullopt;
+  auto matcher = promql::Matcher::make(promql::MatchOp::Regex, std::string(setting),
+                                       fmt::format(".*(?:{}).*", pattern));
+  if (matcher) return *std::move(matcher);
+  return fail(Code::InvalidArgument,
+              fmt::format("{} \"{}\": {}", setting, pattern, matcher.error().message));
 }
 
 }  // namespace
@@ -78,14 +80,16 @@ HostMetrics::~HostMetrics() = default;
 Result<std::unique_ptr<HostMetrics>> HostMetrics::make(HostOptions options) {
   auto impl = std::make_unique<Impl>();
   HostSources& sources = impl->sources;
-  GANTRY_TRY(sources.mount_points_exclude, compile(options.mount_points_exclude));
-  GANTRY_TRY(sources.filesystem_types_exclude, compile(options.filesystem_types_exclude));
+  GANTRY_TRY(sources.mount_points_exclude,
+             compile("mount_points_exclude", options.mount_points_exclude));
+  GANTRY_TRY(sources.filesystem_types_exclude,
+             compile("filesystem_types_exclude", options.filesystem_types_exclude));
   GANTRY_TRY(sources.remote_filesystem_types_exclude,
-             compile(options.remote_filesystem_types_exclude));
-  GANTRY_TRY(sources.disk_devices_exclude, compile(options.disk_devices_exclude));
-  if (!options.network_devices_exclude.empty()) {
-    GANTRY_TRY(sources.network_devices_exclude, compile(options.network_devices_exclude));
-  }
+             compile("remote_filesystem_types_exclude", options.remote_filesystem_types_exclude));
+  GANTRY_TRY(sources.disk_devices_exclude,
+             compile("disk_devices_exclude", options.disk_devices_exclude));
+  GANTRY_TRY(sources.network_devices_exclude,
+             compile("network_devices_exclude", options.network_devices_exclude));
   if (!options.filesystem_usage) options.filesystem_usage = call_statvfs;
   if (!options.system_name) options.system_name = call_uname;
   sources.options = std::move(options);

@@ -36,7 +36,7 @@ struct HostOptions {
   std::string sys_path = "/sys";
   std::string root_path = "/";  ///< Put before each mount point.
 
-  // RE2, searched in the name. The defaults are node_exporter's.
+  // RE2, searched in the name; empty excludes nothing. The defaults are node_exporter's.
   std::string mount_points_exclude =
       "^/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)($|/)";
   std::string filesystem_types_exclude =
@@ -47,7 +47,7 @@ struct HostOptions {
   std::string remote_filesystem_types_exclude =
       "^(nfs4?|cifs|smb3?|smbfs|ceph|glusterfs|9p|afs|lustre|fuse\\..+)$";
   std::string disk_devices_exclude = "^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\\d+n\\d+p)\\d+$";
-  std::string network_devices_exclude;  ///< Empty: none.
+  std::string network_devices_exclude;
 
   // For tests; the system calls by default.
   std::function<std::optional<FilesystemUsage>(const std::string& path)> filesystem_usage;

@@ -119,6 +119,18 @@ TEST(HostMetrics, RefusesABrokenPattern) {
   const auto host = HostMetrics::make(options);
   ASSERT_FALSE(host);
   EXPECT_EQ(host.error().code, Code::InvalidArgument);
+  EXPECT_TRUE(host.error().message.starts_with("disk_devices_exclude \"(\": "))
+      << host.error().message;
+}
+
+TEST(HostMetrics, ExcludesNothingWithoutAPattern) {
+  HostOptions options = fixture();
+  options.filesystem_types_exclude = "";
+  options.mount_points_exclude = "";
+  const auto families = read_stable(options);
+  EXPECT_GT(value_of(families, "node_filesystem_size_bytes",
+                     {{"device", "proc"}, {"fstype", "proc"}, {"mountpoint", "/proc"}}),
+            0);
 }
 
 TEST(HostMetrics, ReadsThisMachine) {

@@ -51,8 +51,7 @@ constexpr std::array kNetworkProperties{
     NetworkProperty{"type", "protocol_type"}};
 
 bool is_excluded(const HostSources& sources, const std::string& device) {
-  return sources.network_devices_exclude != nullptr &&
-         RE2::PartialMatch(device, *sources.network_devices_exclude);
+  return is_match(sources.network_devices_exclude, device);
 }
 
 template <std::size_t N>

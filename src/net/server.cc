@@ -30,7 +30,8 @@ namespace {
 constexpr std::string_view kTooManyConnections =
     "HTTP/1.1 503 Service Unavailable\r\nServer: gantry\r\nContent-Type: application/json\r\n"
     "Retry-After: 1\r\nConnection: close\r\nContent-Length: 115\r\n\r\n"
-    R"({"status":"error","errorType":"unavailable","error":"too many connections (http.connections_max); try again later"})";
+    R"({"status":"error","errorType":"unavailable",)"
+    R"("error":"too many connections (http.connections_max); try again later"})";
 static_assert(kTooManyConnections.substr(kTooManyConnections.find("\r\n\r\n") + 4).size() == 115);
 
 /// How many of those are served at a time; the rest is closed without a word.

@@ -288,7 +288,7 @@ Result<LogTicket> SegmentedLog::enqueue(std::uint8_t type, std::span<const std::
                                         std::optional<std::uint32_t> only_in_segment) {
   if (payload.size() > options_.record_bytes_max) {
     return fail(Code::TooLarge, fmt::format("log record of {} bytes, the limit is {} "
-                                            "(wal.record_bytes_max)",
+                                            "(WriteAheadLog::Options::record_bytes_max)",
                                             payload.size(), options_.record_bytes_max));
   }
   const std::uint32_t payload_crc = core::crc32c(payload);
@@ -303,7 +303,7 @@ Result<LogTicket> SegmentedLog::enqueue(std::uint8_t type, std::span<const std::
   if (pending_bytes_ + bytes > options_.pending_bytes_max && pending_bytes_ > 0) {
     return fail(Code::ResourceExhausted,
                 fmt::format("{} bytes wait for the write-ahead log, the limit is {} "
-                            "(wal.pending_bytes_max)",
+                            "(WriteAheadLog::Options::pending_bytes_max)",
                             pending_bytes_, options_.pending_bytes_max));
   }
   const LogTicket ticket{.position = next_, .sequence = next_sequence_};

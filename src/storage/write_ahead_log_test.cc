@@ -116,7 +116,7 @@ TEST(WriteAheadLogTest, RefusesARecordOverTheLimit) {
   const auto refused = append(*log, "0123456789a");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::TooLarge);
-  EXPECT_NE(refused.error().message.find("wal.record_bytes_max"), std::string::npos);
+  EXPECT_NE(refused.error().message.find("record_bytes_max"), std::string::npos);
 }
 
 TEST(WriteAheadLogTest, RefusesWhatWouldNotFitInMemory) {

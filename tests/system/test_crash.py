@@ -22,8 +22,11 @@ class Writer(threading.Thread):
     def run(self):
         session = requests.Session()
         session.auth = self.gantry.write_auth
+        now_ms = 0
         while True:
-            now_ns = time.time_ns()
+            # One timestamp per batch: for the same millisecond the last value of a line wins.
+            now_ms = max(now_ms + 1, time.time_ns() // 1_000_000)
+            now_ns = now_ms * 1_000_000
             lines = "\n".join(f"crash,writer={self.number},series={i} value={self.batch} {now_ns}" for i in range(20))
             try:
                 answer = session.post(f"{self.gantry.url}/write", data=lines, timeout=10)
@@ -31,7 +34,7 @@ class Writer(threading.Thread):
                 return
             if answer.status_code != 204:
                 return
-            self.acknowledged.append((now_ns // 1_000_000, self.batch))
+            self.acknowledged.append((now_ms, self.batch))
             self.batch += 1
 
 

@@ -109,6 +109,7 @@ Result<telemetry::AppendResult> StoreImpl::append(const telemetry::MetricBatch& 
     if (logged) logged = wait_for(tickets);
     if (!logged) {
       metrics_.append_failures.add();
+      forget_newest(plan.record);
       return std::unexpected(std::move(logged).error());
     }
     store_plan(plan);
@@ -217,6 +218,15 @@ Error StoreImpl::log_error(const Error& error) const {
   // large stays too large.
   const Code code = error.code == Code::TooLarge ? Code::ResourceExhausted : Code::Unavailable;
   return {.code = code, .message = "the write-ahead log refused the request: " + error.message};
+}
+
+/// The plan took its samples for the newest of their series, and they will not be stored.
+void StoreImpl::forget_newest(const BatchRecord& record) {
+  for_each_series(record, [&](std::uint32_t series) {
+    state_->head.with_series(series, [](SeriesRecord& series_record, HeadContext&) {
+      series_record.reset(kSeriesNewestIsKnown);
+    });
+  });
 }
 
 void StoreImpl::store_plan(AppendPlan& plan) {

@@ -76,6 +76,7 @@ class StoreImpl final : public Store {
   Result<void> wait_for(std::span<const storage::LogTicket> tickets);
   [[nodiscard]] Error log_error(const Error& error) const;
   void store_plan(AppendPlan& plan);
+  void forget_newest(const BatchRecord& record);
   void count_result(const telemetry::AppendResult& result, std::size_t created_series);
 
   Result<void> flush_locked() GANTRY_REQUIRES(flush_mutex_);

@@ -248,13 +248,15 @@ void AppendPlan::check_shard(const SampleRuns& runs, std::span<const std::uint32
       });
 }
 
-/// A sample that is not newer than all the series has may be in a part already.
+/// A sample that is not newer than all the series has may be in a part already. After a restart
+/// only the time of the newest part is known of a series.
 template <class Kind>
 bool AppendPlan::needs_parts(const SampleRuns& runs, const SampleRun& run,
                              SeriesRecord& series_record) const {
   if (series_record.part_count().load(std::memory_order_relaxed) == 0) return false;
-  const std::int64_t newest =
-      series_record.last_ms == kNoTime ? view_->time_ms_max : series_record.last_ms;
+  const std::int64_t newest = series_record.has(kSeriesNewestIsKnown)
+                                  ? series_record.last_ms
+                                  : std::max(series_record.last_ms, view_->time_ms_max);
   return Kind::samples(batch_)[runs.position(run.first)].timestamp_ms <= newest;
 }
 
@@ -286,7 +288,11 @@ void AppendPlan::check_deferred(const SampleRuns& runs, const SampleRun& run) {
     stored.newest_ms = newest_in_parts(*view, series);
     state_.head.with_series(series, [&](SeriesRecord& series_record, HeadContext& context) {
       if (state_.head_drops.load(std::memory_order_acquire) != drops) return;
-      if (series_record.last_ms == kNoTime) series_record.last_ms = stored.newest_ms;
+      if (series_record.last_ms < stored.newest_ms) {
+        series_record.last_ms = stored.newest_ms;
+        series_record.reset(kSeriesLastIsFloat);
+      }
+      series_record.set(kSeriesNewestIsKnown);
       check_run<Kind>(runs, run, series_record, context, &stored);
       is_done = true;
     });
@@ -414,6 +420,8 @@ bool AppendPlan::check_sample(const typename Kind::Sample& sample, std::uint32_t
                          series_text(sample.series));
     });
   }
+  // Either this sample is newer than everything, or the parts were asked, or there are none.
+  series_record.set(kSeriesNewestIsKnown);
   Kind::plan(record, batch_, series_.ids[sample.series], index, mode);
   ++Kind::written(result);
   return true;

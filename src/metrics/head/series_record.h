@@ -18,9 +18,11 @@ struct SeriesExtra;
 inline constexpr std::int64_t kNoTime = std::numeric_limits<std::int64_t>::min();
 
 enum SeriesFlags : std::uint8_t {
-  kSeriesIsDead = 1,      ///< Collected: the record is a hole.
-  kSeriesIsInHead = 2,    ///< Counted as active.
-  kSeriesLastIsFloat = 4  ///< `last_value` is the value at `last_ms`.
+  kSeriesIsDead = 1,       ///< Collected: the record is a hole.
+  kSeriesIsInHead = 2,     ///< Counted as active.
+  kSeriesLastIsFloat = 4,  ///< `last_value` is the value at `last_ms`.
+  /// Nothing newer than `last_ms` is stored. Unset: a part from before this process may have it.
+  kSeriesNewestIsKnown = 8,
 };
 
 /// A slot of the registry. `labels` and `label_count` are set before the record is published and
@@ -32,7 +34,7 @@ struct alignas(64) SeriesRecord {
   std::uint8_t flags = 0;
   std::uint8_t unused = 0;
   std::uint32_t part_count_ = 0;
-  std::int64_t last_ms = kNoTime;  ///< Newest timestamp ever accepted by this process.
+  std::int64_t last_ms = kNoTime;  ///< Newest timestamp known.
   double last_value = 0;           ///< See kSeriesLastIsFloat.
   OpenBuffer* open = nullptr;      ///< Newest floats, not yet encoded.
   SealedBlock* sealed = nullptr;   ///< Newest first.

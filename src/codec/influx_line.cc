@@ -302,7 +302,10 @@ const char* InfluxLineParser::parse_string(InfluxValue& value) {
   value.kind = InfluxValueKind::String;
   const std::size_t begin = ++position_;
   while (!at_end() && peek() != '"') {
-    position_ += peek() == '\\' && position_ + 1 < body_.size() ? 2 : 1;
+    // Whatever follows a backslash does not end the string.
+    if (peek() == '\\' && position_ + 1 < body_.size()) ++position_;
+    if (peek() == '\n') ++line_feeds_in_strings_;
+    ++position_;
   }
   if (at_end()) return "unbalanced quotes";
   value.raw_string = body_.substr(begin, position_ - begin);
@@ -380,6 +383,7 @@ Result<bool> InfluxLineParser::next(InfluxPoint& point) {
       continue;
     }
     point_begin_ = position_;
+    line_feeds_in_strings_ = 0;
     const bool is_comment = peek() == '#';
     const char* error = is_comment ? skip_comment() : parse_point(point);
     const std::string_view text = body_.substr(point_begin_, position_ - point_begin_);
@@ -393,8 +397,7 @@ Result<bool> InfluxLineParser::next(InfluxPoint& point) {
       skip_bad_line();
       return failure;
     }
-    // Strings may hold line feeds.
-    line_ += static_cast<std::uint64_t>(std::ranges::count(text, '\n'));
+    line_ += line_feeds_in_strings_;
     end_line();
     if (!is_comment) return true;
   }

@@ -105,6 +105,7 @@ class InfluxLineParser {
   std::size_t position_ = 0;
   std::size_t point_begin_ = 0;
   std::uint64_t line_ = 1;
+  std::uint64_t line_feeds_in_strings_ = 0;  ///< Of the current point.
   std::vector<std::uint32_t> order_;
 };
 

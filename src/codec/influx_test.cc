@@ -73,6 +73,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"missing_value", "good v=1\nm f=", "error: line 2: missing field value: \"m f=\""},
         Case{"line_after_string_with_newlines", "m s=\"a\nb\n\"\nbad",
              "error: line 4: missing fields: \"bad\""},
+        Case{"line_after_escaped_newline", "m s=\"a\\\nb\"\nbad",
+             "error: line 3: missing fields: \"bad\""},
         Case{"excerpt_is_64_characters",
              "äääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääää",
              "error: line 1: missing fields: "

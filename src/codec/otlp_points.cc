@@ -24,27 +24,48 @@ using protozero::pbf_wire_type;
 /// OpenMetrics: the labels of an exemplar together.
 constexpr std::size_t kExemplarCharactersMax = 128;
 
-bool has_letter_or_digit_first(std::string_view key) {
-  const auto c = static_cast<unsigned char>(key.front());
+bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
+/// Hot: per attribute. Whether each key begins with a letter or digit: only others can end up
+/// without a label name. Knows the form <tag> <length> 0a <length> <key> with one-byte lengths, as
+/// nearly all are; false for any other.
+bool has_plain_keys(std::string_view attributes) {
+  while (!attributes.empty()) {
+    if (attributes.size() < 5) return false;
+    const auto length = static_cast<unsigned char>(attributes[1]);
+    const auto key_length = static_cast<unsigned char>(attributes[3]);
+    const bool is_plain = length < 0x80 && length + 2U <= attributes.size() && length >= 3 &&
+                          attributes[2] == 0x0a && key_length > 0 && key_length + 2U <= length &&
+                          is_letter_or_digit(attributes[4]);
+    if (!is_plain) return false;
+    attributes.remove_prefix(length + 2U);
+  }
+  return true;
+}
+
 }  // namespace
+
+/// Every key must become a label name: found out here, where a bad one costs exactly its point.
+Result<void> OtlpTranslator::Impl::check_attribute_keys(std::string_view attributes) {
+  attribute_scratch.clear();
+  read_attributes(attributes, attribute_scratch);
+  for (const OtlpAttribute& attribute : attribute_scratch) {
+    if (attribute.key == telemetry::kMetricNameLabel) continue;
+    GANTRY_CHECK(prometheus_label_name(attribute.key, options->label_names(), scratch));
+  }
+  return {};
+}
 
 /// Hot: per point.
 bool OtlpTranslator::Impl::begin_point(const OtlpPoint& point, PointKey& key) {
   note_time(point.time_ns);
   if (point.time_ns == 0) ++outcome.points_without_time;
-  attribute_scratch.clear();
-  read_attributes(point.attributes, attribute_scratch);
-  for (const OtlpAttribute& attribute : attribute_scratch) {
-    // Only keys that begin otherwise can end up without a name.
-    if (!attribute.key.empty() && has_letter_or_digit_first(attribute.key)) continue;
-    if (attribute.key == telemetry::kMetricNameLabel) continue;
-    if (auto named = prometheus_label_name(attribute.key, options->label_names(), scratch);
-        !named) {
+  if (!has_plain_keys(point.attributes)) {
+    if (auto checked = check_attribute_keys(point.attributes); !checked) {
       reject(1, fmt::format("metric \"{}\": {}", excerpt(metrics.back().metric.name, 128),
-                            named.error().message));
+                            checked.error().message));
       return false;
     }
   }

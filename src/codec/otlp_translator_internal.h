@@ -116,6 +116,7 @@ struct OtlpTranslator::Impl final : telemetry::SeriesResolver {
 
   /// Counts the point's time, looks at its attribute keys; false when the point is refused.
   bool begin_point(const OtlpPoint& point, PointKey& key);
+  [[nodiscard]] Result<void> check_attribute_keys(std::string_view attributes);
   [[nodiscard]] core::Hash128 series_key(const PointKey& key, Part part, double bound) const;
   std::uint32_t add_series(const PointKey& key, Part part, double bound = 0);
   void add_sample(std::uint32_t series, const OtlpPoint& point, double value);

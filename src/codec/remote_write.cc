@@ -1,7 +1,6 @@
 #include "codec/remote_write.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -12,6 +11,7 @@
 
 #include "codec/remote_write_fields.h"
 #include "codec/remote_write_histogram.h"
+#include "codec/remote_write_parts.h"
 #include "codec/series_labels.h"
 #include "core/arena.h"
 #include "core/hash.h"
@@ -29,75 +29,6 @@ using telemetry::RejectReason;
 constexpr std::uint64_t kKeySaltV1 = 0x52573100;
 constexpr std::uint64_t kKeySaltV2 = 0x52573200;
 
-MetricType metric_type(std::int32_t number) {
-  return number > 0 && number <= static_cast<std::int32_t>(MetricType::StateSet)
-             ? static_cast<MetricType>(number)
-             : MetricType::Unknown;
-}
-
-LabelView decode_label(std::string_view bytes) {
-  LabelView label;
-  protozero::pbf_message<wire::v1::Label> message(bytes);
-  while (message.next()) {
-    switch (message.tag_and_type()) {
-      case tag_and_type(wire::v1::Label::Name, pbf_wire_type::length_delimited):
-        label.name = message.get_view();
-        break;
-      case tag_and_type(wire::v1::Label::Value, pbf_wire_type::length_delimited):
-        label.value = message.get_view();
-        break;
-      default:
-        message.skip();
-    }
-  }
-  return label;
-}
-
-struct DecodedSample {
-  std::int64_t timestamp_ms = 0;
-  std::int64_t start_timestamp_ms = 0;
-  double value = 0;
-};
-
-/// Hot: per sample. Both versions: 1.0 has no field 3.
-DecodedSample decode_sample(std::string_view bytes) {
-  DecodedSample sample;
-  protozero::pbf_message<wire::v2::Sample> message(bytes);
-  while (message.next()) {
-    switch (message.tag_and_type()) {
-      case tag_and_type(wire::v2::Sample::Value, pbf_wire_type::fixed64):
-        sample.value = message.get_double();
-        break;
-      case tag_and_type(wire::v2::Sample::Timestamp, pbf_wire_type::varint):
-        sample.timestamp_ms = message.get_int64();
-        break;
-      case tag_and_type(wire::v2::Sample::StartTimestamp, pbf_wire_type::varint):
-        sample.start_timestamp_ms = message.get_int64();
-        break;
-      default:
-        message.skip();
-    }
-  }
-  return sample;
-}
-
-/// In 2.0 each series carries its family's metadata; the family is the name without the suffix that
-/// its type gives to the parts.
-std::string_view family_of(std::string_view name, MetricType type) {
-  const auto strip = [&](std::initializer_list<std::string_view> suffixes) {
-    for (const std::string_view suffix : suffixes) {
-      if (name.size() > suffix.size() && name.ends_with(suffix)) {
-        return name.substr(0, name.size() - suffix.size());
-      }
-    }
-    return name;
-  };
-  if (type == MetricType::Histogram) return strip({"_bucket", "_sum", "_count"});
-  if (type == MetricType::GaugeHistogram) return strip({"_bucket", "_gsum", "_gcount"});
-  if (type == MetricType::Summary) return strip({"_sum", "_count"});
-  return name;
-}
-
 }  // namespace
 
 struct RemoteWriteDecoder::Impl final : telemetry::SeriesResolver {
@@ -105,6 +36,7 @@ struct RemoteWriteDecoder::Impl final : telemetry::SeriesResolver {
   RejectionList rejections;
   core::Arena arena;
   RemoteWriteVersion version = RemoteWriteVersion::V1;
+  std::uint64_t key_seed = 0;
 
   /// 1.0: per series of the batch, its Label fields one after the other as on the wire.
   std::vector<std::string_view> label_fields;
@@ -113,7 +45,6 @@ struct RemoteWriteDecoder::Impl final : telemetry::SeriesResolver {
   std::vector<std::uint32_t> refs;
   std::vector<std::string_view> symbols;
   std::vector<core::Hash128> symbol_hashes;
-  std::vector<core::Hash128> key_scratch;
   /// 2.0: metric name symbols whose metadata is in the batch already.
   std::vector<bool> has_metadata;
 
@@ -133,6 +64,7 @@ struct RemoteWriteDecoder::Impl final : telemetry::SeriesResolver {
   [[nodiscard]] std::string_view joined_label_fields(std::string_view series);
   [[nodiscard]] Result<void> check_refs(std::span<const std::uint32_t> some) const;
   [[nodiscard]] std::span<const std::uint32_t> refs_of(std::uint32_t series) const;
+  [[nodiscard]] core::Hash128 key_of(std::span<const std::uint32_t> series_refs) const;
   [[nodiscard]] std::string describe(std::uint32_t series) const;
 
   void collect_labels(std::uint32_t series, std::vector<LabelView>& labels) const;
@@ -249,13 +181,14 @@ std::string_view RemoteWriteDecoder::Impl::joined_label_fields(std::string_view 
 void RemoteWriteDecoder::Impl::decode_series_v1(std::string_view bytes) {
   using wire::v1::TimeSeries;
   const std::uint32_t series = begin_series();
+  const std::size_t leading_bytes = leading_label_bytes(bytes);
   const char* labels_begin = bytes.data();
-  const char* labels_end = labels_begin;
+  const char* labels_end = labels_begin + leading_bytes;
   bool is_fragmented = false;
   // Errors of histograms name their series, so its labels must be known by then.
-  label_fields.emplace_back();
-  protozero::pbf_message<TimeSeries> message(bytes);
-  const char* field_begin = bytes.data();
+  label_fields.push_back(bytes.substr(0, leading_bytes));
+  protozero::pbf_message<TimeSeries> message(bytes.substr(leading_bytes));
+  const char* field_begin = labels_end;
   while (message.next()) {
     switch (message.tag_and_type()) {
       case tag_and_type(TimeSeries::Labels, pbf_wire_type::length_delimited):
@@ -280,8 +213,7 @@ void RemoteWriteDecoder::Impl::decode_series_v1(std::string_view bytes) {
     field_begin = message.data().data();
   }
   if (is_fragmented) label_fields.back() = joined_label_fields(bytes);
-  batch.series.back().key =
-      core::hash128(label_fields.back(), core::process_hash_seed() ^ kKeySaltV1);
+  batch.series.back().key = core::hash128(label_fields.back(), key_seed);
 }
 
 void RemoteWriteDecoder::Impl::decode_v1(std::string_view body) {
@@ -403,12 +335,30 @@ void RemoteWriteDecoder::Impl::add_metadata_v2(std::span<const std::uint32_t> se
                             .unit = symbols[unit]});
 }
 
-/// Hot: per series. The references are read first: everything else is judged by them.
+/// Hot: per series. The key of a label set from the hashes of its strings: two polynomials over the
+/// halves, which are independent. The hashes are keyed, so that nobody can choose strings for which
+/// both meet.
+core::Hash128 RemoteWriteDecoder::Impl::key_of(std::span<const std::uint32_t> series_refs) const {
+  constexpr std::uint64_t kHighFactor = 0x9e3779b97f4a7c15;
+  constexpr std::uint64_t kLowFactor = 0xc2b2ae3d27d4eb4f;
+  core::Hash128 key{.high = key_seed, .low = ~key_seed};
+  for (const std::uint32_t ref : series_refs) {
+    key.high = key.high * kHighFactor + symbol_hashes[ref].high;
+    key.low = key.low * kLowFactor + symbol_hashes[ref].low;
+  }
+  return key;
+}
+
+/// Hot: per series.
 void RemoteWriteDecoder::Impl::decode_series_v2(std::string_view bytes) {
   using wire::v2::TimeSeries;
   const std::uint32_t series = begin_series();
   refs_begin.push_back(static_cast<std::uint32_t>(refs.size()));
+  const std::size_t samples_before = batch.samples.size();
+  const std::size_t histograms_before = batch.histograms.size();
+  const std::size_t exemplars_before = batch.exemplars.size();
   std::uint64_t item_count = 0;
+  std::string_view metadata;
   for (protozero::pbf_message<TimeSeries> message(bytes); message.next();) {
     switch (message.tag_and_type()) {
       case tag_and_type(TimeSeries::LabelsRefs, pbf_wire_type::length_delimited):
@@ -418,9 +368,19 @@ void RemoteWriteDecoder::Impl::decode_series_v2(std::string_view bytes) {
         refs.push_back(message.get_uint32());
         break;
       case tag_and_type(TimeSeries::Samples, pbf_wire_type::length_delimited):
+        ++item_count;
+        add_sample(series, message.get_view());
+        break;
       case tag_and_type(TimeSeries::Histograms, pbf_wire_type::length_delimited):
         ++item_count;
-        [[fallthrough]];
+        add_histogram(series, message.get_view());
+        break;
+      case tag_and_type(TimeSeries::Exemplars, pbf_wire_type::length_delimited):
+        add_exemplar_v2(series, message.get_view());
+        break;
+      case tag_and_type(TimeSeries::Metadata, pbf_wire_type::length_delimited):
+        metadata = message.get_view();
+        break;
       default:
         message.skip();
     }
@@ -434,36 +394,24 @@ void RemoteWriteDecoder::Impl::decode_series_v2(std::string_view bytes) {
                                describe(series)));
   }
   if (!checked) {
-    rejections.add(RejectReason::InvalidLabels, std::max<std::uint64_t>(item_count, 1),
+    const std::uint64_t added_count =
+        batch.samples.size() - samples_before + batch.histograms.size() - histograms_before;
+    rejections.add(RejectReason::InvalidLabels, std::max<std::uint64_t>(added_count, 1),
                    [&] { return std::move(checked.error().message); });
+    batch.samples.resize(samples_before);
+    batch.start_timestamps_ms.resize(std::min(batch.start_timestamps_ms.size(), samples_before));
+    batch.histograms.erase(
+        batch.histograms.begin() + static_cast<std::ptrdiff_t>(histograms_before),
+        batch.histograms.end());
+    batch.exemplars.erase(batch.exemplars.begin() + static_cast<std::ptrdiff_t>(exemplars_before),
+                          batch.exemplars.end());
     refs.resize(refs_begin.back());
     refs_begin.pop_back();
     batch.series.pop_back();
     return;
   }
-  key_scratch.clear();
-  for (const std::uint32_t ref : series_refs) key_scratch.push_back(symbol_hashes[ref]);
-  const std::string_view key_bytes(reinterpret_cast<const char*>(key_scratch.data()),
-                                   key_scratch.size() * sizeof(core::Hash128));
-  batch.series.back().key = core::hash128(key_bytes, core::process_hash_seed() ^ kKeySaltV2);
-  for (protozero::pbf_message<TimeSeries> message(bytes); message.next();) {
-    switch (message.tag_and_type()) {
-      case tag_and_type(TimeSeries::Samples, pbf_wire_type::length_delimited):
-        add_sample(series, message.get_view());
-        break;
-      case tag_and_type(TimeSeries::Histograms, pbf_wire_type::length_delimited):
-        add_histogram(series, message.get_view());
-        break;
-      case tag_and_type(TimeSeries::Exemplars, pbf_wire_type::length_delimited):
-        add_exemplar_v2(series, message.get_view());
-        break;
-      case tag_and_type(TimeSeries::Metadata, pbf_wire_type::length_delimited):
-        add_metadata_v2(series_refs, message.get_view());
-        break;
-      default:
-        message.skip();
-    }
-  }
+  batch.series.back().key = key_of(series_refs);
+  if (!metadata.empty()) add_metadata_v2(series_refs, metadata);
 }
 
 void RemoteWriteDecoder::Impl::decode_v2(std::string_view body) {
@@ -493,6 +441,8 @@ void RemoteWriteDecoder::Impl::collect_labels(std::uint32_t series,
   if (version == RemoteWriteVersion::V2) {
     const auto series_refs = refs_of(series);
     for (std::size_t i = 0; i + 1 < series_refs.size(); i += 2) {
+      // A series that is described before it is checked may have any reference.
+      if (std::max(series_refs[i], series_refs[i + 1]) >= symbols.size()) continue;
       labels.push_back({symbols[series_refs[i]], symbols[series_refs[i + 1]]});
     }
     return;
@@ -531,6 +481,8 @@ RemoteWriteDecoder& RemoteWriteDecoder::operator=(RemoteWriteDecoder&&) noexcept
 Result<void> RemoteWriteDecoder::decode(RemoteWriteVersion version, std::string_view body) {
   impl_->clear();
   impl_->version = version;
+  impl_->key_seed =
+      core::process_hash_seed() ^ (version == RemoteWriteVersion::V1 ? kKeySaltV1 : kKeySaltV2);
   try {
     version == RemoteWriteVersion::V1 ? impl_->decode_v1(body) : impl_->decode_v2(body);
   } catch (const protozero::exception& error) {

@@ -168,6 +168,24 @@ TEST(RemoteWrite, LabelsMaySurroundSamplesOnTheWire) {
   EXPECT_EQ(batch_text(decoder.batch()), "up{j=\"xy\"} 1 @0\n");
 }
 
+TEST(RemoteWrite, LongLabelsAndOddSamplesAreReadTheSame) {
+  // Long labels, a sample with its fields swapped, and one without a timestamp take the general
+  // reader; the series is the same as with short ones alone.
+  WriteRequest request;
+  request.series = {simple_series("up")};
+  request.series[0].labels.push_back({"long", std::string(300, 'x')});
+  request.series[0].labels.push_back({"z", "short"});
+  const std::string body = encoded(RemoteWriteVersion::V1, request);
+  RemoteWriteDecoder decoder;
+  ASSERT_TRUE(decoder.decode(RemoteWriteVersion::V1, body));
+  EXPECT_EQ(batch_text(decoder.batch()),
+            "up{job=\"j\", long=\"" + std::string(300, 'x') + "\", z=\"short\"} 1 @1000\n");
+  const std::string swapped = testing::from_hex(
+      "0a280a0d0a085f5f6e616d655f5f120161120c10e80709000000000000f03f120909000000000000f03f");
+  ASSERT_TRUE(decoder.decode(RemoteWriteVersion::V1, swapped));
+  EXPECT_EQ(batch_text(decoder.batch()), "a 1 @0\na 1 @1000\n");
+}
+
 TEST(RemoteWrite, SymbolsMayFollowTheSeries) {
   const std::string body = encoded(RemoteWriteVersion::V2, [] {
     WriteRequest request;
@@ -316,6 +334,32 @@ TEST(RemoteWrite, Version2RulesAreHeldPerSeries) {
     EXPECT_EQ(decoder.rejections().kept()[0].count, 1U);
     EXPECT_EQ(decoder.rejections().count(RejectReason::InvalidLabels), 1U);
   }
+}
+
+TEST(RemoteWrite, Version2LabelReferencesMayBeSplitAndLate) {
+  // {1, 2} in two unpacked pieces, the second behind the sample.
+  const std::string body = v2_with_series("0801120c09000000000000f03f10e8070802");
+  RemoteWriteDecoder decoder;
+  ASSERT_TRUE(decoder.decode(RemoteWriteVersion::V2, body));
+  EXPECT_EQ(batch_text(decoder.batch()), "a 1 @1000\n");
+}
+
+TEST(RemoteWrite, Version2RefusedSeriesLeaveNothingBehind) {
+  WriteRequest request;
+  request.series = {simple_series("a"), simple_series("b"), simple_series("c")};
+  request.series[1].samples[0].start_timestamp_ms = 5;
+  request.series[1].samples.push_back({.timestamp_ms = 2000, .value = 2});
+  request.series[1].histograms = {{.timestamp_ms = 1, .histogram = integer_histogram()}};
+  request.series[1].exemplars = {{.timestamp_ms = 1, .value = 1, .labels = {{"t", "x"}}}};
+  std::string body = encoded(RemoteWriteVersion::V2, request);
+  // The name's reference of the second series: "b" is the sixth symbol.
+  const std::size_t at = body.find(std::string("\x0a\x04\x01\x05", 4));
+  ASSERT_NE(at, std::string::npos);
+  body[at + 3] = 0x7f;
+  RemoteWriteDecoder decoder;
+  ASSERT_TRUE(decoder.decode(RemoteWriteVersion::V2, body));
+  EXPECT_EQ(batch_text(decoder.batch()), "a{job=\"j\"} 1 @1000\nc{job=\"j\"} 1 @1000\n");
+  EXPECT_EQ(decoder.rejections().count(RejectReason::InvalidLabels), 3U);
 }
 
 TEST(RemoteWrite, Version2ExemplarsNeedATimestamp) {

@@ -155,7 +155,8 @@ INSTANTIATE_TEST_SUITE_P(
         YamlCase{"twice", "data: a\ndata: b\n", "gantry.yaml:2:1: key \"data\" is there twice"},
         YamlCase{"not_a_map", "- a\n", "gantry.yaml:1:1: the file must be a map of sections"},
         YamlCase{"two_documents", "data: a\n---\ndata: b\n",
-                 "gantry.yaml: more than one YAML document"},
+                 "gantry.yaml: must be one YAML document"},
+        YamlCase{"comma", ",", "gantry.yaml: must be one YAML document"},
         YamlCase{"not_yaml", "data: [a\n", "gantry.yaml:2:1: end of sequence flow not found"}),
     [](const auto& c) { return std::string(c.param.name); });
 

@@ -1,11 +1,13 @@
 #include <algorithm>
 #include <exception>
 #include <set>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <fmt/core.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include "server/config_load.h"
@@ -100,17 +102,48 @@ class YamlReader {
   std::string_view name_;
 };
 
+/// Listens to nothing.
+class IgnoreEvents final : public YAML::EventHandler {
+  void OnDocumentStart(const YAML::Mark&) override {}
+
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+
+  void OnSequenceEnd() override {}
+
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+
+  void OnMapEnd() override {}
+};
+
+/// Not by YAML::LoadAll: of some malformed texts (",") it makes documents without end.
+bool has_several_documents(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  IgnoreEvents ignore;
+  return parser.HandleNextDocument(ignore) && parser.HandleNextDocument(ignore);
+}
+
 }  // namespace
 
 Result<void> apply_yaml(Config& config, std::string_view text, std::string_view name) {
   if (text.size() > kYamlBytesMax)
     return fail(Code::TooLarge, fmt::format("{}: larger than 1 MiB", name));
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.empty()) return {};
-    if (documents.size() > 1)
-      return fail(Code::InvalidArgument, fmt::format("{}: more than one YAML document", name));
-    return YamlReader(config, name).read_section(documents.front(), "");
+    const std::string copy(text);
+    if (has_several_documents(copy))
+      return fail(Code::InvalidArgument, fmt::format("{}: must be one YAML document", name));
+    return YamlReader(config, name).read_section(YAML::Load(copy), "");
   } catch (const YAML::Exception& error) {
     return fail(Code::InvalidArgument, fmt::format("{}:{}:{}: {}", name, error.mark.line + 1,
                                                    error.mark.column + 1, error.msg));

@@ -1,0 +1,55 @@
+#include "server/routes.h"
+
+#include <string_view>
+#include <utility>
+
+#include "api/influx.h"
+#include "api/otlp.h"
+#include "api/own_metrics.h"
+#include "api/prometheus.h"
+#include "api/remote_write.h"
+
+namespace gantry::server {
+
+std::shared_ptr<const net::Router> make_main_router(const api::Services& services,
+                                                    const Readiness& readiness) {
+  net::Router prometheus;
+  api::add_prometheus_query_routes(prometheus, services);
+  api::add_prometheus_series_routes(prometheus, services);
+  api::add_prometheus_status_routes(prometheus, services);
+  api::add_prometheus_admin_routes(prometheus, services);
+  api::add_federate_route(prometheus, services);
+
+  net::Router everything;
+  // The root, and the two prefixes that Grafana Cloud's data source URLs have.
+  for (const std::string_view prefix : {"", "/prometheus", "/api/prom"})
+    everything.mount(prefix, prometheus);
+  api::add_remote_write_routes(everything, services);
+  api::add_influx_routes(everything, services);
+  api::add_otlp_routes(everything, services);
+
+  net::Router router = serve_when_ready(everything, readiness);
+  add_health_routes(router, readiness);
+  // Ungated: the metrics of a start that takes long are of interest.
+  api::add_own_metrics_route(router, services);
+  return std::make_shared<const net::Router>(std::move(router));
+}
+
+std::shared_ptr<const net::Router> make_otlp_router(const api::Services& services,
+                                                    const Readiness& readiness) {
+  net::Router otlp;
+  api::add_otlp_routes(otlp, services);
+  net::Router router = serve_when_ready(otlp, readiness);
+  add_health_routes(router, readiness);
+  return std::make_shared<const net::Router>(std::move(router));
+}
+
+std::vector<net::GrpcMethod> make_grpc_methods(const api::Services& services,
+                                               const Readiness& readiness) {
+  std::vector<net::GrpcMethod> methods = api::otlp_grpc_methods(services);
+  for (net::GrpcMethod& method : methods)
+    method.handler = serve_when_ready(std::move(method.handler), readiness);
+  return methods;
+}
+
+}  // namespace gantry::server

@@ -1,0 +1,26 @@
+#pragma once
+
+// Which surface is found under which path of which listener.
+
+#include <memory>
+#include <vector>
+
+#include "api/services.h"
+#include "net/grpc_server.h"
+#include "net/router.h"
+#include "server/readiness.h"
+
+namespace gantry::server {
+
+/// Everything, at `server.listen`.
+[[nodiscard]] std::shared_ptr<const net::Router> make_main_router(const api::Services& services,
+                                                                  const Readiness& readiness);
+
+/// OTLP alone, at `otlp.http_listen`.
+[[nodiscard]] std::shared_ptr<const net::Router> make_otlp_router(const api::Services& services,
+                                                                  const Readiness& readiness);
+
+[[nodiscard]] std::vector<net::GrpcMethod> make_grpc_methods(const api::Services& services,
+                                                             const Readiness& readiness);
+
+}  // namespace gantry::server

@@ -1,0 +1,458 @@
+#include "server/server.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <stop_token>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include "access/authenticator.h"
+#include "access/directory.h"
+#include "access/gate.h"
+#include "access/secret_key.h"
+#include "access/token.h"
+#include "api/services.h"
+#include "codec/delta_to_cumulative.h"
+#include "collect/collector.h"
+#include "collect/host_metrics.h"
+#include "collect/process_metrics.h"
+#include "collect/target.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "core/mutex.h"
+#include "core/version.h"
+#include "core/worker_pool.h"
+#include "metrics/store.h"
+#include "net/grpc_server.h"
+#include "net/server.h"
+#include "promql/engine.h"
+#include "server/config_print.h"
+#include "server/live_config.h"
+#include "server/readiness.h"
+#include "server/routes.h"
+#include "state/db.h"
+#include "state/schema.h"
+#include "storage/disk_guard.h"
+#include "storage/file.h"
+
+namespace gantry::server {
+namespace {
+
+constexpr std::string_view kMainListener = "main";
+constexpr std::string_view kOtlpListener = "otlp";
+constexpr auto kUsageFlushInterval = std::chrono::seconds(10);
+
+core::WorkerPool::Options pool_options(std::string name, std::size_t threads, std::size_t queue) {
+  return {.thread_count = threads, .queue_length_max = queue, .name = std::move(name)};
+}
+
+std::size_t compute_thread_count(const Config& config) {
+  if (config.server.compute_threads != 0) return config.server.compute_threads;
+  return std::max(1U, std::thread::hardware_concurrency());
+}
+
+storage::DiskGuard::Options disk_marks(const Config& config) {
+  const std::uint64_t resume =
+      config.disk_free_resume != 0 ? config.disk_free_resume : 2 * config.disk_free_min;
+  return {.floor_bytes = config.disk_free_min, .resume_bytes = resume};
+}
+
+promql::EngineOptions engine_options(const Config& config, core::WorkerPool& workers) {
+  return {.workers = &workers,
+          .parser = config.promql.parser,
+          .delayed_name_removal = config.promql.delayed_name_removal,
+          .use_start_timestamps = config.promql.use_start_timestamps,
+          .lookback_ms = config.query.lookback.count,
+          .default_subquery_step_ms = config.query.default_subquery_step.count,
+          .samples_max = config.query.samples_max,
+          .memory_bytes_max = config.query.memory_bytes_max};
+}
+
+std::optional<net::TlsOptions> tls_options(const Config& config) {
+  if (config.tls.cert_file.empty()) return std::nullopt;
+  return net::TlsOptions{.certificate_file = config.tls.cert_file,
+                         .private_key_file = config.tls.key_file};
+}
+
+/// What a client on this machine can use, unless the operator says better.
+Result<std::string> make_url(const Config& config, std::uint16_t port) {
+  if (!config.server.public_url.empty()) return config.server.public_url;
+  GANTRY_TRY(const net::ListenAddress address, net::parse_listen_address(config.server.listen));
+  const bool is_any = address.host.empty() || address.host == "0.0.0.0" || address.host == "::";
+  const std::string host = is_any                       ? "localhost"
+                           : address.host.contains(':') ? fmt::format("[{}]", address.host)
+                                                        : address.host;
+  return fmt::format("{}://{}:{}", config.tls.cert_file.empty() ? "http" : "https", host, port);
+}
+
+}  // namespace
+
+/// The parts in the order in which they are made; each uses only those above it.
+struct Server::Impl {
+  Impl(Config start_config, ConfigSource source)
+      : config_source(std::move(source)), live(start_config, clock.now()), config(live.current()) {}
+
+  ConfigSource config_source;
+  SystemClock clock;
+  LiveConfig live;
+  const std::shared_ptr<const Config> config;  // as of the start
+  const TimestampMs start_time = clock.now();
+  core::MetricRegistry registry;
+  Readiness readiness;
+  storage::PosixFileSystem files;
+  std::filesystem::path data;
+  std::unique_ptr<storage::FileLock> lock;
+  std::unique_ptr<storage::DiskGuard> disk_guard;
+  std::unique_ptr<core::WorkerPool> compute_pool;
+  std::unique_ptr<state::Db> db;
+  std::unique_ptr<access::Directory> directory;
+  std::unique_ptr<access::TokenHasher> hasher;
+  std::unique_ptr<access::Authenticator> authenticator;
+  access::StackStores stores;
+  std::unique_ptr<access::Gate> gate;
+  std::unique_ptr<promql::Engine> engine;
+  std::map<StackId, std::unique_ptr<codec::DeltaToCumulative>> delta_states;  // fixed once ready
+  std::unique_ptr<api::Services> services;
+  std::unique_ptr<core::WorkerPool> query_pool;
+  std::unique_ptr<core::WorkerPool> ingest_pool;
+  std::unique_ptr<net::Server> http;
+  std::unique_ptr<net::GrpcServer> grpc;
+  std::string url;
+  std::optional<access::FirstStart> first_start;
+  std::unique_ptr<collect::HostMetrics> host_metrics;
+  std::unique_ptr<collect::Collector> collector;
+  std::jthread usage_flusher;
+  bool is_stopped = false;
+
+  Result<void> open_data_directory();
+  Result<void> open_state();
+  void make_services();
+  Result<void> start_listeners();
+  Result<void> create_first_stack();
+  Result<void> open_stores();
+  Result<void> start_collectors();
+  void start_usage_flusher();
+  void register_metrics();
+  codec::OtlpOptions otlp_options(StackId stack) const;
+  Result<void> stop();
+};
+
+Result<void> Server::Impl::open_data_directory() {
+  if (config->data.empty())
+    return fail(Code::InvalidArgument,
+                "no data directory: give --data DIR, or set `data` or GANTRY_DATA");
+  std::error_code error;
+  data = std::filesystem::absolute(config->data, error);
+  if (error)
+    return fail(Code::Internal,
+                fmt::format("data directory {}: {}", config->data, error.message()));
+  GANTRY_CHECK(files.create_directories(data));
+  GANTRY_TRY(lock, files.lock(data / "LOCK"));
+  disk_guard = std::make_unique<storage::DiskGuard>(files, clock, data, disk_marks(*config));
+  compute_pool = std::make_unique<core::WorkerPool>(
+      pool_options("compute", compute_thread_count(*config), 1 << 16));
+  return {};
+}
+
+Result<void> Server::Impl::open_state() {
+  GANTRY_TRY(db, state::Db::open(data / "gantry.db", {}, state::migrations()));
+  directory = std::make_unique<access::Directory>(*db);
+  GANTRY_TRY(const access::SecretKey key, access::open_secret_key(data, *directory));
+  hasher = std::make_unique<access::TokenHasher>(key);
+  authenticator = std::make_unique<access::Authenticator>(*directory, *hasher, clock, registry,
+                                                          access::Authenticator::Options{});
+  gate = std::make_unique<access::Gate>(
+      *authenticator, stores, registry,
+      access::Gate::Options{.cloud_compat_status = config->access.cloud_compat_status});
+  return {};
+}
+
+codec::OtlpOptions Server::Impl::otlp_options(StackId stack) const {
+  const auto now = live.current();
+  codec::OtlpOptions options = now->otlp.translation;
+  options.lookback_ms = now->query.lookback.count;
+  const auto state = delta_states.find(stack);
+  if (state != delta_states.end()) options.delta_state = state->second.get();
+  return options;
+}
+
+void Server::Impl::make_services() {
+  engine = std::make_unique<promql::Engine>(engine_options(*config, *compute_pool));
+  services = std::make_unique<api::Services>(api::Services{
+      .gate = *gate,
+      .engine = *engine,
+      .clock = clock,
+      .registry = registry,
+      .settings =
+          [this] {
+            const auto now = live.current();
+            return api::Settings{
+                .body_decompressed_bytes_max = now->http.body_decompressed_bytes_max,
+                .query_timeout = now->query.timeout,
+                .lookback = now->query.lookback,
+                .steps_max = now->query.steps_max};
+          },
+      .otlp_options = [this](StackId stack) { return otlp_options(stack); },
+      .process = {.start_time = start_time,
+                  .effective_config = [this] { return format_config_yaml(*live.current()); },
+                  .flags = [this] { return list_config(*live.current()); },
+                  .last_reload =
+                      [this] {
+                        const auto last = live.last_reload();
+                        return std::pair(last.is_successful, last.at);
+                      },
+                  .is_ready = [this] { return readiness.is_ready(); }},
+      .body_bytes_max = config->http.body_bytes_max,
+      .metrics_require_token = config->server.metrics_require_token});
+}
+
+Result<void> Server::Impl::start_listeners() {
+  const std::size_t queue = config->server.queue_length_max;
+  query_pool =
+      std::make_unique<core::WorkerPool>(pool_options("query", config->query.concurrency, queue));
+  ingest_pool = std::make_unique<core::WorkerPool>(
+      pool_options("ingest", config->server.ingest_threads, queue));
+
+  std::vector<net::ListenerOptions> listeners;
+  listeners.push_back({.name = std::string(kMainListener),
+                       .address = config->server.listen,
+                       .router = make_main_router(*services, readiness),
+                       .tls = tls_options(*config)});
+  if (!config->otlp.http_listen.empty())
+    listeners.push_back({.name = std::string(kOtlpListener),
+                         .address = config->otlp.http_listen,
+                         .router = make_otlp_router(*services, readiness),
+                         .tls = tls_options(*config)});
+  GANTRY_TRY(http, net::Server::start({.query_pool = *query_pool,
+                                       .ingest_pool = *ingest_pool,
+                                       .metrics = registry,
+                                       .limits = config->http.limits,
+                                       .io_thread_count = config->server.io_threads,
+                                       .cors_origin = config->http.cors_origin},
+                                      std::move(listeners)));
+  GANTRY_TRY(url, make_url(*config, http->bound_port(kMainListener)));
+  if (config->otlp.grpc_listen.empty()) return {};
+  GANTRY_TRY(grpc,
+             net::GrpcServer::start({.pool = *ingest_pool,
+                                     .metrics = registry,
+                                     .address = config->otlp.grpc_listen,
+                                     .tls = tls_options(*config),
+                                     .message_bytes_max = config->http.body_decompressed_bytes_max},
+                                    make_grpc_methods(*services, readiness)));
+  return {};
+}
+
+Result<void> Server::Impl::create_first_stack() {
+  GANTRY_TRY(first_start, access::create_first_stack(data, *directory, *hasher, clock,
+                                                     {.url = url, .zone = config->server.zone}));
+  if (first_start)
+    log::info("first stack created",
+              {{"instance_id", first_start->instance_id.value()}, {"zone", config->server.zone}});
+  return {};
+}
+
+Result<void> Server::Impl::open_stores() {
+  GANTRY_TRY(const std::vector<access::Stack> stacks, directory->list_stacks());
+  for (const access::Stack& stack : stacks) {
+    const std::int64_t started_ns = monotonic_ns();
+    const std::filesystem::path path =
+        data / "stacks" / std::to_string(stack.id.value()) / "metrics";
+    GANTRY_CHECK(files.create_directories(path));
+    GANTRY_TRY(std::unique_ptr<metrics::Store> store,
+               metrics::Store::open(path, config->storage,
+                                    {.files = files,
+                                     .clock = clock,
+                                     .registry = registry,
+                                     .workers = compute_pool.get(),
+                                     .disk_guard = disk_guard.get()}));
+    stores.add(stack.id, std::move(store));
+    delta_states.emplace(
+        stack.id, std::make_unique<codec::DeltaToCumulative>(codec::DeltaToCumulative::Options{
+                      .streams_max = config->otlp.delta_streams_max}));
+    log::info("stack opened", {{"stack", stack.slug},
+                               {"instance_id", stack.id.value()},
+                               {"took_ms", (monotonic_ns() - started_ns) / 1'000'000}});
+  }
+  return {};
+}
+
+Result<void> Server::Impl::start_collectors() {
+  std::vector<std::unique_ptr<collect::Target>> targets;
+  if (config->collect.host) {
+    GANTRY_TRY(host_metrics, collect::HostMetrics::make({}));
+    targets.push_back(std::make_unique<collect::Target>(
+        collect::Target::Options{.job = "node", .instance = collect::host_name()},
+        [this](TimestampMs at) { return host_metrics->read(at); }));
+  }
+  if (config->self.metrics)
+    targets.push_back(std::make_unique<collect::Target>(
+        collect::Target::Options{.job = "gantry", .instance = collect::host_name()},
+        [this](TimestampMs) { return collect::own_families(registry); }));
+  if (targets.empty()) return {};
+
+  GANTRY_TRY(const std::vector<access::Stack> stacks, directory->list_stacks());
+  const auto main = std::ranges::find(stacks, "main", &access::Stack::slug);
+  if (main == stacks.end())
+    return fail(Code::FailedPrecondition,
+                "collect.host and self.metrics write into the stack main, which is not there");
+  const auto writer = access::system_principal(main->org, main->id, {access::Scope::MetricsWrite});
+  const auto sink = [this, writer](const telemetry::MetricBatch& batch) -> Result<void> {
+    const auto view = gate->open(writer, access::Scope::MetricsWrite);
+    if (!view) return fail(view.error().code, view.error().message);
+    GANTRY_TRY(const telemetry::AppendResult appended, view->append(batch));
+    if (appended.rejections.empty()) return {};
+    return fail(Code::ResourceExhausted, appended.rejections.front().message);
+  };
+  collector = std::make_unique<collect::Collector>(
+      collect::Collector::Options{.interval = config->collect.interval}, std::move(targets), sink,
+      registry, clock);
+  collector->start();
+  return {};
+}
+
+void Server::Impl::start_usage_flusher() {
+  usage_flusher = std::jthread([this](const std::stop_token& stopping) {
+    core::Mutex mutex;
+    core::ConditionVariable wake;
+    while (!stopping.stop_requested()) {
+      {
+        core::Lock held(mutex);
+        wake.wait_for(held, stopping, kUsageFlushInterval, [] { return false; });
+      }
+      if (const auto flushed = authenticator->flush_usage(false); !flushed)
+        log::warn("last-used times of tokens not written", {{"error", flushed.error().message}});
+    }
+  });
+}
+
+void Server::Impl::register_metrics() {
+  collect::register_process_metrics(registry);
+  const auto gauge = [&](std::string_view name, std::string_view help,
+                         std::function<double()> read) {
+    registry.callback(core::MetricType::Gauge, name, help, {}, std::move(read));
+  };
+  gauge("gantry_ready", "1 when requests are served.",
+        [this] { return readiness.is_ready() ? 1.0 : 0.0; });
+  gauge("gantry_config_last_reload_successful", "1 when the last reload succeeded.",
+        [this] { return live.last_reload().is_successful ? 1.0 : 0.0; });
+  gauge("gantry_config_last_reload_success_timestamp_seconds",
+        "When the configuration was last read successfully.",
+        [this] { return static_cast<double>(live.last_reload().at.since_epoch) / 1000; });
+  gauge("gantry_disk_available_bytes", "Free space on the data directory's file system.", [this] {
+    static_cast<void>(disk_guard->accepts_writes());  // asks again when it is time
+    return static_cast<double>(disk_guard->available_bytes());
+  });
+}
+
+Result<void> Server::Impl::stop() {
+  if (std::exchange(is_stopped, true)) return {};
+  readiness.set(false);
+  if (grpc) grpc->set_serving(false);
+  {
+    std::jthread grpc_stopper;
+    if (grpc) grpc_stopper = std::jthread([this] { grpc->stop(config->server.shutdown_timeout); });
+    if (http) http->stop(config->server.shutdown_timeout);
+  }
+  if (collector) collector->stop();
+  usage_flusher = {};
+  Result<void> first;
+  if (authenticator) first = authenticator->flush_usage(true);
+  if (auto closed = stores.close(); !closed && first) first = std::move(closed);
+  if (!first) log::error("not everything was closed", {{"error", first.error().message}});
+  return first;
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Server::~Server() {
+  // The error was logged; there is nobody left to tell.
+  static_cast<void>(impl_->stop());
+}
+
+Result<std::unique_ptr<Server>> Server::start(Config config, ConfigSource source) {
+  // The destructor takes down what a failed start has built.
+  std::unique_ptr<Server> server(
+      new Server(std::make_unique<Impl>(std::move(config), std::move(source))));
+  Impl& parts = *server->impl_;
+  log::configure(parts.config->log.level, parts.config->log.format);
+  log::info(
+      "gantry started",
+      {{"version", core::version()}, {"revision", core::revision()}, {"data", parts.config->data}});
+  GANTRY_CHECK(parts.open_data_directory());
+  GANTRY_CHECK(parts.open_state());
+  parts.register_metrics();
+  parts.make_services();
+  GANTRY_CHECK(parts.start_listeners());
+  GANTRY_CHECK(parts.create_first_stack());
+  GANTRY_CHECK(parts.open_stores());
+  parts.start_usage_flusher();
+  GANTRY_CHECK(parts.start_collectors());
+  parts.readiness.set(true);
+  if (parts.grpc) parts.grpc->set_serving(true);
+  log::info("ready", {{"url", parts.url},
+                      {"otlp_http_port", server->otlp_http_port()},
+                      {"otlp_grpc_port", server->otlp_grpc_port()},
+                      {"took_ms", parts.clock.now().since_epoch - parts.start_time.since_epoch}});
+  return server;
+}
+
+Result<void> Server::reload() {
+  const auto load = [&]() -> Result<Config> {
+    GANTRY_TRY(Config next, impl_->config_source());
+    GANTRY_CHECK(impl_->http->reload_tls());
+    return next;
+  };
+  const auto next = load();
+  if (!next) {
+    impl_->live.note_failure();
+    log::error("configuration not reloaded", {{"error", next.error().message}});
+    return std::unexpected(next.error());
+  }
+  const LiveConfig::Change change = impl_->live.update(*next, impl_->clock.now());
+  const auto now = impl_->live.current();
+  log::configure(now->log.level, now->log.format);
+  impl_->disk_guard->reconfigure(disk_marks(*now));
+  impl_->stores.reconfigure(now->storage);
+  if (!change.ignored.empty())
+    log::warn("settings need a restart to change",
+              {{"settings", fmt::format("{}", fmt::join(change.ignored, ","))}});
+  log::info("configuration reloaded",
+            {{"changed", fmt::format("{}", fmt::join(change.applied, ","))}});
+  return {};
+}
+
+Result<void> Server::stop() {
+  log::info("stopping");
+  auto stopped = impl_->stop();
+  log::info("stopped");
+  return stopped;
+}
+
+const std::string& Server::url() const {
+  return impl_->url;
+}
+
+const std::optional<access::FirstStart>& Server::first_start() const {
+  return impl_->first_start;
+}
+
+std::uint16_t Server::port() const {
+  return impl_->http->bound_port(kMainListener);
+}
+
+std::uint16_t Server::otlp_http_port() const {
+  return impl_->http->bound_port(kOtlpListener);
+}
+
+std::uint16_t Server::otlp_grpc_port() const {
+  return impl_->grpc ? impl_->grpc->bound_port() : 0;
+}
+
+}  // namespace gantry::server

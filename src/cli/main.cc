@@ -1,0 +1,101 @@
+// Commands and flags of the program. The work is in the files named after the commands.
+
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "cli/check_config.h"
+#include "cli/config_flags.h"
+#include "cli/query.h"
+#include "cli/serve.h"
+#include "cli/version.h"
+#include <CLI/CLI.hpp>
+
+namespace gantry::cli {
+namespace {
+
+constexpr int kUsageError = 2;
+
+/// A flag that stands for one setting.
+void add_shortcut(CLI::App& command, ConfigFlags& flags, const std::string& flag,
+                  const std::string& key, const std::string& help) {
+  command
+      .add_option_function<std::string>(
+          flag,
+          [&flags, flag, key](const std::string& value) {
+            flags.shortcuts.push_back({.flag = flag, .key = key, .value = value});
+          },
+          help + " (setting " + key + ")")
+      ->type_name("TEXT");
+}
+
+void add_config_flags(CLI::App& command, ConfigFlags& flags) {
+  add_shortcut(command, flags, "--data", "data", "Data directory");
+  command.add_option("--config", flags.config, "YAML file with settings: docs/configuration.md")
+      ->type_name("FILE");
+  add_shortcut(command, flags, "--listen", "server.listen", "ADDR:PORT of the HTTP APIs");
+  add_shortcut(command, flags, "--otlp-http", "otlp.http_listen", "ADDR:PORT for OTLP over HTTP");
+  add_shortcut(command, flags, "--otlp-grpc", "otlp.grpc_listen", "ADDR:PORT for OTLP over gRPC");
+  command.add_option("--set", flags.assignments, "Any other setting; may be given several times")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+}
+
+void add_query_flags(CLI::App& command, QueryOptions& options) {
+  command.add_option("expression", options.expression, "PromQL")->required()->type_name("EXPR");
+  command.add_option("--url", options.url, "Base URL of the API")
+      ->envname("GANTRY_URL")
+      ->capture_default_str();
+  command.add_option("--user", options.user, "Instance id, for Basic credentials");
+  command.add_option("--token", options.token, "Token with metrics:read")->envname("GANTRY_TOKEN");
+  command.add_option("--time", options.time, "Instant: Unix seconds or RFC 3339; default now");
+  command.add_option("--start", options.start, "Begin of a range: Unix seconds or RFC 3339");
+  command.add_option("--end", options.end, "End of a range; default now");
+  command.add_option("--since", options.since, "Length of a range that ends at --end, such as 1h");
+  command.add_option("--step", options.step,
+                     "Step of a range, such as 15s; default a hundredth of it");
+  command.add_option("--ca-file", options.ca_file, "PEM file with the authorities to trust");
+  static const std::map<std::string, QueryOutput> kOutputs = {{"table", QueryOutput::Table},
+                                                              {"json", QueryOutput::Json}};
+  command.add_option("--output", options.output, "table or json")
+      ->transform(CLI::CheckedTransformer(kOutputs, CLI::ignore_case))
+      ->type_name("FORMAT");
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Gantry: a self-hosted hub for metrics, traces and logs", "gantry");
+  app.require_subcommand(1);
+
+  ConfigFlags flags;
+  bool only_checks = false;
+  CLI::App* const serve_command = app.add_subcommand("serve", "Run the server");
+  add_config_flags(*serve_command, flags);
+  serve_command->add_flag("--config.check", only_checks,
+                          "Check and print the configuration, then exit");
+  CLI::App* const check_command =
+      app.add_subcommand("check-config", "Check the configuration and print the effective one");
+  add_config_flags(*check_command, flags);
+  const CLI::App* const version_command = app.add_subcommand("version", "Print the version");
+  QueryOptions query_options;
+  CLI::App* const query_command =
+      app.add_subcommand("query", "Run a PromQL query against a server");
+  add_query_flags(*query_command, query_options);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? EXIT_SUCCESS : kUsageError;
+  }
+  if (*version_command) return print_version();
+  if (*query_command) return query(query_options);
+  if (*check_command || only_checks) return check_config(flags);
+  return serve(flags);
+}
+
+}  // namespace
+}  // namespace gantry::cli
+
+int main(int argc, char** argv) {
+  return gantry::cli::run(argc, argv);
+}

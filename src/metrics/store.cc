@@ -25,20 +25,6 @@ void log_damage(const storage::LogDamage& damage) {
              {"now_at", damage.quarantined_as.string()}});
 }
 
-/// Makes `directory` and its parents, durably: each new entry's own directory is synced.
-Result<void> make_directory(storage::FileSystem& files, const storage::Path& directory) {
-  std::vector<storage::Path> parents;
-  for (storage::Path path = directory; !path.empty() && path != path.parent_path();
-       path = path.parent_path()) {
-    GANTRY_TRY(const bool exists, files.exists(path));
-    if (exists) break;
-    parents.push_back(path.has_parent_path() ? path.parent_path() : storage::Path("."));
-  }
-  GANTRY_CHECK(files.create_directories(directory));
-  for (const storage::Path& parent : parents) GANTRY_CHECK(files.sync_directory(parent));
-  return {};
-}
-
 /// Moves the `limit` largest to the front, descending; equal ones by name.
 void keep_largest(std::vector<CardinalityEntry>& entries, std::size_t limit) {
   const auto middle =
@@ -127,7 +113,7 @@ Result<std::unique_ptr<StoreImpl>> StoreImpl::open(std::filesystem::path directo
 
 Result<void> StoreImpl::start() {
   storage::FileSystem& files = environment_.files;
-  GANTRY_CHECK(make_directory(files, directory_));
+  GANTRY_CHECK(storage::make_directories(files, directory_));
   // The log's lock is what keeps a second process out: before anything is touched.
   const std::shared_ptr<const StoreOptions> settings = options();
   storage::WriteAheadLog::Options log_options;

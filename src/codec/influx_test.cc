@@ -258,7 +258,8 @@ RC_GTEST_PROP(Influx, WrittenPointsAreReadBack, ()) {
 }
 
 bool value_matches(const nlohmann::json& want, const InfluxValue& got) {
-  const auto& [kind, value] = *want.items().begin();
+  const std::string& kind = want.begin().key();
+  const nlohmann::json& value = want.begin().value();
   if (kind == "float") {
     return got.kind == InfluxValueKind::Float && got.number == testing::json_double(value);
   }

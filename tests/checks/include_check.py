@@ -22,7 +22,7 @@ THIRD_PARTY = {
     "absl/": ["net"],
     "curl/": ["net"],
     "openssl/": ["net", "access"],
-    "sodium": ["access"],
+    "sodium": ["access", "cli"],
     "CLI/": ["cli"],
     "nlohmann/": ["api", "access", "server", "cli", "net", "state"],
     "simdjson": ["codec", "gateway"],

@@ -78,19 +78,24 @@ Result<void> decode_histogram_points(const EncodedBlock& block, std::span<const 
   return {};
 }
 
-Result<void> check_count(const EncodedBlock& block) {
-  if (block.sample_count > 0 && block.sample_count <= kBlockValuesMax) return {};
-  return fail(Code::DataLoss, "block has an impossible number of samples");
-}
-
 /// Appends timestamps and start timestamps to columns of any kind.
 template <class Columns>
-Result<void> append_times(const EncodedBlock& block, Columns& columns) {
+Result<void> append_times(const EncodedBlock& block, std::span<const std::int64_t> times,
+                          Columns& columns) {
   const std::size_t before = columns.timestamps_ms.size();
-  columns.timestamps_ms.resize(before + block.sample_count);
-  GANTRY_CHECK(decode_timestamps(block.times, std::span(columns.timestamps_ms).subspan(before)));
-  return append_start_timestamps(block, before, {.first = 0, .end = block.sample_count},
+  columns.timestamps_ms.insert(columns.timestamps_ms.end(), times.begin(), times.end());
+  return append_start_timestamps(block, before, {.first = 0, .end = times.size()},
                                  columns.start_timestamps_ms);
+}
+
+Result<std::span<const std::int64_t>> decode_times(const EncodedBlock& block) {
+  if (block.sample_count == 0 || block.sample_count > kBlockValuesMax) {
+    return fail(Code::DataLoss, "block has an impossible number of samples");
+  }
+  thread_local std::vector<std::int64_t> times;
+  times.resize(block.sample_count);
+  GANTRY_CHECK(decode_timestamps(block.times, times));
+  return times;
 }
 
 }  // namespace
@@ -115,28 +120,30 @@ Result<void> decode_block_at(const EncodedBlock& block, std::span<const std::int
                                         : decode_histogram_points(block, times, window, out);
 }
 
+Result<void> append_block_at(const EncodedBlock& block, std::span<const std::int64_t> times,
+                             FloatColumns& floats, HistogramColumns& histograms) {
+  if (block.kind == BlockKind::Float) {
+    const std::size_t before = floats.values.size();
+    GANTRY_CHECK(append_times(block, times, floats));
+    floats.values.resize(before + times.size());
+    return decode_values(block.values, std::span(floats.values).subspan(before));
+  }
+  const std::size_t before = histograms.histograms.size();
+  GANTRY_CHECK(append_times(block, times, histograms));
+  histograms.histograms.resize(before + times.size());
+  return decode_histograms(block.values, std::span(histograms.histograms).subspan(before));
+}
+
 Result<void> decode_block(const EncodedBlock& block, std::int64_t start_ms, std::int64_t end_ms,
                           SampleColumns& out) {
-  GANTRY_CHECK(check_count(block));
-  thread_local std::vector<std::int64_t> times;
-  times.resize(block.sample_count);
-  GANTRY_CHECK(decode_timestamps(block.times, times));
+  GANTRY_TRY(const std::span<const std::int64_t> times, decode_times(block));
   return decode_block_at(block, times, start_ms, end_ms, out);
 }
 
 Result<void> decode_block(const EncodedBlock& block, FloatColumns& floats,
                           HistogramColumns& histograms) {
-  GANTRY_CHECK(check_count(block));
-  if (block.kind == BlockKind::Float) {
-    const std::size_t before = floats.values.size();
-    GANTRY_CHECK(append_times(block, floats));
-    floats.values.resize(before + block.sample_count);
-    return decode_values(block.values, std::span(floats.values).subspan(before));
-  }
-  const std::size_t before = histograms.histograms.size();
-  GANTRY_CHECK(append_times(block, histograms));
-  histograms.histograms.resize(before + block.sample_count);
-  return decode_histograms(block.values, std::span(histograms.histograms).subspan(before));
+  GANTRY_TRY(const std::span<const std::int64_t> times, decode_times(block));
+  return append_block_at(block, times, floats, histograms);
 }
 
 }  // namespace gantry::metrics

@@ -50,7 +50,7 @@ struct EncodedBlock {
 Result<void> decode_block(const EncodedBlock& block, std::int64_t start_ms, std::int64_t end_ms,
                           promql::SampleColumns& out);
 
-/// The same, lossless, into one of the two; the block's kind says which.
+/// Appends the whole block, losslessly, to one of the two; its kind says to which.
 Result<void> decode_block(const EncodedBlock& block, FloatColumns& floats,
                           HistogramColumns& histograms);
 

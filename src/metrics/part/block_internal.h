@@ -15,4 +15,8 @@ Result<void> decode_block_at(const EncodedBlock& block, std::span<const std::int
                              std::int64_t start_ms, std::int64_t end_ms,
                              promql::SampleColumns& out);
 
+/// Appends the whole block, losslessly, to the columns of its kind.
+Result<void> append_block_at(const EncodedBlock& block, std::span<const std::int64_t> times,
+                             FloatColumns& floats, HistogramColumns& histograms);
+
 }  // namespace gantry::metrics

@@ -73,6 +73,8 @@ class Merger {
   Result<void> merge_series();
   Result<void> gather_sources();
   Result<void> copy(const Source& source);
+  /// Appends the source's samples to the columns of their kind.
+  Result<void> decode_source(const Source& source);
   Result<void> merge_cluster(std::span<const Source> cluster);
   Result<void> decode_cluster(std::span<const Source> cluster);
   void order_samples();
@@ -170,21 +172,24 @@ Result<void> Merger::copy(const Source& source) {
   return writer_.add_block(block);
 }
 
+Result<void> Merger::decode_source(const Source& source) {
+  Input& input = inputs_[source.input];
+  return input.part->read_block(source.info, input.scratch, floats_, histograms_);
+}
+
 Result<void> Merger::decode_cluster(std::span<const Source> cluster) {
   floats_.clear();
   histograms_.clear();
   samples_.clear();
   for (const Source& source : cluster) {
-    Input& input = inputs_[source.input];
-    GANTRY_TRY(const EncodedBlock block, input.part->block(source.info, input.scratch));
-    GANTRY_CHECK(decode_block(block, floats_, histograms_));
-    const bool is_float = block.kind == BlockKind::Float;
+    GANTRY_CHECK(decode_source(source));
+    const bool is_float = source.info.kind == BlockKind::Float;
     const auto& times = is_float ? floats_.timestamps_ms : histograms_.timestamps_ms;
-    for (std::size_t i = times.size() - block.sample_count; i < times.size(); ++i) {
+    for (std::size_t i = times.size() - source.info.sample_count; i < times.size(); ++i) {
       samples_.push_back({.timestamp_ms = times[i],
                           .rank = static_cast<std::uint32_t>(source.input),
                           .index = static_cast<std::uint32_t>(i),
-                          .kind = block.kind});
+                          .kind = source.info.kind});
     }
   }
   return {};
@@ -249,12 +254,10 @@ Result<void> Merger::merge_cluster(std::span<const Source> cluster) {
     return write_samples();
   }
   // The common case: parts cut one after the other, nothing deleted.
-  Input& input = inputs_[cluster[0].input];
-  GANTRY_TRY(const EncodedBlock block, input.part->block(cluster[0].info, input.scratch));
   floats_.clear();
   histograms_.clear();
-  GANTRY_CHECK(decode_block(block, floats_, histograms_));
-  if (block.kind == BlockKind::Float) {
+  GANTRY_CHECK(decode_source(cluster[0]));
+  if (cluster[0].info.kind == BlockKind::Float) {
     return writer_.add_floats(floats_.timestamps_ms, floats_.values, floats_.start_timestamps_ms);
   }
   return writer_.add_histograms(histograms_.timestamps_ms, histograms_.histograms,

@@ -106,6 +106,8 @@ class DirectoryPartReader final : public PartReader {
   Result<void> blocks(std::uint32_t ordinal, Scratch& scratch,
                       std::vector<BlockInfo>& out) const override;
   Result<EncodedBlock> block(const BlockInfo& info, Scratch& scratch) const override;
+  Result<void> read_block(const BlockInfo& info, Scratch& scratch, FloatColumns& floats,
+                          HistogramColumns& histograms) const override;
   Result<void> verify() const override;
 
  private:
@@ -135,8 +137,8 @@ class DirectoryPartReader final : public PartReader {
   Result<std::span<const std::int64_t>> load_times(const BlockInfo& info,
                                                    ScratchImpl& scratch) const;
   Result<EncodedBlock> load_values(const BlockInfo& info, ScratchImpl& scratch) const;
-  Result<void> read_block(const BlockInfo& info, std::int64_t start_ms, std::int64_t end_ms,
-                          ScratchImpl& scratch, promql::SampleColumns& out) const;
+  Result<void> read_window(const BlockInfo& info, std::int64_t start_ms, std::int64_t end_ms,
+                           ScratchImpl& scratch, promql::SampleColumns& out) const;
 
   const storage::Path directory_;
   FrameCache& cache_;
@@ -224,7 +226,8 @@ bool read_entry(ByteReader& reader, const BlockLists& lists, BlockInfo& info) {
           .value_offset = static_cast<std::uint32_t>(offset),
           .value_bytes = static_cast<std::uint32_t>(value_bytes),
           .start_bytes = static_cast<std::uint32_t>(start_bytes)};
-  return column.sample_count > 0 && column.sample_count <= kBlockValuesMax;
+  return column.sample_count > 0 && column.sample_count <= kBlockValuesMax &&
+         column.time_ms_min <= column.time_ms_max;
 }
 
 /// Those that overlap [start_ms, end_ms].
@@ -250,7 +253,10 @@ Result<void> DirectoryPartReader::list_blocks(std::uint32_t ordinal, ScratchImpl
   BlockInfo info;
   const std::uint64_t count = reader.varint();
   for (std::uint64_t i = 0; i < count; ++i) {
+    const std::int64_t last_time_ms = info.time_ms_max;
     if (!read_entry(reader, lists, info)) return damaged("a block list is not one");
+    // As the writer has asserted.
+    if (i > 0 && info.time_ms_min <= last_time_ms) return damaged("blocks do not ascend");
     if (info.time_ms_min > end_ms) break;
     if (info.time_ms_max >= start_ms) out.push_back(info);
   }
@@ -292,9 +298,9 @@ Result<EncodedBlock> DirectoryPartReader::load_values(const BlockInfo& info,
                       .start_timestamps = bytes.subspan(info.value_bytes)};
 }
 
-Result<void> DirectoryPartReader::read_block(const BlockInfo& info, std::int64_t start_ms,
-                                             std::int64_t end_ms, ScratchImpl& scratch,
-                                             promql::SampleColumns& out) const {
+Result<void> DirectoryPartReader::read_window(const BlockInfo& info, std::int64_t start_ms,
+                                              std::int64_t end_ms, ScratchImpl& scratch,
+                                              promql::SampleColumns& out) const {
   GANTRY_TRY(const std::span<const std::int64_t> times, load_times(info, scratch));
   GANTRY_TRY(const EncodedBlock block, load_values(info, scratch));
   return watch(decode_block_at(block, times, start_ms, end_ms, out));
@@ -306,7 +312,7 @@ Result<void> DirectoryPartReader::read(std::uint32_t ordinal, std::int64_t start
   ScratchImpl& space = *scratch.impl;
   GANTRY_CHECK(list_blocks(ordinal, space, start_ms, end_ms, space.infos));
   for (const BlockInfo& info : space.infos) {
-    GANTRY_CHECK(read_block(info, start_ms, end_ms, space, out));
+    GANTRY_CHECK(read_window(info, start_ms, end_ms, space, out));
   }
   return {};
 }
@@ -323,6 +329,14 @@ Result<EncodedBlock> DirectoryPartReader::block(const BlockInfo& info, Scratch& 
   GANTRY_TRY(block.times, slice(info.time_frame, info.time_offset, info.time_bytes,
                                 space.fills_cache, space.times));
   return block;
+}
+
+Result<void> DirectoryPartReader::read_block(const BlockInfo& info, Scratch& scratch,
+                                             FloatColumns& floats,
+                                             HistogramColumns& histograms) const {
+  GANTRY_TRY(const std::span<const std::int64_t> times, load_times(info, *scratch.impl));
+  GANTRY_TRY(const EncodedBlock block, load_values(info, *scratch.impl));
+  return watch(append_block_at(block, times, floats, histograms));
 }
 
 Result<std::unique_ptr<PartSeriesCursor>> DirectoryPartReader::series() const {

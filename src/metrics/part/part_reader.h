@@ -122,6 +122,10 @@ class PartReader {
   /// The bytes of one block, valid until the next call with this scratch.
   virtual Result<EncodedBlock> block(const BlockInfo& info, Scratch& scratch) const = 0;
 
+  /// Appends a whole block, losslessly, to the columns of its kind. Errors: as read.
+  virtual Result<void> read_block(const BlockInfo& info, Scratch& scratch, FloatColumns& floats,
+                                  HistogramColumns& histograms) const = 0;
+
   /// Reads and verifies every frame.
   virtual Result<void> verify() const = 0;
 

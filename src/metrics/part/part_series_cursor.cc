@@ -55,6 +55,7 @@ class FrameSeriesCursor final : public PartSeriesCursor {
   ByteReader reader_{{}};
   std::vector<PartLabel> label_symbols_;
   std::vector<telemetry::LabelView> labels_;
+  std::vector<telemetry::LabelView> previous_labels_;
 };
 
 Result<void> FrameSeriesCursor::load_symbols() {
@@ -79,6 +80,7 @@ Result<bool> FrameSeriesCursor::next() {
     reader_ = ByteReader(label_frame_);
     left_in_group_ = group.series_count;
   }
+  std::swap(labels_, previous_labels_);
   const std::size_t count = reader_.count(2);
   label_symbols_.resize(count);
   labels_.resize(count);
@@ -91,11 +93,16 @@ Result<bool> FrameSeriesCursor::next() {
     label_symbols_[i] = {.name = static_cast<std::uint32_t>(name),
                          .value = static_cast<std::uint32_t>(value)};
     labels_[i] = {.name = symbols_[name], .value = symbols_[value]};
+    if (i > 0 && labels_[i - 1].name >= labels_[i].name) return damaged("labels are not sorted");
   }
   --left_in_group_;
   ++next_ordinal_;
   if (reader_.failed() || (left_in_group_ == 0 && !reader_.at_end())) {
     return damaged("a label list is not one");
+  }
+  // As the writer has asserted.
+  if (next_ordinal_ > 1 && compare_series(previous_labels_, labels_) >= 0) {
+    return damaged("series are not in the order of their labels");
   }
   return true;
 }

@@ -214,7 +214,7 @@ TEST_F(PartTest, ALateSeriesSharesTheLaterColumns) {
 }
 
 TEST_F(PartTest, TakesAboutAByteForASample) {
-  const auto part = write(make_node_exporter(10, 200, 5760));
+  const auto part = write(make_node_exporter(4, 100, 1920));
   ASSERT_TRUE(part);
   const PartSummary& summary = part->summary();
   const double bytes = static_cast<double>(summary.data_bytes + summary.index_bytes);

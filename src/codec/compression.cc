@@ -5,6 +5,7 @@
 #include <cctype>
 #include <limits>
 #include <memory>
+#include <span>
 
 #include <fmt/format.h>
 #include <snappy.h>
@@ -46,15 +47,14 @@ class GrowingOutput {
     set_size(out_, static_cast<std::size_t>(std::min(guess, most_)));
   }
 
-  [[nodiscard]] char* next() { return out_.data() + used_; }
-
-  /// Grows when full; 0 when the limit is passed.
-  std::size_t room() {
+  /// Where to write next; grows when full, and is empty when the limit is passed. Earlier ones are
+  /// no longer valid.
+  std::span<char> space() {
     if (used_ == out_.size() && out_.size() < most_) {
       const std::uint64_t doubled = std::uint64_t{out_.size()} * 2;
       set_size(out_, static_cast<std::size_t>(std::min(doubled, most_)));
     }
-    return out_.size() - used_;
+    return std::span(out_).subspan(used_);
   }
 
   void wrote(std::size_t bytes) { used_ += bytes; }
@@ -98,8 +98,9 @@ class Inflater {
       const std::size_t given = std::min<std::size_t>(input.size() - position, kPieceBytes);
       stream_.next_in = zlib_bytes(input.data() + position);
       stream_.avail_in = static_cast<uInt>(given);
-      const std::size_t room = std::min<std::size_t>(output.room(), kPieceBytes);
-      stream_.next_out = zlib_bytes(output.next());
+      const std::span<char> space = output.space();
+      const std::size_t room = std::min<std::size_t>(space.size(), kPieceBytes);
+      stream_.next_out = zlib_bytes(space.data());
       stream_.avail_out = static_cast<uInt>(room);
       status = inflate(&stream_, Z_NO_FLUSH);
       position += given - stream_.avail_in;
@@ -197,7 +198,8 @@ Result<void> decompress_zstd(std::string_view input, SizeLimit limit, std::strin
   GrowingOutput output(out, limit.bytes, guess);
   ZSTD_inBuffer source{.src = input.data(), .size = input.size(), .pos = 0};
   while (true) {
-    ZSTD_outBuffer target{.dst = output.next(), .size = output.room(), .pos = 0};
+    const std::span<char> space = output.space();
+    ZSTD_outBuffer target{.dst = space.data(), .size = space.size(), .pos = 0};
     const std::size_t before = source.pos;
     const std::size_t status = ZSTD_decompressStream(context.get(), &target, &source);
     if (ZSTD_isError(status) != 0) return corrupt("zstd", ZSTD_getErrorName(status));

@@ -4,6 +4,7 @@
 // After GoogleTest, or it does not compile.
 #include <rapidcheck/gtest.h>
 #include <zlib.h>
+#include <zstd.h>
 
 namespace gantry::codec {
 namespace {
@@ -62,6 +63,31 @@ TEST(Compression, LargeBodiesRoundTrip) {
     ASSERT_FALSE(over) << encoding_name(encoding);
     EXPECT_EQ(over.error().code, Code::TooLarge);
   }
+}
+
+TEST(Compression, ZstdFramesNeedNotTellTheirSize) {
+  const std::string text(300'000, 'x');
+  ZSTD_CCtx* const context = ZSTD_createCCtx();
+  ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0);
+  std::string frame(ZSTD_compressBound(text.size()), '\0');
+  frame.resize(ZSTD_compress2(context, frame.data(), frame.size(), text.data(), text.size()));
+  ZSTD_freeCCtx(context);
+  ASSERT_EQ(ZSTD_getFrameContentSize(frame.data(), frame.size()), ZSTD_CONTENTSIZE_UNKNOWN);
+  std::string out;
+  ASSERT_TRUE(decompress(Encoding::Zstd, frame, kLimit, out));
+  EXPECT_EQ(out, text);
+  const auto over = decompress(Encoding::Zstd, frame, {.bytes = text.size() - 1}, out);
+  ASSERT_FALSE(over);
+  EXPECT_EQ(over.error().code, Code::TooLarge);
+}
+
+TEST(Compression, WrongGzipTrailersDoNotMislead) {
+  // The size at the end is only a guess for the first allocation: here of a second, tiny member.
+  const std::string text(300'000, 'y');
+  std::string out;
+  ASSERT_TRUE(decompress(Encoding::Gzip, packed(Encoding::Gzip, text) + packed(Encoding::Gzip, "z"),
+                         kLimit, out));
+  EXPECT_EQ(out, text + "z");
 }
 
 TEST(Compression, TruncatedAtEveryByteIsAnError) {

@@ -91,11 +91,12 @@ class Load final : public telemetry::SeriesResolver {
 
  private:
   double next_value(std::size_t series) {
-    double& value = values_[series];
+    // In hundredths, so that the values are the decimals that a program would print.
+    std::int64_t& value = values_[series];
     switch (series % 20) {
       case 0:
       case 1:
-        value += static_cast<double>(random_() % 1500) / 100;  // CPU seconds
+        value += static_cast<std::int64_t>(random_() % 1500);  // CPU seconds
         break;
       case 2:
       case 3:
@@ -105,23 +106,23 @@ class Load final : public telemetry::SeriesResolver {
       case 7:
       case 8:
       case 9:
-        value += static_cast<double>(random_() % 300);  // counters
+        value += static_cast<std::int64_t>(random_() % 300) * 100;  // counters
         break;
       case 10:
       case 11:
       case 12:
       case 13:
       case 14:
-        value += (static_cast<double>(random_() % 200) - 100) / 100;  // gauges
+        value += static_cast<std::int64_t>(random_() % 200) - 100;  // gauges
         break;
       default:
         break;  // constant
     }
-    return value;
+    return static_cast<double>(value) / 100;
   }
 
   std::minstd_rand random_;
-  std::vector<double> values_;
+  std::vector<std::int64_t> values_;
   std::vector<telemetry::MetricBatch> batches_;
   std::size_t first_of_batch_ = 0;
 };

@@ -8,6 +8,8 @@ namespace {
 
 /// Ids are dense: a greater one in a record is no id of ours.
 constexpr std::uint32_t kLoggedIdMax = 1U << 28;
+/// Enough that waking other threads is worth it; 3 MiB.
+constexpr std::size_t kPendingMax = 64 << 10;
 
 }  // namespace
 
@@ -28,6 +30,7 @@ Result<void> Replay::visit(const storage::LogRecord& record) {
     }
     case kDeleteRecord: {
       GANTRY_TRY(const DeleteRecord deletion, decode_delete(record.payload));
+      store_pending();
       return erase_(deletion);
     }
     default:
@@ -51,6 +54,20 @@ void Replay::define(std::span<const SeriesDefinition> definitions) {
   }
 }
 
+/// A series is in one shard, so that its samples stay in the log's order.
+void Replay::store_pending() {
+  const std::size_t share_count =
+      workers_ == nullptr ? 1 : std::min(Head::kShardCount, workers_->thread_count() + 1);
+  if (share_count == 1) {
+    state_.head.apply(pending_);
+  } else {
+    workers_->parallel_for(share_count, [&](std::size_t share) {
+      state_.head.apply(pending_, {.modulus = share_count, .remainder = share});
+    });
+  }
+  pending_.clear();
+}
+
 Result<void> Replay::visit_batch(std::span<const std::byte> payload) {
   GANTRY_CHECK(decode_batch(payload, batch_));
   BatchRecord& record = batch_.record;
@@ -63,7 +80,8 @@ Result<void> Replay::visit_batch(std::span<const std::byte> payload) {
   };
   rename(record.floats);
   rename(record.histograms);
-  state_.head.apply(record.floats);
+  pending_.insert(pending_.end(), record.floats.begin(), record.floats.end());
+  if (pending_.size() >= kPendingMax || !record.histograms.empty()) store_pending();
   state_.head.apply(record.histograms);
   for (const PlannedExemplar& planned : record.exemplars) {
     const std::uint32_t series = series_of(planned.series);

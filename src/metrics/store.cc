@@ -145,7 +145,8 @@ Result<void> StoreImpl::start() {
 Result<void> StoreImpl::replay_log() {
   const std::int64_t started_ns = monotonic_ns();
   Replay replay(
-      *state_, catalog_.log_start(), [this](const DeleteRecord& deletion) -> Result<void> {
+      *state_, catalog_.log_start(),
+      [this](const DeleteRecord& deletion) -> Result<void> {
         std::vector<std::uint32_t> series;
         {
           const SeriesRegistry::Reader registry(state_->registry);
@@ -153,9 +154,11 @@ Result<void> StoreImpl::replay_log() {
                      match_series(registry, state_->regexes, deletion.matchers, CancelToken()));
         }
         return erase_from_head(series, deletion.start_ms, deletion.end_ms);
-      });
+      },
+      environment_.workers);
   GANTRY_TRY(const storage::ReplayReport report,
              log_->replay([&](const storage::LogRecord& record) { return replay.visit(record); }));
+  replay.finish();
   for (const storage::LogDamage& damage : report.damages) log_damage(damage);
   // Ids in the log are those of the process that wrote them: ours start in a segment of their own.
   log_->rotate();

@@ -72,6 +72,30 @@ TEST_F(StoreConcurrencyTest, EveryAcknowledgedSampleIsSeenWhileEverythingMoves) 
   for (const auto& [series, points] : all) EXPECT_EQ(points.size(), kRounds) << series;
 }
 
+TEST_F(StoreConcurrencyTest, AReplayByManyThreadsGivesTheSame) {
+  open();
+  constexpr std::uint64_t kSeries = 500;
+  constexpr std::int64_t kSteps = 400;
+  for (std::int64_t step = 0; step < kSteps; ++step) {
+    TestBatch batch;
+    for (std::uint64_t i = 0; i < kSeries; ++i) {
+      batch.add(numbered_series(i), kTestNowMs + step * 1000, static_cast<double>(step));
+    }
+    append(batch);
+  }
+  const promql::Matcher matchers[] = {matcher(promql::MatchOp::Equal, "series", "7")};
+  ASSERT_TRUE(store_->delete_series(matchers, kTestNowMs + 100'000, kAll));
+  const auto expected = read_metric(store_->source(), "m", -kAll, kAll);
+  core::WorkerPool workers({.thread_count = 3});
+  store_.reset();
+  StoreEnvironment with_workers = environment();
+  with_workers.workers = &workers;
+  auto opened = StoreImpl::open("/data/metrics", {}, with_workers, Background::Off);
+  ASSERT_TRUE(opened.has_value()) << opened.error().message;
+  EXPECT_EQ(read_metric((*opened)->source(), "m", -kAll, kAll), expected);
+  EXPECT_EQ(expected.at("m{series=\"7\"}").size(), 100U);
+}
+
 /// What a writer tells the parent once the store has acknowledged a batch.
 struct Acknowledged {
   std::uint32_t writer = 0;

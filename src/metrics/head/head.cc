@@ -13,16 +13,22 @@ Head::~Head() {
   }
 }
 
-void Head::apply(std::span<const PlannedFloat> floats) {
+void Head::apply(std::span<const PlannedFloat> floats, ShardSet shards) {
   const std::uint32_t now = generation();
   std::int64_t min_ms = std::numeric_limits<std::int64_t>::max();
   std::int64_t max_ms = kNoTime;
   for (std::size_t i = 0; i < floats.size();) {
     const std::size_t shard_index = shard_of(floats[i].series);
+    if (shard_index % shards.modulus != shards.remainder) {
+      ++i;
+      continue;
+    }
     Shard& shard = shards_[shard_index];
     const core::Lock lock(shard.mutex);
     for (; i < floats.size() && shard_of(floats[i].series) == shard_index; ++i) {
-      if (i + kPrefetchAhead < floats.size()) {
+      // The record first, and once it is there the buffer that it names.
+      if (i + 2 * kPrefetchAhead < floats.size()) {
+        __builtin_prefetch(&registry_.record(floats[i + 2 * kPrefetchAhead].series));
         __builtin_prefetch(registry_.record(floats[i + kPrefetchAhead].series).open);
       }
       SeriesRecord& record = registry_.record(floats[i].series);
@@ -32,7 +38,7 @@ void Head::apply(std::span<const PlannedFloat> floats) {
       store_float(record, shard.context, now, floats[i].point, floats[i].mode);
     }
   }
-  if (!floats.empty()) widen_times(min_ms, max_ms);
+  if (min_ms <= max_ms) widen_times(min_ms, max_ms);
 }
 
 void Head::apply(std::span<const PlannedHistogram> histograms) {

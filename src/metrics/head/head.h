@@ -61,8 +61,17 @@ class Head {
     }
   }
 
-  /// Stores what has been checked and logged. Hot: per sample.
-  void apply(std::span<const PlannedFloat> floats);
+  /// The shards whose number leaves `remainder`: how a replay is shared between threads.
+  struct ShardSet {
+    std::size_t modulus = 1;
+    std::size_t remainder = 0;
+  };
+
+  /// Stores what has been checked and logged, of the series of some shards. Hot: per sample.
+  void apply(std::span<const PlannedFloat> floats, ShardSet shards);
+
+  void apply(std::span<const PlannedFloat> floats) { apply(floats, {}); }
+
   void apply(std::span<const PlannedHistogram> histograms);
 
   [[nodiscard]] std::uint32_t generation() const {

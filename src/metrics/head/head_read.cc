@@ -132,6 +132,10 @@ Result<void> read_sealed(const SealedBlock* newest, std::uint32_t generation, Se
 bool has_sample(const SeriesRecord& record, HeadContext& context, std::int64_t start_ms,
                 std::int64_t end_ms) {
   if (const OpenBuffer* const open = record.open) {
+    // Most series end with a float in the open buffer, and most queries with now: then the record
+    // alone answers.
+    const bool is_newest_open = record.has(kSeriesLastIsFloat);
+    if (is_newest_open && record.last_ms >= start_ms && record.last_ms <= end_ms) return true;
     const std::size_t at = open->lower_bound(start_ms);
     if (at < open->count && open->time(at) <= end_ms) return true;
   }

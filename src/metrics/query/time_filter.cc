@@ -113,7 +113,6 @@ Result<TimedSeries> filter_by_time(StoreState& state, std::vector<std::uint32_t>
   timed.head_drops = state.head_drops.load(std::memory_order_acquire);
   timed.view = state.view();
   timed.warnings = quarantine_warnings(*timed.view, range);
-  if (range.start_ms > range.end_ms) marks.assign(marks.size(), 0);
   timed.parts = locate(*timed.view, timed.series, range);
   for (const PartColumn& column : timed.parts) {
     if (marked == timed.series.size()) break;

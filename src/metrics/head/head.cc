@@ -26,10 +26,12 @@ void Head::apply(std::span<const PlannedFloat> floats, ShardSet shards) {
     Shard& shard = shards_[shard_index];
     const core::Lock lock(shard.mutex);
     for (; i < floats.size() && shard_of(floats[i].series) == shard_index; ++i) {
-      // The record first, and once it is there the buffer that it names.
+      // The record first, and once it is there the buffer that it names: only of this shard, whose
+      // lock is held.
       if (i + 2 * kPrefetchAhead < floats.size()) {
         __builtin_prefetch(&registry_.record(floats[i + 2 * kPrefetchAhead].series));
-        __builtin_prefetch(registry_.record(floats[i + kPrefetchAhead].series).open);
+        const std::uint32_t ahead = floats[i + kPrefetchAhead].series;
+        if (shard_of(ahead) == shard_index) __builtin_prefetch(registry_.record(ahead).open);
       }
       SeriesRecord& record = registry_.record(floats[i].series);
       min_ms = std::min(min_ms, floats[i].point.timestamp_ms);

@@ -283,5 +283,14 @@ TEST(ConfigDocumentationTest, TheCommittedPageIsWhatTheTableSays) {
   EXPECT_EQ(committed, expected) << "GANTRY_UPDATE_GOLDEN=1 rewrites it";
 }
 
+TEST(ConfigDocumentationTest, TheExampleIsValid) {
+  const std::string page = format_settings_markdown();
+  constexpr std::string_view kFence = "```yaml\n";
+  const std::size_t begin = page.find(kFence) + kFence.size();
+  const std::string example = page.substr(begin, page.find("```", begin) - begin);
+  EXPECT_EQ(yaml_error(example), "");
+  EXPECT_NE(example.find("retention"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace gantry::server

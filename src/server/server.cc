@@ -1,7 +1,6 @@
 #include "server/server.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <map>
 #include <stop_token>
@@ -307,8 +306,10 @@ Result<void> Server::Impl::start_collectors() {
     const auto view = gate->open(writer, access::Scope::MetricsWrite);
     if (!view) return fail(view.error().code, view.error().message);
     GANTRY_TRY(const telemetry::AppendResult appended, view->append(batch));
-    if (appended.rejections.empty()) return {};
-    return fail(Code::ResourceExhausted, appended.rejections.front().message);
+    if (appended.samples_rejected == 0) return {};
+    return fail(Code::ResourceExhausted, appended.rejections.empty()
+                                             ? "samples refused"
+                                             : appended.rejections.front().message);
   };
   collector = std::make_unique<collect::Collector>(
       collect::Collector::Options{.interval = config->collect.interval}, std::move(targets), sink,

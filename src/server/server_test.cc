@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -153,6 +154,27 @@ TEST_F(ServerTest, WithoutADirectoryItSaysSo) {
   const auto server = Server::start(config_, [this] { return next_; });
   ASSERT_FALSE(server);
   EXPECT_NE(server.error().message.find("--data DIR"), std::string::npos);
+}
+
+TEST_F(ServerTest, ABadCertificateIsNamed) {
+  config_.tls.cert_file = (directory_ / "no.pem").string();
+  config_.tls.key_file = (directory_ / "no.key").string();
+  const auto server = Server::start(config_, [this] { return next_; });
+  ASSERT_FALSE(server);
+  EXPECT_NE(server.error().message.find("no.pem"), std::string::npos) << server.error().message;
+}
+
+TEST_F(ServerTest, ItsOwnMetricsArriveInTheMainStack) {
+  config_.self.metrics = true;
+  config_.collect.interval = {100};
+  start();
+  std::string body;
+  const std::int64_t deadline_ns = monotonic_ns() + 10'000'000'000;
+  while (monotonic_ns() < deadline_ns && body.find("gantry") == std::string::npos) {
+    std::this_thread::yield();
+    body = ask("/api/v1/query?query=up", reader()).body;
+  }
+  EXPECT_NE(body.find("\"job\":\"gantry\""), std::string::npos) << body;
 }
 
 TEST_F(ServerTest, AReloadAppliesWhatCanChange) {

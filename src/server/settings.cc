@@ -124,13 +124,13 @@ constexpr std::array kSettings = {
             "Samples of one write request; with more, the whole request is refused. 0: no limit."},
     Setting{"limits.exemplars_max", Kind::Count, kReloadable,
             GANTRY_SLOT(storage.limits.exemplars_max),
-            "Exemplars that a stack keeps; the oldest are overwritten."},
+            "Exemplars that a stack keeps; the oldest are overwritten. 0: none."},
     Setting{"limits.metadata_families_max", Kind::Count, kReloadable,
             GANTRY_SLOT(storage.limits.metadata_families_max),
-            "Metric families of a stack with type, help and unit."},
+            "Metric families of a stack with type, help and unit. 0: no limit."},
     Setting{"limits.metadata_per_family_max", Kind::Count, kReloadable,
             GANTRY_SLOT(storage.limits.metadata_per_family_max),
-            "Different descriptions of one metric family."},
+            "Different descriptions of one metric family. 0: no limit."},
 
     Setting{"storage.durability", Kind::Choice, kAtStart, GANTRY_SLOT(storage.durability),
             "When a write is acknowledged: `synced` to disk, or `written` to the operating system "

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "core/hash.h"
 #include "metrics/store.h"
 #include "metrics/store_impl.h"

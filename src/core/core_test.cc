@@ -129,9 +129,9 @@ TEST(WorkerPool, LoopsNestWithoutStarving) {
 }
 
 TEST(WorkerPool, RefusesWhatItCannotQueue) {
-  WorkerPool pool({.thread_count = 1, .queue_length_max = 1, .name = "tiny"});
   std::latch has_started(1);
   std::latch may_end(1);
+  WorkerPool pool({.thread_count = 1, .queue_length_max = 1, .name = "tiny"});
   ASSERT_TRUE(pool.submit([&] {
     has_started.count_down();
     may_end.wait();

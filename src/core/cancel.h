@@ -20,8 +20,8 @@ class CancelToken {
   /// Fires when monotonic_ns() passes `deadline_ns`.
   [[nodiscard]] static CancelToken with_deadline(std::int64_t deadline_ns);
 
-  /// A token that fires when this one does, and also when monotonic_ns() passes `deadline_ns`. Cancelling it leaves this
-  /// one alone.
+  /// A token that fires when this one does, and also when monotonic_ns() passes `deadline_ns`.
+  /// Cancelling it leaves this one alone.
   [[nodiscard]] CancelToken narrowed_to(std::int64_t deadline_ns) const;
 
   void cancel() const { state_->is_cancelled.store(true, std::memory_order_relaxed); }

@@ -22,7 +22,6 @@ namespace {
 
 using protozero::pbf_wire_type;
 using telemetry::LabelView;
-using telemetry::MetricType;
 using telemetry::RejectReason;
 
 // Keys of the two messages (and of other codecs) must not meet: 1.0 hashes raw bytes, 2.0 hashes.

@@ -1,5 +1,7 @@
 #include "net/rpc_status.h"
 
+#include "codec/otlp_response.h"
+
 namespace gantry::net {
 namespace {
 
@@ -39,39 +41,7 @@ std::string encode_retry_info(DurationMs delay) {
 }  // namespace
 
 RpcCode rpc_code(Code code) {
-  switch (code) {
-    case Code::Cancelled:
-      return RpcCode::Cancelled;
-    case Code::InvalidArgument:
-    case Code::Unsupported:
-      return RpcCode::InvalidArgument;
-    case Code::DeadlineExceeded:
-      return RpcCode::DeadlineExceeded;
-    case Code::NotFound:
-      return RpcCode::NotFound;
-    case Code::AlreadyExists:
-      return RpcCode::AlreadyExists;
-    case Code::PermissionDenied:
-      return RpcCode::PermissionDenied;
-    case Code::ResourceExhausted:
-    case Code::TooLarge:
-      return RpcCode::ResourceExhausted;
-    case Code::FailedPrecondition:
-      return RpcCode::FailedPrecondition;
-    case Code::OutOfRange:
-      return RpcCode::OutOfRange;
-    case Code::Unimplemented:
-      return RpcCode::Unimplemented;
-    case Code::Internal:
-      return RpcCode::Internal;
-    case Code::Unavailable:
-      return RpcCode::Unavailable;
-    case Code::DataLoss:
-      return RpcCode::DataLoss;
-    case Code::Unauthenticated:
-      return RpcCode::Unauthenticated;
-  }
-  return RpcCode::Unknown;
+  return static_cast<RpcCode>(codec::grpc_code(code));
 }
 
 std::string encode_rpc_status(RpcCode code, std::string_view message,

@@ -33,8 +33,9 @@ enum class RpcCode : std::uint8_t {
   Unauthenticated = 16,
 };
 
-/// The one table from our codes to gRPC. TooLarge is ResourceExhausted without RetryInfo (a retry
-/// never helps), Unsupported is InvalidArgument.
+/// Our code as gRPC's, by the codec's table. TooLarge is ResourceExhausted without RetryInfo (a
+/// retry never helps), Unsupported is Unimplemented, as gRPC says of a compression it does not
+/// know.
 [[nodiscard]] RpcCode rpc_code(Code code);
 
 /// google.rpc.Status {code = 1, message = 2, details = 3} in protobuf; with `retry_after` a

@@ -161,6 +161,20 @@ TEST(ServerCancel, KeepsWhatTheClientSendsEarly) {
   EXPECT_TRUE(client.receive().body.starts_with("hello"));
 }
 
+TEST(ServerCancel, FiresForARequestThatCameEarly) {
+  TestServer server;
+  {
+    RawClient client(server.port());
+    client.send(kGetBlock);
+    server.wait_for_blocked(1);
+    client.send(kGetBlock);
+    server.release_first(1);
+    EXPECT_EQ(client.receive().body, "not cancelled");
+    server.wait_for_blocked(2);
+  }
+  wait_until([&] { return server.cancelled_count() == 1; });
+}
+
 TEST(ServerStop, LetsRequestsFinish) {
   TestServer server;
   RawClient idle(server.port());

@@ -74,7 +74,9 @@ struct ListenerShared {
 class Event {
  public:
   void set();
-  /// Returns at once when it was set since the last wait.
+  /// Forgets that it was set.
+  void reset() { is_set_ = false; }
+  /// Returns at once when it was set since the last wait or reset.
   Task<void> wait();
 
  private:

@@ -55,7 +55,6 @@ std::string_view strip_authority(std::string_view target) {
 Task<ErrorCode> Session::read_more(std::size_t bytes) {
   if (has_background_read_) {
     co_await read_done_.wait();
-    has_background_read_ = false;
     co_return read_error_;
   }
   if (read_error_) co_return read_error_;
@@ -70,8 +69,12 @@ Task<ErrorCode> Session::read_more(std::size_t bytes) {
 /// Reads beside the handler: an end of the stream means that nobody waits for the answer.
 void Session::start_read(std::size_t bytes) {
   has_background_read_ = true;
+  read_done_.reset();
   async_read_some(buffer_.prepare(bytes),
                   [self = shared_from_this()](ErrorCode error, std::size_t count) {
+                    // Here, not where somebody waits: nobody does when the next request is already
+                    // whole, and its handler needs a read of its own.
+                    self->has_background_read_ = false;
                     self->buffer_.commit(count);
                     self->read_error_ = error;
                     if (error) self->exchange_.cancel.cancel();

@@ -125,9 +125,9 @@ std::shared_ptr<const Router> TestServer::make_router() {
 
 Response TestServer::block(Request& request) {
   core::Lock lock(mutex_);
-  ++blocked_count_;
+  const int ordinal = ++blocked_count_;
   changed_.notify_all();
-  while (!is_released_ && !request.cancel.is_cancelled()) {
+  while (!is_released_ && ordinal > released_first_ && !request.cancel.is_cancelled()) {
     changed_.wait_for(lock, std::chrono::milliseconds(1));
   }
   if (!request.cancel.is_cancelled()) return text_response(200, "not cancelled");
@@ -141,6 +141,12 @@ void TestServer::wait_for_blocked(int count) {
   while (blocked_count_ < count) {
     ASSERT_NE(changed_.wait_until(lock, deadline), std::cv_status::timeout);
   }
+}
+
+void TestServer::release_first(int count) {
+  const core::Lock lock(mutex_);
+  released_first_ = count;
+  changed_.notify_all();
 }
 
 void TestServer::release() {

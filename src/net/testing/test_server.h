@@ -52,6 +52,8 @@ class TestServer {
   /// GET /block waits until release() or its cancellation, and answers which it was.
   void wait_for_blocked(int count);
   void release();
+  /// Ends the wait of the first `count` requests.
+  void release_first(int count);
 
   /// How many blocked handlers saw their token fire.
   [[nodiscard]] int cancelled_count();
@@ -65,6 +67,7 @@ class TestServer {
   int blocked_count_ GANTRY_GUARDED_BY(mutex_) = 0;
   int cancelled_count_ GANTRY_GUARDED_BY(mutex_) = 0;
   bool is_released_ GANTRY_GUARDED_BY(mutex_) = false;
+  int released_first_ GANTRY_GUARDED_BY(mutex_) = 0;
 
   core::MetricRegistry metrics_;
   core::WorkerPool pool_;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
 namespace gantry::access {
 namespace {
@@ -13,6 +14,20 @@ Result<std::int64_t> read_integer(state::Db& db, std::string_view sql) {
   GANTRY_TRY(state::Statement select, tx.prepare(sql));
   GANTRY_TRY(const bool has_row, select.step());
   return has_row ? select.integer(0) : 0;
+}
+
+/// ["a","b"]
+Result<std::vector<std::string>> parse_string_array(std::string_view text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_array())
+    return fail(Code::DataLoss, "a list of the state database is no JSON array");
+  std::vector<std::string> values;
+  for (const auto& item : json) {
+    if (!item.is_string())
+      return fail(Code::DataLoss, "a list of the state database has an item that is no string");
+    values.push_back(item.get<std::string>());
+  }
+  return values;
 }
 
 std::string_view realm_type_name(Realm::Type type) {
@@ -26,10 +41,12 @@ std::optional<TimestampMs> optional_time(const state::Statement& row, int column
 }
 
 Result<std::optional<TokenGrant>> read_token(state::Transaction& tx, const TokenHash& hash) {
-  GANTRY_TRY(state::Statement select,
-             tx.prepare("SELECT t.id, t.policy_id, p.name, t.org_id, t.hash, t.expires_at_ms, "
-                        "t.revoked_at_ms, p.status = 'active' FROM tokens t "
-                        "JOIN access_policies p ON p.id = t.policy_id WHERE t.hash = ?"));
+  GANTRY_TRY(
+      state::Statement select,
+      tx.prepare("SELECT t.id, t.policy_id, p.name, t.org_id, t.hash, t.expires_at_ms, "
+                 "t.revoked_at_ms, p.status, p.allowed_subnets, p.attributes, t.kind, t.name "
+                 "FROM tokens t "
+                 "JOIN access_policies p ON p.id = t.policy_id WHERE t.hash = ?"));
   select.bind(std::as_bytes(std::span(hash)));
   GANTRY_TRY(const bool has_row, select.step());
   if (!has_row) return std::nullopt;
@@ -42,7 +59,13 @@ Result<std::optional<TokenGrant>> read_token(state::Transaction& tx, const Token
   const auto stored = select.blob(4);
   GANTRY_ASSERT(stored.size() == grant.hash.size(), "the schema checks the length");
   std::memcpy(grant.hash.data(), stored.data(), stored.size());
-  grant.is_policy_active = select.integer(7) != 0;
+  grant.is_policy_active = select.text(7) == "active";
+  GANTRY_TRY(grant.allowed_subnets, parse_string_array(select.text(8)));
+  grant.attributes = select.text(9);
+  const auto kind = parse_token_kind(select.text(10));
+  GANTRY_ASSERT(kind, "the schema checks the kind");
+  grant.kind = *kind;
+  grant.token_name = select.text(11);
   return grant;
 }
 
@@ -57,9 +80,29 @@ Result<void> read_scopes(state::Transaction& tx, TokenGrant& grant) {
   }
 }
 
+Result<void> read_realms(state::Transaction& tx, TokenGrant& grant) {
+  GANTRY_TRY(state::Statement select,
+             tx.prepare("SELECT type, identifier, label_policies FROM policy_realms "
+                        "WHERE policy_id = ? ORDER BY position"));
+  select.bind(grant.policy_id);
+  while (true) {
+    GANTRY_TRY(const bool has_row, select.step());
+    if (!has_row) return {};
+    Realm realm{.type = select.text(0) == "org" ? Realm::Type::Org : Realm::Type::Stack,
+                .identifier = select.integer(1)};
+    if (!select.is_null(2)) {
+      // A list that cannot be read shows nothing rather than everything.
+      auto selectors = parse_string_array(select.text(2));
+      realm.label_policies = selectors ? *std::move(selectors) : std::vector<std::string>();
+    }
+    grant.realms.push_back(std::move(realm));
+  }
+}
+
 Result<void> read_stacks(state::Transaction& tx, TokenGrant& grant) {
   GANTRY_TRY(state::Statement select,
-             tx.prepare("SELECT s.id FROM stacks s WHERE s.org_id = ? AND EXISTS (SELECT 1 FROM "
+             tx.prepare("SELECT s.id FROM stacks s WHERE s.org_id = ? AND s.status = 'active' AND "
+                        "EXISTS (SELECT 1 FROM "
                         "policy_realms r WHERE r.policy_id = ? AND "
                         "((r.type = 'stack' AND r.identifier = s.id) OR "
                         "(r.type = 'org' AND r.identifier = s.org_id))) ORDER BY s.id"));
@@ -68,7 +111,7 @@ Result<void> read_stacks(state::Transaction& tx, TokenGrant& grant) {
     GANTRY_TRY(const bool has_row, select.step());
     if (!has_row) return {};
     grant.stacks.push_back({.stack = StackId(static_cast<std::uint32_t>(select.integer(0))),
-                            .visibility = SeriesVisibility::everything()});
+                            .visibility = Visibility::everything()});
   }
 }
 
@@ -217,8 +260,8 @@ Result<std::string> Directory::add_token(state::Transaction& tx, const NewToken&
   GANTRY_TRY(
       state::Statement insert,
       tx.prepare("INSERT INTO tokens (id, policy_id, org_id, name, display_name, kind, hash, "
-                 "pepper_id, hint, created_at_ms, expires_at_ms) "
-                 "VALUES (?, ?, ?, ?, ?, 'glc', ?, ?, ?, ?, ?)"));
+                 "pepper_id, hint, created_at_ms, updated_at_ms, expires_at_ms) "
+                 "VALUES (?, ?, ?, ?, ?, 'glc', ?, ?, ?, ?, ?, ?)"));
   insert.bind(id)
       .bind(token.policy_id)
       .bind(token.org.value())
@@ -227,6 +270,7 @@ Result<std::string> Directory::add_token(state::Transaction& tx, const NewToken&
       .bind(std::as_bytes(std::span(hash)))
       .bind(hasher.current_pepper_id())
       .bind(token_display_hint(token.secret))
+      .bind(now.since_epoch)
       .bind(now.since_epoch);
   if (token.expires_at)
     insert.bind(token.expires_at->since_epoch);
@@ -268,6 +312,7 @@ Result<std::optional<TokenGrant>> Directory::find_grant(std::span<const TokenHas
     // The index has compared already; this comparison takes the same time wherever bytes differ.
     if (!grant || !is_equal_secret(grant->hash, hash)) continue;
     GANTRY_CHECK(read_scopes(tx, *grant));
+    GANTRY_CHECK(read_realms(tx, *grant));
     GANTRY_CHECK(read_stacks(tx, *grant));
     return grant;
   }

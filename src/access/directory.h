@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "access/control.h"
 #include "access/principal.h"
 #include "access/token.h"
 #include "core/error.h"
@@ -25,14 +26,6 @@ struct Stack {
   std::string slug;
   std::string name;
   std::string zone;
-};
-
-/// Where a policy holds: every stack of an organisation, or one stack.
-struct Realm {
-  enum class Type : std::uint8_t { Org, Stack };
-
-  Type type = Type::Stack;
-  std::int64_t identifier = 0;  ///< An OrgId's or a StackId's value.
 };
 
 struct NewPolicy {
@@ -54,7 +47,7 @@ struct NewToken {
 /// One stack that a token's policy reaches, and what of it may be read.
 struct StackGrant {
   StackId stack;
-  SeriesVisibility visibility;
+  Visibility visibility;
 };
 
 /// All that deciding about a token needs.
@@ -64,8 +57,13 @@ struct TokenGrant {
   std::string policy_name;
   OrgId org;
   TokenHash hash{};
-  ScopeSet scopes;                 ///< Names that Gantry does not know grant nothing.
-  std::vector<StackGrant> stacks;  ///< Ascending by id; only stacks of `org`.
+  ScopeSet scopes;                           ///< Names that Gantry does not know grant nothing.
+  std::vector<StackGrant> stacks;            ///< Ascending by id; only active stacks of `org`.
+  std::vector<Realm> realms;                 ///< As the policy names them.
+  std::vector<std::string> allowed_subnets;  ///< CIDR; empty: any.
+  std::string attributes;                    ///< JSON object, as the policy was given it.
+  TokenKind kind = TokenKind::AccessPolicy;
+  std::string token_name;
   bool is_policy_active = false;
   std::optional<TimestampMs> expires_at;
   std::optional<TimestampMs> revoked_at;

@@ -10,7 +10,7 @@ Principal system_principal(OrgId org, StackId stack, ScopeSet scopes) {
                    .org = org,
                    .stack = stack,
                    .scopes = scopes,
-                   .visibility = SeriesVisibility::everything()};
+                   .visibility = Visibility::everything()};
 }
 
 }  // namespace gantry::access

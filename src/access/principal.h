@@ -5,23 +5,43 @@
 
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "access/scope.h"
+#include "core/error.h"
 #include "core/ids.h"
 
 namespace gantry::access {
 
 using OrgId = Id<struct OrgIdTag, std::int64_t>;
 
-/// Which series a principal may read. There is no default constructor: whoever makes a Principal
-/// says it, and whoever hands out a source (StackView) must ask.
-class SeriesVisibility {
+class LabelPolicySet;
+
+/// Which series and spans a principal may read: all, or those that a label policy shows. There is
+/// no default constructor: whoever makes a Principal says it, and whoever hands out a source
+/// (StackView) must ask. Cheap to copy.
+class Visibility {
  public:
-  [[nodiscard]] static SeriesVisibility everything() { return SeriesVisibility(); }
+  [[nodiscard]] static Visibility everything() { return Visibility(nullptr); }
+
+  /// Only what any of the policies shows; nothing when there is none. `policies` is not null.
+  [[nodiscard]] static Visibility only(std::shared_ptr<const LabelPolicySet> policies) {
+    GANTRY_ASSERT(policies != nullptr, "a restriction needs its policies");
+    return Visibility(std::move(policies));
+  }
+
+  [[nodiscard]] bool is_everything() const { return policies_ == nullptr; }
+
+  /// Null for everything.
+  [[nodiscard]] const std::shared_ptr<const LabelPolicySet>& policies() const { return policies_; }
 
  private:
-  SeriesVisibility() = default;
+  explicit Visibility(std::shared_ptr<const LabelPolicySet> policies)
+      : policies_(std::move(policies)) {}
+
+  std::shared_ptr<const LabelPolicySet> policies_;
 };
 
 enum class PrincipalKind : std::uint8_t {
@@ -38,7 +58,7 @@ struct Principal {
   OrgId org;
   StackId stack;
   ScopeSet scopes;
-  SeriesVisibility visibility;
+  Visibility visibility;
 };
 
 /// Gantry acting for itself on one stack.

@@ -9,6 +9,8 @@
 namespace gantry::access {
 namespace {
 
+constexpr std::array<std::string_view, 4> kTokenKindNames = {"glc", "cqm", "legacy", "llm"};
+
 constexpr std::string_view kPrefix = "glc_";
 constexpr std::string_view kBase62 =
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -89,6 +91,16 @@ std::string string_member(const nlohmann::json& object, const char* key) {
 }
 
 }  // namespace
+
+std::string_view token_kind_name(TokenKind kind) {
+  return kTokenKindNames[static_cast<std::size_t>(kind)];
+}
+
+std::optional<TokenKind> parse_token_kind(std::string_view name) {
+  for (std::size_t i = 0; i < kTokenKindNames.size(); ++i)
+    if (kTokenKindNames[i] == name) return static_cast<TokenKind>(i);
+  return std::nullopt;
+}
 
 bool is_token_name(std::string_view name) {
   const auto is_alphanumeric = [](char c) {

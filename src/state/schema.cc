@@ -92,8 +92,165 @@ CREATE TABLE tokens (
 CREATE INDEX tokens_by_policy ON tokens (policy_id);
 )sql";
 
+constexpr std::string_view kAccessControl = R"sql(
+-- settings: JSON; what differs from the server's limits and retention.
+ALTER TABLE stacks ADD COLUMN description TEXT NOT NULL DEFAULT '';
+ALTER TABLE stacks ADD COLUMN status TEXT NOT NULL DEFAULT 'active'
+  CHECK (status IN ('active', 'paused', 'deleted'));
+ALTER TABLE stacks ADD COLUMN labels TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE stacks ADD COLUMN delete_protection INTEGER NOT NULL DEFAULT 0
+  CHECK (delete_protection IN (0, 1));
+ALTER TABLE stacks ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
+
+-- Other user names of a stack, good on the paths of one signal.
+CREATE TABLE stack_aliases (
+  id       INTEGER PRIMARY KEY CHECK (id BETWEEN 1 AND 4294967295),
+  stack_id INTEGER NOT NULL REFERENCES stacks (id) ON DELETE CASCADE,
+  signal   TEXT NOT NULL CHECK (signal IN ('metrics', 'logs', 'traces')),
+  UNIQUE (stack_id, signal)
+) STRICT;
+
+-- allowed_subnets: a JSON array of CIDR texts, empty for any. attributes: JSON, as it was sent.
+ALTER TABLE access_policies ADD COLUMN allowed_subnets TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE access_policies ADD COLUMN attributes TEXT NOT NULL DEFAULT '{}';
+
+-- label_policies: NULL for all series and spans, else a JSON array of selectors, of which any one
+-- must hold.
+ALTER TABLE policy_realms ADD COLUMN label_policies TEXT;
+
+-- The table again, with more kinds, and names that become free when a token is revoked.
+CREATE TABLE tokens_2 (
+  id                  TEXT PRIMARY KEY,
+  policy_id           TEXT NOT NULL REFERENCES access_policies (id) ON DELETE CASCADE,
+  org_id              INTEGER NOT NULL REFERENCES organisations (id),
+  name                TEXT NOT NULL,
+  display_name        TEXT NOT NULL,
+  kind                TEXT NOT NULL CHECK (kind IN ('glc', 'cqm', 'legacy', 'llm')),
+  hash                BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
+  pepper_id           INTEGER NOT NULL,
+  hint                TEXT NOT NULL,
+  created_at_ms       INTEGER NOT NULL,
+  created_by          TEXT NOT NULL DEFAULT '',
+  updated_at_ms       INTEGER NOT NULL,
+  expires_at_ms       INTEGER,
+  revoked_at_ms       INTEGER,
+  revoked_by          TEXT,
+  first_used_at_ms    INTEGER,
+  last_used_at_ms     INTEGER,
+  last_used_from      TEXT,
+  last_user_agent     TEXT,
+  last_route          TEXT,
+  last_rejected_at_ms INTEGER,
+  last_rejected_from  TEXT,
+  last_reject_reason  TEXT
+) STRICT;
+INSERT INTO tokens_2 (id, policy_id, org_id, name, display_name, kind, hash, pepper_id, hint,
+  created_at_ms, updated_at_ms, expires_at_ms, revoked_at_ms, first_used_at_ms, last_used_at_ms)
+  SELECT id, policy_id, org_id, name, display_name, kind, hash, pepper_id, hint, created_at_ms,
+    created_at_ms, expires_at_ms, revoked_at_ms, first_used_at_ms, last_used_at_ms FROM tokens;
+DROP TABLE tokens;
+ALTER TABLE tokens_2 RENAME TO tokens;
+CREATE INDEX tokens_by_policy ON tokens (policy_id);
+CREATE UNIQUE INDEX tokens_by_name ON tokens (org_id, name) WHERE revoked_at_ms IS NULL;
+
+ALTER TABLE users ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE users ADD COLUMN email TEXT NOT NULL DEFAULT '';
+ALTER TABLE users ADD COLUMN is_disabled INTEGER NOT NULL DEFAULT 0
+  CHECK (is_disabled IN (0, 1));
+ALTER TABLE users ADD COLUMN password_changed_at_ms INTEGER;
+ALTER TABLE users ADD COLUMN last_login_at_ms INTEGER;
+
+-- As policy_realms.label_policies, for what a person reads.
+ALTER TABLE memberships ADD COLUMN label_policies TEXT;
+
+-- Who a person is at an OpenID provider.
+CREATE TABLE user_identities (
+  issuer        TEXT NOT NULL,
+  subject       TEXT NOT NULL,
+  user_id       TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+  created_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (issuer, subject)
+) STRICT;
+
+-- hash: of the cookie's value, as of tokens. family_id: the sessions that followed each other by
+-- rotation since one sign-in.
+CREATE TABLE sessions (
+  hash                BLOB PRIMARY KEY CHECK (length(hash) = 32),
+  family_id           TEXT NOT NULL,
+  user_id             TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+  provider            TEXT NOT NULL,
+  ip                  TEXT NOT NULL,
+  user_agent          TEXT NOT NULL,
+  signed_in_at_ms     INTEGER NOT NULL,
+  authenticated_at_ms INTEGER NOT NULL,
+  issued_at_ms        INTEGER NOT NULL,
+  last_used_at_ms     INTEGER NOT NULL,
+  expires_at_ms       INTEGER NOT NULL,
+  replaced_at_ms      INTEGER
+) STRICT;
+CREATE INDEX sessions_by_user ON sessions (user_id);
+CREATE INDEX sessions_by_family ON sessions (family_id);
+
+-- Secrets that work once: set-up and password links, states of OpenID sign-ins.
+CREATE TABLE one_time_secrets (
+  hash          BLOB PRIMARY KEY CHECK (length(hash) = 32),
+  purpose       TEXT NOT NULL CHECK (purpose IN ('password', 'oidc', 'device')),
+  user_id       TEXT REFERENCES users (id) ON DELETE CASCADE,
+  payload       TEXT NOT NULL DEFAULT '{}',
+  created_at_ms INTEGER NOT NULL,
+  expires_at_ms INTEGER NOT NULL,
+  used_at_ms    INTEGER
+) STRICT;
+
+-- key: what failures are counted for ("account:…", "ip:…", "account+ip:…").
+CREATE TABLE sign_in_failures (
+  key              TEXT PRIMARY KEY,
+  failures         INTEGER NOT NULL,
+  window_start_ms  INTEGER NOT NULL,
+  blocked_until_ms INTEGER NOT NULL
+) STRICT;
+
+-- response: sealed, since it may hold a new token.
+CREATE TABLE idempotent_requests (
+  org_id        INTEGER NOT NULL REFERENCES organisations (id) ON DELETE CASCADE,
+  path          TEXT NOT NULL,
+  request_key   TEXT NOT NULL,
+  body_hash     BLOB NOT NULL,
+  status        INTEGER NOT NULL,
+  response      BLOB NOT NULL,
+  created_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (org_id, path, request_key)
+) STRICT;
+
+-- Rows are never changed. hash covers the row and prev_hash, the hash of the row before.
+CREATE TABLE audit_events (
+  id           INTEGER PRIMARY KEY,
+  at_ms        INTEGER NOT NULL,
+  event        TEXT NOT NULL,
+  outcome      TEXT NOT NULL CHECK (outcome IN ('ok', 'denied', 'error')),
+  actor_type   TEXT NOT NULL CHECK (actor_type IN ('user', 'token', 'system', 'anonymous')),
+  actor_id     TEXT NOT NULL,
+  actor_name   TEXT NOT NULL,
+  org_id       INTEGER,
+  stack_id     INTEGER,
+  target_type  TEXT NOT NULL,
+  target_id    TEXT NOT NULL,
+  target_name  TEXT NOT NULL,
+  ip           TEXT NOT NULL,
+  user_agent   TEXT NOT NULL,
+  request_id   TEXT NOT NULL,
+  session_hash TEXT NOT NULL,
+  changes      TEXT NOT NULL,
+  reason       TEXT NOT NULL,
+  prev_hash    BLOB NOT NULL,
+  hash         BLOB NOT NULL
+) STRICT;
+CREATE INDEX audit_events_by_org ON audit_events (org_id, id);
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{.version = 1, .name = "access", .sql = kAccess},
+    Migration{.version = 2, .name = "access_control", .sql = kAccessControl},
 };
 
 }  // namespace

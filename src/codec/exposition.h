@@ -1,6 +1,6 @@
 #pragma once
 
-// Metrics as text: Prometheus 0.0.4 and OpenMetrics 1.0, for /metrics and /federate.
+// Metrics as text: Prometheus 0.0.4 and OpenMetrics 1.0, for /metrics.
 //
 //   const auto choice = codec::negotiate_exposition(request.headers.find("Accept"));
 //   codec::write_exposition(choice, registry.collect(), response.body);
@@ -10,11 +10,8 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "core/metrics.h"
-#include "telemetry/labels.h"
-#include "telemetry/native_histogram.h"
 
 namespace gantry::codec {
 
@@ -39,38 +36,5 @@ struct ExpositionChoice {
 /// Appends the families in the order given; OpenMetrics ends with its EOF line.
 void write_exposition(ExpositionChoice choice, std::span<const core::CollectedFamily> families,
                       std::string& out);
-
-/// The answer of /federate in text 0.0.4: series sorted by metric name, each family with type
-/// `untyped`, each sample with its timestamp.
-class FederateWriter {
- public:
-  /// `external_labels` are added where a series has no such label; `instance` is always among them
-  /// (with no value, unless given).
-  FederateWriter(NameEscaping escaping, telemetry::Labels external_labels);
-
-  /// Series without a metric name are left out. Labels are copied.
-  void add(std::span<const telemetry::Label> labels, double value, std::int64_t timestamp_ms);
-
-  /// Histograms with custom buckets go out as classic ones; text has no form for the others, which
-  /// are left out.
-  void add(std::span<const telemetry::Label> labels, const telemetry::FloatHistogram& histogram,
-           std::int64_t timestamp_ms);
-
-  /// Appends everything added; within a name in the order of `add`.
-  void finish(std::string& out);
-
- private:
-  struct Entry {
-    std::string name;
-    bool is_histogram = false;
-    std::string lines;
-  };
-
-  [[nodiscard]] telemetry::Labels complete(std::span<const telemetry::Label> labels) const;
-
-  NameEscaping escaping_;
-  telemetry::Labels external_labels_;
-  std::vector<Entry> entries_;
-};
 
 }  // namespace gantry::codec

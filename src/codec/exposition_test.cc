@@ -112,70 +112,22 @@ TEST(Exposition, Negotiation) {
             "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
 }
 
-TEST(Federate, SortsByNameAndAddsInstance) {
-  FederateWriter writer(NameEscaping::Underscores, {});
-  writer.add(std::vector<telemetry::Label>{{"__name__", "b"}, {"foo", "bar"}, {"instance", "i"}},
-             10000, 6000000);
-  writer.add(std::vector<telemetry::Label>{{"__name__", "a"}}, 1001, 6000000);
-  writer.add(std::vector<telemetry::Label>{{"__name__", "b"}, {"foo", "aaa"}}, 1, 6000001);
-  writer.add(std::vector<telemetry::Label>{{"foo", "nameless"}}, 1, 1);
-  std::string out;
-  writer.finish(out);
-  EXPECT_EQ(out,
-            "# TYPE a untyped\n"
-            "a{instance=\"\"} 1001 6000000\n"
-            "# TYPE b untyped\n"
-            "b{foo=\"bar\",instance=\"i\"} 10000 6000000\n"
-            "b{foo=\"aaa\",instance=\"\"} 1 6000001\n");
-}
-
-TEST(Federate, ExternalLabelsFillGaps) {
-  FederateWriter writer(NameEscaping::Underscores, {{"instance", "me"}, {"region", "eu"}});
-  writer.add(std::vector<telemetry::Label>{{"__name__", "a"}, {"region", "us"}}, 1, 1);
-  std::string out;
-  writer.finish(out);
-  EXPECT_EQ(out, "# TYPE a untyped\na{instance=\"me\",region=\"us\"} 1 1\n");
-}
-
-TEST(Federate, NamesAreQuotedOrEscaped) {
-  const std::vector<telemetry::Label> labels{{"__name__", "9a.größe"}, {"l.x", "v"}};
+TEST(Exposition, NamesAreQuotedOrEscaped) {
+  const std::vector<core::CollectedFamily> odd = {
+      {.name = "9a.größe",
+       .help = "",
+       .type = core::MetricType::Gauge,
+       .samples = {{"9a.größe", {{"l.x", "v"}, {"a:b", "w"}}, 1}}}};
   for (const auto& [escaping, expected] :
        {std::pair(NameEscaping::Underscores,
-                  "# TYPE _a_gr__e untyped\n_a_gr__e{instance=\"\",l_x=\"v\"} 1 2\n"),
-        std::pair(
-            NameEscaping::AllowUtf8,
-            "# TYPE \"9a.größe\" untyped\n{\"9a.größe\",instance=\"\",\"l.x\"=\"v\"} 1 2\n")}) {
-    FederateWriter writer(escaping, {});
-    writer.add(labels, 1, 2);
+                  "# TYPE _a_gr__e gauge\n_a_gr__e{l_x=\"v\",a_b=\"w\"} 1\n"),
+        std::pair(NameEscaping::AllowUtf8,
+                  "# TYPE \"9a.größe\" gauge\n"
+                  "{\"9a.größe\",\"l.x\"=\"v\",\"a:b\"=\"w\"} 1\n")}) {
     std::string out;
-    writer.finish(out);
+    write_exposition({.escaping = escaping}, odd, out);
     EXPECT_EQ(out, expected);
   }
-}
-
-TEST(Federate, CustomBucketsGoOutAsClassicHistograms) {
-  telemetry::FloatHistogram h;
-  h.schema = telemetry::kCustomBucketsSchema;
-  h.custom_values = {0.5, 1};
-  h.positive_spans = {{0, 1}, {1, 1}};
-  h.positive_counts = {2, 1};
-  h.count = 3;
-  h.sum = 4.5;
-  telemetry::FloatHistogram exponential;
-  exponential.schema = 3;
-  const std::vector<telemetry::Label> labels{{"__name__", "h"}, {"x", "y"}};
-  FederateWriter writer(NameEscaping::Underscores, {});
-  writer.add(labels, h, 7);
-  writer.add(labels, exponential, 7);
-  std::string out;
-  writer.finish(out);
-  EXPECT_EQ(out,
-            "# TYPE h histogram\n"
-            "h_bucket{instance=\"\",x=\"y\",le=\"0.5\"} 2 7\n"
-            "h_bucket{instance=\"\",x=\"y\",le=\"1\"} 2 7\n"
-            "h_bucket{instance=\"\",x=\"y\",le=\"+Inf\"} 3 7\n"
-            "h_sum{instance=\"\",x=\"y\"} 4.5 7\n"
-            "h_count{instance=\"\",x=\"y\"} 3 7\n");
 }
 
 }  // namespace

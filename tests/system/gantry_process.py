@@ -23,10 +23,13 @@ def free_port() -> int:
 class Gantry:
     """One process. `start` may be called again after `stop` or `kill`: the data stays."""
 
-    def __init__(self, data: pathlib.Path, environment: dict | None = None, arguments: list | None = None):
+    def __init__(self, data: pathlib.Path, environment: dict | None = None, arguments: list | None = None,
+                 trust: pathlib.Path | None = None):
+        """`trust`: the certificates to check a process against that speaks TLS."""
         self.data = data
         self.http_port, self.otlp_http_port, self.otlp_grpc_port = free_port(), free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.http_port}"
+        self.trust = trust
+        self.url = f"{'https' if trust else 'http'}://127.0.0.1:{self.http_port}"
         # Tests look at what they wrote, not at Gantry's own series, unless they ask for those.
         self.environment = {"GANTRY_SELF_METRICS": "false"} | (environment or {})
         self.arguments = arguments or []
@@ -50,7 +53,7 @@ class Gantry:
             if self.process.poll() is not None:
                 raise AssertionError(f"gantry ended with {self.process.returncode}:\n{self.log()}")
             try:
-                if requests.get(f"{self.url}/-/ready", timeout=1).status_code == 200:
+                if requests.get(f"{self.url}/-/ready", timeout=1, verify=self.verify).status_code == 200:
                     return
             except requests.ConnectionError:
                 pass
@@ -71,6 +74,10 @@ class Gantry:
         return self.process.wait(timeout=30)
 
     @property
+    def verify(self):
+        return str(self.trust) if self.trust else True
+
+    @property
     def first_start(self) -> dict:
         return json.loads((self.data / "first-start.json").read_text())
 
@@ -82,12 +89,24 @@ class Gantry:
     def write_auth(self) -> tuple[str, str]:
         return str(self.first_start["instance_id"]), self.first_start["write_token"]
 
-    def get(self, path: str, **parameters) -> requests.Response:
-        return requests.get(self.url + path, params=parameters, auth=self.read_auth, timeout=30)
+    @property
+    def admin_auth(self) -> tuple[str, str]:
+        return str(self.first_start["instance_id"]), self.first_start["admin_token"]
+
+    def get(self, path: str, headers: dict | None = None, **parameters) -> requests.Response:
+        return requests.get(self.url + path, headers=headers, params=parameters, auth=self.read_auth, timeout=30,
+                            verify=self.verify)
 
     def post(self, path: str, body, headers: dict | None = None, auth=None, **parameters) -> requests.Response:
         return requests.post(self.url + path, data=body, headers=headers or {}, params=parameters,
-                             auth=auth or self.write_auth, timeout=30)
+                             auth=auth or self.write_auth, timeout=30, verify=self.verify)
+
+    def data_of(self, path: str, **parameters):
+        """The `data` of a successful answer of the Prometheus API."""
+        answer = self.get(path, **parameters)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["status"] == "success"
+        return answer.json()["data"]
 
     def query(self, expression: str, at: float | None = None) -> list:
         """The result list of an instant query."""

@@ -55,6 +55,37 @@ def v1_series(labels: dict[str, str], samples: list[tuple[int, float]], extra: b
     return out + extra
 
 
+def packed(number: int, values: list[bytes]) -> bytes:
+    return field(number, b"".join(values))
+
+
+def spans(number: int, pairs: list[tuple[int, int]]) -> bytes:
+    return b"".join(field(number, integer(1, zigzag(offset)) + integer(2, length)) for offset, length in pairs)
+
+
+def deltas(counts: list[int]) -> list[bytes]:
+    return [varint(zigzag(count - before)) for before, count in zip([0, *counts], counts)]
+
+
+def v1_histogram(ms: int, *, count: int, total: float, positive=(), counts=(), negative=(), negative_counts=(),
+                 schema: int = 0, zero_threshold: float = 0, zero_count: int = 0, custom=(), hint: int = 0) -> bytes:
+    """A TimeSeries' field `histograms`; spans are (offset, length), counts absolute."""
+    message = integer(1, count) + double(3, total) + integer(4, zigzag(schema)) + double(5, zero_threshold)
+    message += integer(6, zero_count) + spans(8, negative) + packed(9, deltas(negative_counts))
+    message += spans(11, positive) + packed(12, deltas(counts)) + integer(14, hint) + integer(15, ms)
+    return field(4, message + packed(16, [struct.pack("<d", bound) for bound in custom]))
+
+
+def v1_exemplar(ms: int, value: float, labels: dict[str, str]) -> bytes:
+    """A TimeSeries' field `exemplars`."""
+    pairs = b"".join(field(1, field(1, name) + field(2, text)) for name, text in sorted(labels.items()))
+    return field(3, pairs + double(2, value) + integer(3, ms))
+
+
+def stale_nan() -> float:
+    return struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
+
+
 def v1_request(series: list[bytes], metadata: bytes = b"") -> bytes:
     return compress(b"".join(field(1, one) for one in series) + metadata)
 

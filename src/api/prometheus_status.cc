@@ -204,16 +204,24 @@ struct Constant {
   std::string_view data;
 };
 
-constexpr std::array<Constant, 6> kConstants = {{
+constexpr std::array<Constant, 5> kConstants = {{
     {"/api/v1/alerts", "alerts", R"({"alerts":[]})"},
     {"/api/v1/alertmanagers", "alertmanagers",
      R"({"activeAlertmanagers":[],"droppedAlertmanagers":[]})"},
-    {"/api/v1/targets", "targets",
-     R"({"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":{}})"},
     {"/api/v1/scrape_pools", "scrape_pools", R"({"scrapePools":[]})"},
     {"/api/v1/targets/metadata", "targets_metadata", "[]"},
     {"/api/v1/notifications", "notifications", "[]"},
 }};
+
+/// The counts are null unless dropped targets are asked for.
+ApiResult<net::Response> targets(net::Request& request, const access::StackView&) {
+  GANTRY_TRY(const net::Parameters parameters, read_parameters(request));
+  const std::string_view state = parameters.find("state").value_or("");
+  const bool has_dropped = state.empty() || state == "any" || state == "dropped";
+  return success_response(
+      fmt::format(R"({{"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":{}}})",
+                  has_dropped ? "{}" : "null"));
+}
 
 ApiResult<net::Response> rules(net::Request& request, const access::StackView&) {
   GANTRY_TRY(const net::Parameters parameters, read_parameters(request));
@@ -248,6 +256,7 @@ void add_prometheus_status_routes(net::Router& router, const Services& services)
   add_member("/api/v1/status/tsdb/blocks", "status_tsdb_blocks", &StatusApi::blocks);
   add_member("/api/v1/features", "features", &StatusApi::features);
   add("/api/v1/rules", "rules", rules);
+  add("/api/v1/targets", "targets", targets);
   for (const Constant& constant : kConstants) {
     add(constant.path, constant.name,
         [data = constant.data](net::Request&, const access::StackView&)

@@ -102,16 +102,38 @@ class InfluxApi {
   }
 
  private:
+  /// The result's views are into the arguments.
+  [[nodiscard]] Result<codec::InfluxOptions> read_options(const net::Parameters& parameters,
+                                                          codec::PrecisionWords words,
+                                                          const InfluxSettings& settings) const {
+    codec::InfluxOptions options{
+        .now_ns = services_.clock.now().since_epoch * 1'000'000,
+        .database_label = settings.database_label,
+        .database = parameters.find("db").value_or(parameters.find("bucket").value_or("")),
+        .source_label = settings.source_label,
+        .keeps_good_lines = settings.partial_writes};
+    const std::string_view precision = parameters.find("precision").value_or("");
+    GANTRY_TRY(options.precision, codec::parse_influx_precision(precision, words));
+    // The path of Grafana Cloud has Grafana Cloud's mapping.
+    if (words == codec::PrecisionWords::GrafanaCloud) return options;
+    options.mapping = settings.mapping;
+    if (settings.mapping == codec::InfluxMapping::VictoriaMetrics) {
+      if (options.database_label.empty()) options.database_label = "db";
+      if (precision.empty()) options.precision = codec::InfluxPrecision::ByMagnitude;
+    }
+    return options;
+  }
+
   Result<telemetry::AppendResult> store(const net::Request& request, codec::PrecisionWords words,
                                         const access::StackView& view,
                                         codec::InfluxDecoder& decoder, std::string& buffer) const {
+    const Settings settings = services_.settings();
     GANTRY_TRY(const net::Parameters parameters, net::Parameters::parse(request.raw_query));
-    codec::InfluxOptions options{.now_ns = services_.clock.now().since_epoch * 1'000'000};
-    GANTRY_TRY(options.precision,
-               codec::parse_influx_precision(parameters.find("precision").value_or(""), words));
+    GANTRY_TRY(const codec::InfluxOptions options,
+               read_options(parameters, words, settings.influx));
     GANTRY_TRY(const std::string_view body,
-               inflate_body(request, codec::SnappyForm::Block,
-                            services_.settings().body_decompressed_bytes_max, buffer));
+               inflate_body(request, codec::SnappyForm::Block, settings.body_decompressed_bytes_max,
+                            buffer));
     GANTRY_CHECK(decoder.decode(body, options));
     GANTRY_TRY(telemetry::AppendResult result, view.append(decoder.batch()));
     decoder.rejections().add_to(result);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "access/gate.h"
+#include "codec/influx.h"
 #include "codec/otlp_metrics.h"
 #include "core/metrics.h"
 #include "core/time.h"
@@ -16,12 +17,21 @@
 
 namespace gantry::api {
 
+/// How lines become series: `influx.*`.
+struct InfluxSettings {
+  codec::InfluxMapping mapping = codec::InfluxMapping::GrafanaCloud;
+  std::string database_label;  ///< "": none, or `db` with the mapping of VictoriaMetrics.
+  std::string source_label;    ///< "": none.
+  bool partial_writes = false;
+};
+
 /// Limits and switches that handlers look at on each request, so that a reload reaches them.
 struct Settings {
   std::uint64_t body_decompressed_bytes_max = 64 << 20;  ///< http.body_decompressed_bytes_max
   DurationMs query_timeout{120'000};                     ///< query.timeout
   DurationMs lookback{5 * 60 * 1000};                    ///< query.lookback
   std::uint32_t steps_max = 11'000;                      ///< query.steps_max
+  InfluxSettings influx;
 };
 
 /// What the status endpoints show of the process.

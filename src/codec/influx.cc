@@ -24,6 +24,8 @@ constexpr std::uint64_t kKeySalt = 0x494e464c;
 
 constexpr std::int64_t kNsPerMs = 1'000'000;
 
+constexpr std::string_view kSource = "influx";
+
 std::int64_t unit_ns(InfluxPrecision precision) {
   switch (precision) {
     case InfluxPrecision::Nanoseconds:
@@ -152,8 +154,8 @@ void InfluxDecoder::Impl::clear() {
 std::uint64_t InfluxDecoder::Impl::key_seed() const {
   std::uint64_t seed = core::process_hash_seed() ^ kKeySalt;
   seed = core::hash64(options.mapping == InfluxMapping::GrafanaCloud ? "g" : "v", seed);
-  for (const std::string_view part : {options.default_label_name, options.default_label_value,
-                                      options.marker_label_name, options.marker_label_value}) {
+  for (const std::string_view part :
+       {options.database_label, options.database, options.source_label}) {
     seed = core::hash64(part, seed);
   }
   return seed;
@@ -227,17 +229,17 @@ Result<void> InfluxDecoder::Impl::resolve(std::uint32_t series, core::Arena& out
   const std::size_t before = labels.size();
   labels.push_back({telemetry::kMetricNameLabel,
                     out.copy(metric_name(options.mapping, parsed.measurement, source.field))});
-  const bool has_marker = !options.marker_label_value.empty();
-  bool has_default = options.default_label_value.empty();
+  const bool has_source = !options.source_label.empty();
+  bool has_database = options.database_label.empty() || options.database.empty();
   for (const InfluxTag& tag : parsed.tags) {
     if (tag.key == telemetry::kMetricNameLabel) continue;
     const std::string_view name = is_sanitised ? out.copy(sanitised(tag.key)) : tag.key;
-    if (has_marker && name == options.marker_label_name) continue;
-    has_default |= name == options.default_label_name;
+    if (has_source && name == options.source_label) continue;
+    has_database |= name == options.database_label;
     labels.push_back({name, tag.value});
   }
-  if (!has_default) labels.push_back({options.default_label_name, options.default_label_value});
-  if (has_marker) labels.push_back({options.marker_label_name, options.marker_label_value});
+  if (!has_database) labels.push_back({options.database_label, options.database});
+  if (has_source) labels.push_back({options.source_label, kSource});
   return check_series_labels(std::span(labels).subspan(before));
 }
 

@@ -49,12 +49,11 @@ struct InfluxOptions {
   InfluxPrecision precision = InfluxPrecision::Nanoseconds;
   InfluxMapping mapping = InfluxMapping::GrafanaCloud;
   std::int64_t now_ns = 0;  ///< Timestamp of lines without one, truncated to the precision.
-  /// Added to every series that has no such tag (`db`, `bucket`); none when its value is empty.
-  std::string_view default_label_name = "db";
-  std::string_view default_label_value = {};
-  /// Added to every series, in place of a tag of that name, to mark the source; none when empty.
-  std::string_view marker_label_name = {};
-  std::string_view marker_label_value = {};
+  /// With the value `database`, on every series that has no such tag; none when either is empty.
+  std::string_view database_label = {};
+  std::string_view database = {};
+  /// With the value `influx`, on every series in place of a tag of that name; none when empty.
+  std::string_view source_label = {};
   /// Keep the good lines of a request with bad ones; these are then in `rejections`.
   bool keeps_good_lines = false;
 };

@@ -143,10 +143,10 @@ TEST(Influx, GoodLinesMayBeKept) {
 
 TEST(Influx, LabelsOfTheRequest) {
   EXPECT_EQ(decoded_text("m,x=1 value=1 1000000\nm,db=own value=2 1000000",
-                         {.default_label_value = "mydb",
-                          .marker_label_name = "x",
-                          .marker_label_value = "influx"}),
+                         {.database_label = "db", .database = "mydb", .source_label = "x"}),
             "m{db=\"mydb\", x=\"influx\"} 1 @1\nm{db=\"own\", x=\"influx\"} 2 @1\n");
+  EXPECT_EQ(decoded_text("m value=1 1000000", {.database_label = "db"}), "m 1 @1\n");
+  EXPECT_EQ(decoded_text("m value=1 1000000", {.database = "mydb"}), "m 1 @1\n");
 }
 
 TEST(Influx, KeysFollowLabelsAndOptions) {
@@ -162,7 +162,8 @@ TEST(Influx, KeysFollowLabelsAndOptions) {
   EXPECT_NE(plain[0], plain[1]);
   EXPECT_NE(plain[0], plain[2]);
   EXPECT_EQ(plain[0], keys("x y=1\nm,a=1 v=5 77", {})[1]);
-  EXPECT_NE(plain[0], keys("m,a=1 v=1", {.default_label_value = "d"})[0]);
+  EXPECT_NE(plain[0], keys("m,a=1 v=1", {.database_label = "db", .database = "d"})[0]);
+  EXPECT_NE(plain[0], keys("m,a=1 v=1", {.source_label = "s"})[0]);
   EXPECT_NE(plain[0], keys("m,a=1 v=1", {.mapping = InfluxMapping::VictoriaMetrics})[0]);
 }
 
@@ -352,7 +353,8 @@ void run_mapping(const nlohmann::json& cases, InfluxMapping mapping, testing::Sc
     std::string database = query.value("db", "");
     const std::string body = test.at("body").get<std::string>();
     InfluxOptions options{.mapping = mapping, .now_ns = now_ms * 1'000'000};
-    options.default_label_value = database;
+    options.database_label = "db";
+    options.database = database;
     std::string text;
     InfluxDecoder decoder;
     if (const auto precision =

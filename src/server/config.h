@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "codec/influx.h"
 #include "codec/otlp_to_prometheus.h"
 #include "core/log.h"
 #include "core/time.h"
@@ -74,6 +75,13 @@ struct Config {
     codec::OtlpOptions translation;     ///< Without what changes per stack and request.
     std::uint64_t delta_streams_max = 100'000;
   } otlp;
+
+  struct Influx {
+    codec::InfluxMapping mapping = codec::InfluxMapping::GrafanaCloud;
+    std::string database_label;  ///< "": none, or `db` with the mapping of VictoriaMetrics.
+    std::string source_label;    ///< "": none.
+    bool partial_writes = false;
+  } influx;
 
   struct Access {
     bool cloud_compat_status = false;  ///< 401 instead of 403 for a missing scope.

@@ -12,6 +12,7 @@
 #include "net/server.h"
 #include "server/settings.h"
 #include "storage/file.h"
+#include "telemetry/labels.h"
 
 namespace gantry::server {
 namespace {
@@ -78,6 +79,14 @@ Result<void> check_address(std::string_view key, std::string_view address, bool 
   return {};
 }
 
+Result<void> check_label(std::string_view key, std::string_view name) {
+  const bool is_usable =
+      telemetry::is_legacy_label_name(name) && name != telemetry::kMetricNameLabel;
+  if (name.empty() || is_usable) return {};
+  return fail(Code::InvalidArgument,
+              fmt::format("{}: \"{}\" cannot be the name of such a label", key, name));
+}
+
 }  // namespace
 
 Result<void> validate(const Config& config) {
@@ -98,6 +107,8 @@ Result<void> validate(const Config& config) {
     return fail(Code::InvalidArgument,
                 fmt::format("server.zone: \"{}\" is not 1 to 40 characters of a-z, 0-9 and -",
                             config.server.zone));
+  GANTRY_CHECK(check_label("influx.database_label", config.influx.database_label));
+  GANTRY_CHECK(check_label("influx.source_label", config.influx.source_label));
   if (config.http.body_decompressed_bytes_max < config.http.body_bytes_max)
     return fail(Code::InvalidArgument,
                 "http.body_decompressed_bytes_max: must not be less than http.body_bytes_max");

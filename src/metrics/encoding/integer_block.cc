@@ -234,6 +234,7 @@ Plan choose_plan(const Survey& surveyed, std::span<const std::int64_t> values) {
     const Plan plan = plan_patched(stream, values, best);
     if (plan.cost_bytes < best.cost_bytes) best = plan;
   }
+  GANTRY_ASSERT(best.stream != nullptr, "the values themselves are a stream that skips none");
   return best;
 }
 
@@ -288,7 +289,7 @@ std::int64_t find_factor(std::span<const std::int64_t> values, const Range& rang
   if (width == 0 || values.size() < 8) return 1;
   // Distances must be true integers to be divided.
   if (static_cast<Unsigned>(subtract(range.max, range.min)) >> 63 != 0) return 1;
-  std::int64_t factor = 0;
+  std::int64_t factor = 0;  // of no distances yet: gcd(0, x) is x
   const std::size_t step = std::max<std::size_t>(values.size() / kSampleCount, 1);
   for (std::size_t i = 0; i < values.size(); i += step) {
     factor = std::gcd(factor, values[i] - values[0]);
@@ -299,6 +300,7 @@ std::int64_t find_factor(std::span<const std::int64_t> values, const Range& rang
     factor = std::gcd(factor, value - values[0]);
     if (factor == 1) return 1;
   }
+  if (factor == 0) return 1;
   const unsigned saved_bits = bits_needed(static_cast<Unsigned>(factor)) - 1;
   const std::size_t header = varint_bytes(zigzag(values[0])) + varint_bytes(Unsigned(factor));
   return packed_bytes(values.size(), std::min(saved_bits, width)) > header + 2 ? factor : 1;

@@ -70,6 +70,11 @@ AccessError missing_scope(Scope scope, bool cloud_compat_status) {
   return error;
 }
 
+AccessError unreadable_label_policy() {
+  return make_error(403, Code::PermissionDenied, "authentication error: invalid label policy",
+                    "label_policy_error");
+}
+
 AccessError bad_credentials(std::string_view message, std::string_view reason) {
   return make_error(400, Code::InvalidArgument, fmt::format("authentication error: {}", message),
                     reason);

@@ -48,6 +48,9 @@ struct ChallengeContext {
 /// 403, or 401 with `cloud_compat_status` (access.cloud_compat_status).
 [[nodiscard]] AccessError missing_scope(Scope scope, bool cloud_compat_status);
 
+/// 403: the token's label policies cannot be read, so that nothing may be shown.
+[[nodiscard]] AccessError unreadable_label_policy();
+
 /// 400: contradicting or ambiguous credentials.
 [[nodiscard]] AccessError bad_credentials(std::string_view message, std::string_view reason);
 

@@ -11,6 +11,7 @@
 
 #include "access/directory.h"
 #include "access/expiring_cache.h"
+#include "access/label_policy_header.h"
 #include "access/token.h"
 #include "core/log.h"
 #include "core/mutex.h"
@@ -180,6 +181,8 @@ AccessResult<Principal> Authenticator::authenticate(const RawCredentials& raw,
   if (const auto reason = refusal(grant, now); !reason.empty())
     return std::unexpected(invalid_token(context, reason));
   GANTRY_TRY(const StackGrant* const stack, select_stack(grant, credentials.user, raw, context));
+  GANTRY_TRY(const Visibility visibility,
+             narrow_by_header(stack->visibility, grant.attributes, stack->stack, raw.label_policy));
   (*found)->usage->raise(now.since_epoch);
   return Principal{.kind = PrincipalKind::Token,
                    .policy_id = grant.policy_id,
@@ -188,7 +191,7 @@ AccessResult<Principal> Authenticator::authenticate(const RawCredentials& raw,
                    .org = grant.org,
                    .stack = stack->stack,
                    .scopes = grant.scopes,
-                   .visibility = stack->visibility};
+                   .visibility = visibility};
 }
 
 void Authenticator::forget_all() {

@@ -1,12 +1,15 @@
 #include "access/authenticator.h"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include "access/label_policy.h"
 #include "access/testing/directory_fixture.h"
 
 namespace gantry::access {
@@ -65,6 +68,98 @@ class AuthenticatorTest : public DirectoryFixture {
 TEST_F(AuthenticatorTest, ATokenOfOneStackNeedsNoUserName) {
   EXPECT_EQ(ask("Bearer glc_write"), "1000000 write");
   EXPECT_EQ(ask("Bearer 1000000:glc_write"), "1000000 write");
+}
+
+/// The selectors that restrict a principal, "everything", or the status of the refusal.
+std::string visible_to(const AccessResult<Principal>& principal) {
+  if (!principal) return std::to_string(principal.error().status);
+  if (principal->visibility.is_everything()) return "everything";
+  std::string text;
+  for (const LabelPolicy& policy : principal->visibility.policies()->policies())
+    text += policy.text();
+  return text;
+}
+
+TEST_F(AuthenticatorTest, TheRealmOfTheStackDecidesWhatIsVisible) {
+  const auto realm = [](Realm::Type type, std::int64_t id,
+                        std::optional<std::vector<std::string>> selectors) {
+    return Realm{.type = type, .identifier = id, .label_policies = std::move(selectors)};
+  };
+  const auto visible = [&](std::string_view name, std::vector<Realm> realms, StackId stack) {
+    const std::string secret = "glc_" + std::string(name);
+    add_token(org_, add_policy(org_, name, {Scope::MetricsRead}, std::move(realms)), name, secret);
+    return visible_to(authenticator_.authenticate(
+        {.authorization = {fmt::format("Bearer {}:{}", stack.value(), secret)}}, false, {}));
+  };
+  using enum Realm::Type;
+  const std::vector<std::string> a{R"({ ns = "a" })"};
+  EXPECT_EQ(visible("org", {realm(Org, org_.value(), a)}, second_), R"({ns="a"})");
+  const std::vector<Realm> narrow = {realm(Org, org_.value(), {}), realm(Stack, stack_.value(), a)};
+  EXPECT_EQ(visible("narrow", narrow, stack_), R"({ns="a"})");
+  EXPECT_EQ(visible("narrow2", narrow, second_), "everything");
+  const std::vector<Realm> wide = {realm(Stack, stack_.value(), {}), realm(Org, org_.value(), a)};
+  EXPECT_EQ(visible("wide2", wide, stack_), "everything");
+  EXPECT_EQ(visible("wide3", wide, second_), R"({ns="a"})");
+  // What is said about another organisation says nothing about this one.
+  EXPECT_EQ(visible("foreign",
+                    {realm(Org, org_.value(), a), realm(Org, org_.value() + 1, {}),
+                     realm(Stack, foreign_.value(), {})},
+                    stack_),
+            R"({ns="a"})");
+}
+
+TEST_F(AuthenticatorTest, LabelPoliciesThatCannotBeReadShowNothing) {
+  const std::string policy =
+      add_policy(org_, "restricted", {Scope::MetricsRead},
+                 {{.type = Realm::Type::Stack,
+                   .identifier = stack_.value(),
+                   .label_policies = std::vector<std::string>{R"({ns="a"})"}}});
+  add_token(org_, policy, "r", "glc_restricted");
+  for (const std::string stored : {R"([])", R"(["{ns="])", R"(["{}"])", R"("{}")", R"([1])",
+                                   R"(broken)", R"(["{ns="a"}","("])"}) {
+    write([&](state::Transaction& tx) -> Result<void> {
+      auto update = tx.prepare("UPDATE policy_realms SET label_policies = ? WHERE policy_id = ?");
+      update->bind(stored).bind(policy);
+      return update->run();
+    });
+    authenticator_.forget_all();
+    EXPECT_EQ(visible_to(authenticator_.authenticate({.authorization = {"Bearer glc_restricted"}},
+                                                     false, {})),
+              "")
+        << stored;
+  }
+}
+
+TEST_F(AuthenticatorTest, LabelPoliciesMustBeReadableToBeStored) {
+  auto tx = directory_->begin_write();
+  const std::vector<Scope> scopes = {Scope::MetricsRead};
+  const std::vector<Realm> realms = {{.type = Realm::Type::Stack,
+                                      .identifier = stack_.value(),
+                                      .label_policies = std::vector<std::string>{"{}"}}};
+  const auto added = directory_->add_policy(
+      *tx, {.org = org_, .name = "bad", .scopes = scopes, .realms = realms}, clock_.now());
+  ASSERT_FALSE(added);
+  EXPECT_EQ(added.error().code, Code::InvalidArgument);
+}
+
+TEST_F(AuthenticatorTest, AHeaderNarrowsWhenThePolicyAcceptsIt) {
+  const std::string policy =
+      add_policy(org_, "relay", {Scope::MetricsRead},
+                 {{.type = Realm::Type::Stack, .identifier = stack_.value()}});
+  add_token(org_, policy, "r", "glc_relay");
+  const auto ask_with = [&](std::string header) {
+    return visible_to(authenticator_.authenticate(
+        {.authorization = {"Bearer glc_relay"}, .label_policy = {std::move(header)}}, false, {}));
+  };
+  EXPECT_EQ(ask_with(R"(1000000:{ns="a"})"), "everything");
+  write([&](state::Transaction& tx) -> Result<void> {
+    auto update = tx.prepare("UPDATE access_policies SET attributes = ? WHERE id = ?");
+    update->bind(std::string_view(R"({"acceptLabelPolicyHeader":true})")).bind(policy);
+    return update->run();
+  });
+  authenticator_.forget_all();
+  EXPECT_EQ(ask_with(R"(1000000:{ns="a"})"), R"({ns="a"})");
+  EXPECT_EQ(ask_with("garbage"), "400");
 }
 
 TEST_F(AuthenticatorTest, ThePrincipalSaysWhoItIs) {

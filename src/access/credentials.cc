@@ -119,6 +119,8 @@ RawCredentials raw_credentials(const net::Request& request) {
       raw.gantry_token.push_back(value);
     else if (equals_ignoring_case(name, "X-Scope-OrgID"))
       raw.scope_org_id.push_back(value);
+    else if (equals_ignoring_case(name, "X-Prom-Label-Policy"))
+      raw.label_policy.push_back(value);
     else if (equals_ignoring_case(name, "Sec-Fetch-Mode"))
       raw.is_browser = true;
   }

@@ -21,6 +21,7 @@ struct RawCredentials {
   std::vector<std::string> authorization;  ///< All values of Authorization, in order.
   std::vector<std::string> gantry_token;   ///< All values of X-Gantry-Token.
   std::vector<std::string> scope_org_id;   ///< X-Scope-OrgID: selects a stack, never widens.
+  std::vector<std::string> label_policy;   ///< X-Prom-Label-Policy: narrows what is visible.
   bool has_secret_in_url = false;          ///< A token or password in the query string.
   bool is_browser = false;                 ///< Sec-Fetch-Mode is present.
 };

@@ -6,6 +6,8 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "access/label_policy.h"
+
 namespace gantry::access {
 namespace {
 
@@ -99,6 +101,33 @@ Result<void> read_realms(state::Transaction& tx, TokenGrant& grant) {
   }
 }
 
+/// What a policy's realms show, read once per realm.
+class RealmVisibilities {
+ public:
+  explicit RealmVisibilities(const TokenGrant& grant) : org_(grant.org), realms_(grant.realms) {
+    for (const Realm& realm : realms_)
+      visibilities_.push_back(read_visibility(realm.label_policies, grant.policy_id));
+  }
+
+  /// The most specific realm decides alone: one for the organisation cannot widen what one for the
+  /// stack shows.
+  [[nodiscard]] Visibility of(StackId stack) const {
+    std::optional<Visibility> found;
+    for (std::size_t i = 0; i < realms_.size(); ++i) {
+      const bool is_stack = realms_[i].type == Realm::Type::Stack;
+      if (is_stack && realms_[i].identifier == stack.value()) return visibilities_[i];
+      if (!is_stack && realms_[i].identifier == org_.value()) found = visibilities_[i];
+    }
+    GANTRY_ASSERT(found, "a stack of a grant belongs to a realm");
+    return *found;
+  }
+
+ private:
+  OrgId org_;
+  const std::vector<Realm>& realms_;
+  std::vector<Visibility> visibilities_;
+};
+
 Result<void> read_stacks(state::Transaction& tx, TokenGrant& grant) {
   GANTRY_TRY(state::Statement select,
              tx.prepare("SELECT s.id FROM stacks s WHERE s.org_id = ? AND s.status = 'active' AND "
@@ -107,11 +136,12 @@ Result<void> read_stacks(state::Transaction& tx, TokenGrant& grant) {
                         "((r.type = 'stack' AND r.identifier = s.id) OR "
                         "(r.type = 'org' AND r.identifier = s.org_id))) ORDER BY s.id"));
   select.bind(grant.org.value()).bind(grant.policy_id);
+  const RealmVisibilities visible(grant);
   while (true) {
     GANTRY_TRY(const bool has_row, select.step());
     if (!has_row) return {};
-    grant.stacks.push_back({.stack = StackId(static_cast<std::uint32_t>(select.integer(0))),
-                            .visibility = Visibility::everything()});
+    const StackId stack(static_cast<std::uint32_t>(select.integer(0)));
+    grant.stacks.push_back({.stack = stack, .visibility = visible.of(stack)});
   }
 }
 
@@ -128,17 +158,32 @@ Result<void> insert_scopes(state::Transaction& tx, std::string_view policy_id,
   return {};
 }
 
+std::string canonical_selectors(const LabelPolicySet& policies) {
+  std::vector<std::string> selectors;
+  for (const LabelPolicy& policy : policies.policies()) selectors.push_back(policy.text());
+  return nlohmann::json(selectors).dump();
+}
+
 Result<void> insert_realms(state::Transaction& tx, std::string_view policy_id,
                            std::span<const Realm> realms) {
   std::int64_t position = 0;
   for (const Realm& realm : realms) {
+    std::optional<std::string> selectors;
+    if (realm.label_policies) {
+      GANTRY_TRY(const LabelPolicySet policies, LabelPolicySet::parse(*realm.label_policies));
+      selectors = canonical_selectors(policies);
+    }
     GANTRY_TRY(state::Statement insert,
-               tx.prepare("INSERT INTO policy_realms (policy_id, position, type, identifier) "
-                          "VALUES (?, ?, ?, ?)"));
+               tx.prepare("INSERT INTO policy_realms (policy_id, position, type, identifier, "
+                          "label_policies) VALUES (?, ?, ?, ?, ?)"));
     insert.bind(policy_id)
         .bind(position++)
         .bind(realm_type_name(realm.type))
         .bind(realm.identifier);
+    if (selectors)
+      insert.bind(*selectors);
+    else
+      insert.bind_null();
     GANTRY_CHECK(insert.run());
   }
   return {};

@@ -103,7 +103,8 @@ class Directory {
   Result<std::string> add_admin(state::Transaction& tx, OrgId org, std::string_view login,
                                 std::string_view password_hash, TimestampMs now);
 
-  /// Returns the policy's id. Errors: AlreadyExists (name).
+  /// Returns the policy's id. Label policies are kept in canonical form. Errors: AlreadyExists
+  /// (name), InvalidArgument (a label policy).
   Result<std::string> add_policy(state::Transaction& tx, const NewPolicy& policy, TimestampMs now);
 
   /// Keeps the hash of `token.secret`, never the secret. Returns the token's id. Errors:

@@ -2,31 +2,57 @@
 
 #include <utility>
 
+#include "access/visible_metadata.h"
+#include "access/visible_series.h"
 #include "core/log.h"
 
 namespace gantry::access {
+namespace {
 
-StackView::StackView(Principal principal, Scope scope, std::shared_ptr<metrics::Store> metrics)
-    : principal_(std::move(principal)), scope_(scope), metrics_(std::move(metrics)) {}
+#ifdef NDEBUG
+constexpr std::uint64_t kRecheckInterval = 1000;
+#else
+constexpr std::uint64_t kRecheckInterval = 1;
+#endif
+
+}  // namespace
+
+StackView::StackView(Principal principal, Scope scope, std::shared_ptr<metrics::Store> metrics,
+                     std::shared_ptr<const promql::SeriesSource> visible)
+    : principal_(std::move(principal)),
+      scope_(scope),
+      metrics_(std::move(metrics)),
+      visible_(std::move(visible)) {
+  GANTRY_ASSERT(is_restricted() == (visible_ != nullptr), "who is restricted gets a filtered view");
+}
+
+Result<void> StackView::require_unrestricted() const {
+  if (!is_restricted()) return {};
+  return fail(Code::PermissionDenied, "endpoint not available on the read-only API");
+}
 
 const promql::SeriesSource& StackView::metrics_source() const {
   GANTRY_ASSERT(scope_ == Scope::MetricsRead, "reading needs a view for metrics:read");
-  return metrics_->source();
+  return visible_ ? *visible_ : metrics_->source();
 }
 
-std::vector<std::pair<std::string, std::vector<metrics::MetadataEntry>>>
-StackView::metrics_metadata(std::string_view family) const {
+Result<StackView::Metadata> StackView::metrics_metadata(std::string_view family, TimestampMs now,
+                                                        const CancelToken& cancel) const {
   GANTRY_ASSERT(scope_ == Scope::MetricsRead, "reading needs a view for metrics:read");
-  return metrics_->metadata(family);
+  Metadata families = metrics_->metadata(family);
+  if (visible_) GANTRY_CHECK(keep_visible_families(families, *visible_, now, cancel));
+  return families;
 }
 
-metrics::CardinalityStatistics StackView::metrics_cardinality(std::size_t limit) const {
+Result<metrics::CardinalityStatistics> StackView::metrics_cardinality(std::size_t limit) const {
   GANTRY_ASSERT(scope_ == Scope::MetricsRead, "reading needs a view for metrics:read");
+  GANTRY_CHECK(require_unrestricted());
   return metrics_->cardinality(limit);
 }
 
-std::vector<metrics::PartStatistics> StackView::metrics_parts() const {
+Result<std::vector<metrics::PartStatistics>> StackView::metrics_parts() const {
   GANTRY_ASSERT(scope_ == Scope::MetricsRead, "reading needs a view for metrics:read");
+  GANTRY_CHECK(require_unrestricted());
   return metrics_->parts();
 }
 
@@ -79,7 +105,13 @@ Result<void> StackStores::close() {
 
 Gate::Gate(Authenticator& authenticator, const StackStores& stores, core::MetricRegistry& registry,
            Options options)
-    : authenticator_(authenticator), stores_(stores), registry_(registry), options_(options) {}
+    : authenticator_(authenticator),
+      stores_(stores),
+      registry_(registry),
+      options_(options),
+      label_policy_leaks_(registry.counter(
+          "gantry_access_label_policy_leaks_total",
+          "Answers withheld because a second check found a series that label policies hide.")) {}
 
 AccessResult<StackView> Gate::admit(const net::Request& request, const EntryRule& rule) const {
   return admit(raw_credentials(request), rule);
@@ -102,11 +134,30 @@ AccessResult<StackView> Gate::admit(const RawCredentials& credentials,
 AccessResult<StackView> Gate::open(const Principal& principal, Scope scope) const {
   if (!principal.scopes.contains(scope))
     return std::unexpected(missing_scope(scope, options_.cloud_compat_status));
+  if (const auto& policies = principal.visibility.policies()) {
+    if (policies->is_empty()) return std::unexpected(unreadable_label_policy());
+    // Saving a policy refuses the combination; a record that has it all the same grants reading
+    // only.
+    if (!is_restrictable(scope))
+      return std::unexpected(missing_scope(scope, options_.cloud_compat_status));
+  }
   auto metrics = stores_.find(principal.stack);
   if (!metrics)
     return std::unexpected(
         invalid_token({.scope = scope, .is_browser = false}, "stack_not_served"));
-  return StackView(principal, scope, std::move(metrics));
+  auto visible = visible_source(principal, *metrics);
+  return StackView(principal, scope, std::move(metrics), std::move(visible));
+}
+
+std::shared_ptr<const promql::SeriesSource> Gate::visible_source(
+    const Principal& principal, const metrics::Store& metrics) const {
+  const auto& policies = principal.visibility.policies();
+  if (!policies) return nullptr;
+  const bool rechecks =
+      restricted_count_.fetch_add(1, std::memory_order_relaxed) % kRecheckInterval == 0;
+  return std::make_shared<const VisibleSeries>(
+      metrics.source(), policies,
+      VisibleSeries::Options{.rechecks = rechecks, .leaks = &label_policy_leaks_});
 }
 
 void Gate::record_refusal(const AccessError& error) const {

@@ -7,9 +7,9 @@
 //   auto appended = view->append(batch);
 //
 // A handler never sees a store: it gets a StackView, which shows what the principal may have for
-// the scope that the route declared. Label rules will be filtered sources inside StackView; no
-// handler changes.
+// the scope that the route declared. Label policies are a filtered source inside StackView.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -42,18 +42,25 @@ class StackView {
 
   [[nodiscard]] Scope scope() const { return scope_; }
 
+  /// Label policies hide a part of the stack.
+  [[nodiscard]] bool is_restricted() const { return !principal_.visibility.is_everything(); }
+
   /// MetricsRead. The source lives as long as the view.
   [[nodiscard]] const promql::SeriesSource& metrics_source() const;
 
-  /// MetricsRead: as metrics::Store::metadata.
-  [[nodiscard]] std::vector<std::pair<std::string, std::vector<metrics::MetadataEntry>>>
-  metrics_metadata(std::string_view family) const;
+  using Metadata = std::vector<std::pair<std::string, std::vector<metrics::MetadataEntry>>>;
 
-  /// MetricsRead: as metrics::Store::cardinality.
-  [[nodiscard]] metrics::CardinalityStatistics metrics_cardinality(std::size_t limit) const;
+  /// MetricsRead: as metrics::Store::metadata. A restricted view has the families of which it shows
+  /// a series with a sample in the day before `now` or later. Errors: those of a label look-up.
+  [[nodiscard]] Result<Metadata> metrics_metadata(std::string_view family, TimestampMs now,
+                                                  const CancelToken& cancel) const;
 
-  /// MetricsRead: as metrics::Store::parts.
-  [[nodiscard]] std::vector<metrics::PartStatistics> metrics_parts() const;
+  /// MetricsRead: as metrics::Store::cardinality. Errors: PermissionDenied on a restricted view:
+  /// the store counts what it hides.
+  [[nodiscard]] Result<metrics::CardinalityStatistics> metrics_cardinality(std::size_t limit) const;
+
+  /// MetricsRead: as metrics::Store::parts. Errors: PermissionDenied on a restricted view.
+  [[nodiscard]] Result<std::vector<metrics::PartStatistics>> metrics_parts() const;
 
   /// MetricsWrite; MetricsImport lifts the out-of-order window. As metrics::Store::append.
   Result<telemetry::AppendResult> append(const telemetry::MetricBatch& batch) const;
@@ -67,11 +74,15 @@ class StackView {
 
  private:
   friend class Gate;
-  StackView(Principal principal, Scope scope, std::shared_ptr<metrics::Store> metrics);
+  StackView(Principal principal, Scope scope, std::shared_ptr<metrics::Store> metrics,
+            std::shared_ptr<const promql::SeriesSource> visible);
+
+  [[nodiscard]] Result<void> require_unrestricted() const;
 
   Principal principal_;
   Scope scope_;
   std::shared_ptr<metrics::Store> metrics_;
+  std::shared_ptr<const promql::SeriesSource> visible_;  ///< Null: the store's own.
 };
 
 /// The open stores of all stacks. The server opens and closes them; only the Gate hands them on.
@@ -123,16 +134,21 @@ class Gate {
                                               const EntryRule& rule) const;
 
   /// The part after authentication: the scope, then the stack's stores. Errors: 403 without the
-  /// scope, 401 when the stack is not served here.
+  /// scope, with one that no restricted principal has, or with label policies that cannot be read;
+  /// 401 when the stack is not served here.
   [[nodiscard]] AccessResult<StackView> open(const Principal& principal, Scope scope) const;
 
  private:
   void record_refusal(const AccessError& error) const;
+  [[nodiscard]] std::shared_ptr<const promql::SeriesSource> visible_source(
+      const Principal& principal, const metrics::Store& metrics) const;
 
   Authenticator& authenticator_;
   const StackStores& stores_;
   core::MetricRegistry& registry_;
   Options options_;
+  core::Counter& label_policy_leaks_;
+  mutable std::atomic<std::uint64_t> restricted_count_ = 0;  ///< Decides whose answer is rechecked.
 };
 
 }  // namespace gantry::access

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "access/label_policy.h"
 #include "access/testing/directory_fixture.h"
 
 namespace gantry::access {
@@ -165,6 +166,52 @@ TEST_F(GateTest, EachScopeOpensItsOwnCalls) {
   EXPECT_TRUE(eraser->clean_tombstones());
   EXPECT_EQ(store_->calls, "import delete clean ");
   EXPECT_EQ(&gate_.open(everything, Scope::MetricsRead)->metrics_source(), &store_->empty);
+}
+
+Principal restricted(OrgId org, StackId stack, ScopeSet scopes,
+                     std::vector<std::string> selectors) {
+  Principal principal = system_principal(org, stack, scopes);
+  principal.visibility = read_visibility(selectors, "p");
+  return principal;
+}
+
+TEST_F(GateTest, ARestrictedPrincipalGetsAFilteredSource) {
+  const auto view = gate_.open(restricted(org_, stack_, {Scope::MetricsRead}, {R"({ns="a"})"}),
+                               Scope::MetricsRead);
+  ASSERT_TRUE(view);
+  EXPECT_TRUE(view->is_restricted());
+  EXPECT_NE(&view->metrics_source(), &store_->empty);
+}
+
+TEST_F(GateTest, CountsOfTheWholeStackAreNotForRestrictedPrincipals) {
+  const auto view = gate_.open(restricted(org_, stack_, {Scope::MetricsRead}, {R"({ns="a"})"}),
+                               Scope::MetricsRead);
+  EXPECT_EQ(view->metrics_cardinality(10).error().code, Code::PermissionDenied);
+  EXPECT_EQ(view->metrics_parts().error().message, "endpoint not available on the read-only API");
+  const auto unrestricted =
+      gate_.open(system_principal(org_, stack_, {Scope::MetricsRead}), Scope::MetricsRead);
+  EXPECT_TRUE(unrestricted->metrics_cardinality(10));
+  EXPECT_TRUE(unrestricted->metrics_parts());
+}
+
+TEST_F(GateTest, LabelPoliciesThatCannotBeReadAreForbidden) {
+  const auto view =
+      gate_.open(restricted(org_, stack_, {Scope::MetricsRead}, {"{ns="}), Scope::MetricsRead);
+  ASSERT_FALSE(view);
+  EXPECT_EQ(view.error().status, 403);
+  EXPECT_EQ(view.error().reason, "label_policy_error");
+  EXPECT_EQ(view.error().message, "authentication error: invalid label policy");
+}
+
+TEST_F(GateTest, ARestrictedPrincipalCannotWriteWhateverItsScopes) {
+  const Principal forced =
+      restricted(org_, stack_, {Scope::MetricsWrite, Scope::MetricsDelete, Scope::MetricsImport},
+                 {R"({ns="a"})"});
+  for (const Scope scope : {Scope::MetricsWrite, Scope::MetricsDelete, Scope::MetricsImport}) {
+    const auto view = gate_.open(forced, scope);
+    ASSERT_FALSE(view);
+    EXPECT_EQ(view.error().status, 403);
+  }
 }
 
 using GateDeathTest = GateTest;

@@ -19,11 +19,13 @@ net::Response expose(const Services& services, const net::Request& request) {
 void add_own_metrics_route(net::Router& router, const Services& services) {
   net::Handler handler = [&services](net::Request& request) { return expose(services, request); };
   if (services.metrics_require_token) {
-    handler = admit_prometheus(
-        services, access::Scope::MetricsRead,
-        [&services](net::Request& request, const access::StackView&) -> ApiResult<net::Response> {
-          return expose(services, request);
-        });
+    handler =
+        admit_prometheus(services, access::Scope::MetricsRead,
+                         [&services](net::Request& request,
+                                     const access::StackView& view) -> ApiResult<net::Response> {
+                           if (view.is_restricted()) return not_for_restricted();
+                           return expose(services, request);
+                         });
   }
   router.add(net::Method::Get, "/metrics", {.name = "metrics"}, std::move(handler));
 }

@@ -155,12 +155,15 @@ class SeriesApi {
     GANTRY_TRY(const net::Parameters parameters, read_parameters(request));
     GANTRY_TRY(const std::int64_t limit, read_metadata_limit(parameters, "limit"));
     GANTRY_TRY(const std::int64_t per_metric, read_metadata_limit(parameters, "limit_per_metric"));
+    const auto families =
+        view.metrics_metadata(parameters.find("metric").value_or(""), services_.clock.now(),
+                              with_timeout(request.cancel, services_.settings().query_timeout));
+    if (!families) return std::unexpected(api_error(families.error()));
     std::string data;
     core::JsonWriter json(data);
     json.begin_object();
     std::int64_t count = 0;
-    for (const auto& [family, entries] :
-         view.metrics_metadata(parameters.find("metric").value_or(""))) {
+    for (const auto& [family, entries] : *families) {
       if (limit >= 0 && count++ >= limit) break;
       json.key(family).begin_array();
       std::int64_t entry_count = 0;

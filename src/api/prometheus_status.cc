@@ -119,7 +119,9 @@ class StatusApi {
   ApiResult<net::Response> cardinality(net::Request& request, const access::StackView& view) const {
     GANTRY_TRY(const net::Parameters parameters, read_parameters(request));
     GANTRY_TRY(const std::size_t limit, read_cardinality_limit(parameters));
-    const metrics::CardinalityStatistics statistics = view.metrics_cardinality(limit);
+    const auto counted = view.metrics_cardinality(limit);
+    if (!counted) return std::unexpected(api_error(counted.error()));
+    const metrics::CardinalityStatistics& statistics = *counted;
     std::string data;
     core::JsonWriter json(data);
     json.begin_object();
@@ -139,11 +141,13 @@ class StatusApi {
   }
 
   ApiResult<net::Response> blocks(net::Request&, const access::StackView& view) const {
+    const auto parts = view.metrics_parts();
+    if (!parts) return std::unexpected(api_error(parts.error()));
     std::string data;
     core::JsonWriter json(data);
     json.begin_object();
     json.key("blocks").begin_array();
-    for (const metrics::PartStatistics& part : view.metrics_parts()) {
+    for (const metrics::PartStatistics& part : *parts) {
       json.begin_object();
       json.key("ulid").string(part.name);
       json.key("minTime").integer(part.time_ms_min);
@@ -197,15 +201,20 @@ class StatusApi {
   const Services& services_;
 };
 
-/// Answers that are the same for everybody: there are no rules and no scrape targets here.
+/// Whom an endpoint answers. Hosts, settings and counts of the whole stack or process are not for
+/// those who may read a part of it, even where there is nothing to show yet.
+enum class Audience : std::uint8_t { Everybody, Unrestricted };
+
+/// Answers that never differ: there are no rules and no scrape targets here.
 struct Constant {
   std::string_view path;
   std::string_view name;
   std::string_view data;
+  Audience audience = Audience::Unrestricted;
 };
 
 constexpr std::array<Constant, 5> kConstants = {{
-    {"/api/v1/alerts", "alerts", R"({"alerts":[]})"},
+    {"/api/v1/alerts", "alerts", R"({"alerts":[]})", Audience::Everybody},
     {"/api/v1/alertmanagers", "alertmanagers",
      R"({"activeAlertmanagers":[],"droppedAlertmanagers":[]})"},
     {"/api/v1/scrape_pools", "scrape_pools", R"({"scrapePools":[]})"},
@@ -238,27 +247,36 @@ ApiResult<net::Response> rules(net::Request& request, const access::StackView&) 
 void add_prometheus_status_routes(net::Router& router, const Services& services) {
   using Member =
       ApiResult<net::Response> (StatusApi::*)(net::Request&, const access::StackView&) const;
-  const auto add = [&](std::string_view path, std::string_view name, StackHandler handler) {
+  const auto add = [&](std::string_view path, std::string_view name, Audience audience,
+                       StackHandler handler) {
+    StackHandler checked = [audience, handler = std::move(handler)](
+                               net::Request& request,
+                               const access::StackView& view) -> ApiResult<net::Response> {
+      if (audience == Audience::Unrestricted && view.is_restricted()) return not_for_restricted();
+      return handler(request, view);
+    };
     router.add(net::Method::Get, path, {.name = std::string(name), .cors = net::Cors::Yes},
-               admit_prometheus(services, access::Scope::MetricsRead, std::move(handler)));
+               admit_prometheus(services, access::Scope::MetricsRead, std::move(checked)));
   };
-  const auto add_member = [&](std::string_view path, std::string_view name, Member member) {
-    add(path, name,
+  const auto add_member = [&](std::string_view path, std::string_view name, Member member,
+                              Audience audience = Audience::Unrestricted) {
+    add(path, name, audience,
         [api = StatusApi(services), member](net::Request& request, const access::StackView& view) {
           return (api.*member)(request, view);
         });
   };
-  add_member("/api/v1/status/buildinfo", "status_buildinfo", &StatusApi::build_information);
+  add_member("/api/v1/status/buildinfo", "status_buildinfo", &StatusApi::build_information,
+             Audience::Everybody);
   add_member("/api/v1/status/runtimeinfo", "status_runtimeinfo", &StatusApi::runtime_information);
   add_member("/api/v1/status/flags", "status_flags", &StatusApi::flags);
   add_member("/api/v1/status/config", "status_config", &StatusApi::config);
   add_member("/api/v1/status/tsdb", "status_tsdb", &StatusApi::cardinality);
   add_member("/api/v1/status/tsdb/blocks", "status_tsdb_blocks", &StatusApi::blocks);
   add_member("/api/v1/features", "features", &StatusApi::features);
-  add("/api/v1/rules", "rules", rules);
-  add("/api/v1/targets", "targets", targets);
+  add("/api/v1/rules", "rules", Audience::Everybody, rules);
+  add("/api/v1/targets", "targets", Audience::Unrestricted, targets);
   for (const Constant& constant : kConstants) {
-    add(constant.path, constant.name,
+    add(constant.path, constant.name, constant.audience,
         [data = constant.data](net::Request&, const access::StackView&)
             -> ApiResult<net::Response> { return success_response(data); });
   }

@@ -1,8 +1,10 @@
 #include "api/prometheus_support.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -18,6 +20,11 @@ namespace gantry::api {
 namespace {
 
 constexpr std::size_t kAnnotationsMax = 10;
+
+/// What the endpoints read once. Lists (match[], rule_name[]) and what nobody reads may repeat.
+constexpr auto kSingleValued = std::to_array<std::string_view>(
+    {"query", "time", "start", "end", "step", "timeout", "limit", "lookback_delta", "stats",
+     "metric", "limit_per_metric", "type", "state"});
 
 net::Response refusal_response(const access::AccessError& error) {
   std::string_view type = "unauthorized";
@@ -64,6 +71,12 @@ net::Handler admit_prometheus(const Services& services, access::Scope scope, Sta
   };
 }
 
+std::unexpected<ApiError> not_for_restricted() {
+  return std::unexpected(ApiError{.status = 403,
+                                  .type = "unauthorized",
+                                  .message = "endpoint not available on the read-only API"});
+}
+
 std::unexpected<ApiError> bad_data(std::string message) {
   return std::unexpected(ApiError{.message = std::move(message)});
 }
@@ -90,8 +103,9 @@ ApiError api_error(const Error& error) {
       return {503, "unavailable", error.message};
     case Code::TooLarge:
       return {413, "bad_data", error.message};
-    case Code::Unauthenticated:
     case Code::PermissionDenied:
+      return {403, "unauthorized", error.message};
+    case Code::Unauthenticated:
     case Code::AlreadyExists:
     case Code::Unimplemented:
     case Code::Internal:
@@ -135,6 +149,11 @@ ApiResult<net::Parameters> read_parameters(const net::Request& request) {
   auto url = net::Parameters::parse(request.raw_query);
   if (!url) return bad_data("error parsing form values: " + url.error().message);
   for (const auto& [name, value] : url->items()) merged.add(name, value);
+  for (const std::string_view name : kSingleValued) {
+    const std::vector<std::string_view> values = merged.find_all(name);
+    if (std::adjacent_find(values.begin(), values.end(), std::not_equal_to<>()) != values.end())
+      return bad_parameter(name, "given several times with different values");
+  }
   return merged;
 }
 

@@ -38,6 +38,9 @@ using StackHandler =
 [[nodiscard]] net::Handler admit_prometheus(const Services& services, access::Scope scope,
                                             StackHandler handler);
 
+/// 403: what the endpoint shows is not confined to what a label policy shows.
+[[nodiscard]] std::unexpected<ApiError> not_for_restricted();
+
 [[nodiscard]] std::unexpected<ApiError> bad_data(std::string message);
 
 /// invalid parameter "name": reason
@@ -58,7 +61,8 @@ using StackHandler =
 void append_annotations(std::string& out, const promql::Annotations& annotations);
 
 /// URL query and, for POST and PUT, form body; body values first. Errors are those of endpoints
-/// that insist on a well-formed body.
+/// that insist on a well-formed body; also when a parameter that has one value comes with several:
+/// whoever checks the request on its way may have seen another one than we would take.
 [[nodiscard]] ApiResult<net::Parameters> read_parameters(const net::Request& request);
 
 /// Decimal seconds (rounded to milliseconds) or RFC 3339; also Prometheus's texts for the earliest

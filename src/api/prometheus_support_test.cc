@@ -37,10 +37,22 @@ TEST(Durations, AreSecondsOrPrometheusDurations) {
 }
 
 TEST(Parameters, BodyComesBeforeUrl) {
-  const auto merged = read_parameters(form_request("query=url&only=1", "query=body"));
+  const auto merged = read_parameters(form_request("other=url&only=1", "other=body"));
   ASSERT_TRUE(merged);
-  EXPECT_EQ(merged->find("query"), "body");
+  EXPECT_EQ(merged->find("other"), "body");
   EXPECT_EQ(merged->find("only"), "1");
+}
+
+TEST(Parameters, AParameterWithOneValueDoesNotContradictItself) {
+  EXPECT_EQ(read_parameters(form_request("query=url", "query=body")).error().message,
+            "invalid parameter \"query\": given several times with different values");
+  EXPECT_FALSE(read_parameters(form_request("time=1&time=2", "")));
+  EXPECT_FALSE(read_parameters(form_request("", "step=1&step=2")));
+  EXPECT_TRUE(read_parameters(form_request("query=up", "query=up")));
+  const auto lists =
+      read_parameters(form_request("match[]=a&extra_label=1", "match[]=b&extra_label=2"));
+  ASSERT_TRUE(lists);
+  EXPECT_EQ(lists->find_all("match[]"), (std::vector<std::string_view>{"b", "a"}));
 }
 
 TEST(Parameters, OtherContentTypesAreNotForms) {

@@ -75,6 +75,28 @@ AccessError unreadable_label_policy() {
                     "label_policy_error");
 }
 
+AccessError origin_not_allowed() {
+  return make_error(403, Code::PermissionDenied, "authentication error: request origin not allowed",
+                    "subnet");
+}
+
+AccessError wrong_organisation() {
+  return make_error(403, Code::PermissionDenied,
+                    "authentication error: the token belongs to another organisation",
+                    "wrong_organisation");
+}
+
+AccessError not_on_read_only_api() {
+  return make_error(403, Code::PermissionDenied, "endpoint not available on the read-only API",
+                    "read_only_api");
+}
+
+AccessError rate_limited(std::string_view reason) {
+  AccessError error = make_error(429, Code::ResourceExhausted, "rate limit exceeded", reason);
+  error.headers.add("Retry-After", "1");
+  return error;
+}
+
 AccessError bad_credentials(std::string_view message, std::string_view reason) {
   return make_error(400, Code::InvalidArgument, fmt::format("authentication error: {}", message),
                     reason);

@@ -14,7 +14,7 @@ namespace gantry::access {
 
 /// An API renders `status`, `message` in its own body format, and adds `headers` as they are.
 struct AccessError {
-  int status = 401;                   ///< 400, 401, 403 or 503.
+  int status = 401;                   ///< 400, 401, 403, 429 or 503.
   Code code = Code::Unauthenticated;  ///< The same for gRPC.
   std::string message;                ///< "authentication error: invalid token"; for the client.
   net::Headers headers;               ///< WWW-Authenticate, Cache-Control, …
@@ -50,6 +50,18 @@ struct ChallengeContext {
 
 /// 403: the token's label policies cannot be read, so that nothing may be shown.
 [[nodiscard]] AccessError unreadable_label_policy();
+
+/// 403: the policy's allowedSubnets do not hold the client's address.
+[[nodiscard]] AccessError origin_not_allowed();
+
+/// 403: another organisation than the token's own.
+[[nodiscard]] AccessError wrong_organisation();
+
+/// 403: not for this kind of token, or not on the read-only endpoint.
+[[nodiscard]] AccessError not_on_read_only_api();
+
+/// 429 with Retry-After: a limit of the token.
+[[nodiscard]] AccessError rate_limited(std::string_view reason);
 
 /// 400: contradicting or ambiguous credentials.
 [[nodiscard]] AccessError bad_credentials(std::string_view message, std::string_view reason);

@@ -9,6 +9,7 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include "access/audit.h"
 #include "access/label_policy.h"
 #include "access/testing/directory_fixture.h"
 
@@ -42,7 +43,7 @@ class AuthenticatorTest : public DirectoryFixture {
   std::string ask(std::string_view authorization, std::vector<std::string> scope_org_id = {}) {
     const auto principal = authenticator_.authenticate(
         {.authorization = {std::string(authorization)}, .scope_org_id = std::move(scope_org_id)},
-        false, {});
+        {}, {});
     if (!principal)
       return std::to_string(principal.error().status) + " " + std::string(principal.error().reason);
     return std::to_string(principal->stack.value()) + " " + principal->policy_name;
@@ -53,6 +54,17 @@ class AuthenticatorTest : public DirectoryFixture {
     auto select = tx->prepare(sql);
     EXPECT_TRUE(select && select->step().value_or(false));
     return select->is_null(0) ? -1 : select->integer(0);
+  }
+
+  std::string read_text(std::string_view sql) {
+    auto tx = db_->begin_read();
+    auto select = tx->prepare(sql);
+    EXPECT_TRUE(select && select->step().value_or(false));
+    return std::string(select->text(0));
+  }
+
+  void execute(std::string_view sql) {
+    write([&](state::Transaction& tx) { return tx.execute(sql); });
   }
 
   core::MetricRegistry registry_;
@@ -89,7 +101,7 @@ TEST_F(AuthenticatorTest, TheRealmOfTheStackDecidesWhatIsVisible) {
     const std::string secret = "glc_" + std::string(name);
     add_token(org_, add_policy(org_, name, {Scope::MetricsRead}, std::move(realms)), name, secret);
     return visible_to(authenticator_.authenticate(
-        {.authorization = {fmt::format("Bearer {}:{}", stack.value(), secret)}}, false, {}));
+        {.authorization = {fmt::format("Bearer {}:{}", stack.value(), secret)}}, {}, {}));
   };
   using enum Realm::Type;
   const std::vector<std::string> a{R"({ ns = "a" })"};
@@ -124,7 +136,7 @@ TEST_F(AuthenticatorTest, LabelPoliciesThatCannotBeReadShowNothing) {
     });
     authenticator_.forget_all();
     EXPECT_EQ(visible_to(authenticator_.authenticate({.authorization = {"Bearer glc_restricted"}},
-                                                     false, {})),
+                                                     {}, {})),
               "")
         << stored;
   }
@@ -149,7 +161,7 @@ TEST_F(AuthenticatorTest, AHeaderNarrowsWhenThePolicyAcceptsIt) {
   add_token(org_, policy, "r", "glc_relay");
   const auto ask_with = [&](std::string header) {
     return visible_to(authenticator_.authenticate(
-        {.authorization = {"Bearer glc_relay"}, .label_policy = {std::move(header)}}, false, {}));
+        {.authorization = {"Bearer glc_relay"}, .label_policy = {std::move(header)}}, {}, {}));
   };
   EXPECT_EQ(ask_with(R"(1000000:{ns="a"})"), "everything");
   write([&](state::Transaction& tx) -> Result<void> {
@@ -164,7 +176,7 @@ TEST_F(AuthenticatorTest, AHeaderNarrowsWhenThePolicyAcceptsIt) {
 
 TEST_F(AuthenticatorTest, ThePrincipalSaysWhoItIs) {
   const auto principal =
-      authenticator_.authenticate({.authorization = {"Bearer glc_write"}}, false, {});
+      authenticator_.authenticate({.authorization = {"Bearer glc_write"}}, {}, {});
   ASSERT_TRUE(principal);
   EXPECT_EQ(principal->kind, PrincipalKind::Token);
   EXPECT_EQ(principal->policy_id, write_policy_);
@@ -206,7 +218,7 @@ TEST_F(AuthenticatorTest, UnknownTokensShareOneText) {
   for (const std::string_view authorization :
        {"Bearer glc_nothing", "Bearer 42:glc_write", "Bearer cqm_0", "Bearer GLC_WRITE"}) {
     const auto refused =
-        authenticator_.authenticate({.authorization = {std::string(authorization)}}, false, {});
+        authenticator_.authenticate({.authorization = {std::string(authorization)}}, {}, {});
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().message, "authentication error: invalid token");
     std::string headers;
@@ -217,8 +229,7 @@ TEST_F(AuthenticatorTest, UnknownTokensShareOneText) {
 }
 
 TEST_F(AuthenticatorTest, AServiceAccountTokenIsExplained) {
-  const auto refused =
-      authenticator_.authenticate({.authorization = {"Bearer glsa_x_0"}}, false, {});
+  const auto refused = authenticator_.authenticate({.authorization = {"Bearer glsa_x_0"}}, {}, {});
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error()
                 .headers.find("WWW-Authenticate")
@@ -242,16 +253,16 @@ TEST_F(AuthenticatorTest, AnInactivePolicyVoidsItsTokens) {
 
 TEST_F(AuthenticatorTest, ARevokedTokenStopsAtOnceHereAndWithinTheCachesLifeElsewhere) {
   Authenticator elsewhere(*directory_, hasher_, clock_, registry_, {});
-  EXPECT_TRUE(elsewhere.authenticate({.authorization = {"Bearer glc_write"}}, false, {}));
+  EXPECT_TRUE(elsewhere.authenticate({.authorization = {"Bearer glc_write"}}, {}, {}));
   EXPECT_EQ(ask("Bearer glc_write"), "1000000 write");
   write([&](state::Transaction& tx) {
     return directory_->revoke_token(tx, token_id_, clock_.now());
   });
   authenticator_.forget_all();
   EXPECT_EQ(ask("Bearer glc_write"), "401 revoked");
-  EXPECT_TRUE(elsewhere.authenticate({.authorization = {"Bearer glc_write"}}, false, {}));
+  EXPECT_TRUE(elsewhere.authenticate({.authorization = {"Bearer glc_write"}}, {}, {}));
   clock_.advance({30'000});
-  EXPECT_FALSE(elsewhere.authenticate({.authorization = {"Bearer glc_write"}}, false, {}));
+  EXPECT_FALSE(elsewhere.authenticate({.authorization = {"Bearer glc_write"}}, {}, {}));
 }
 
 TEST_F(AuthenticatorTest, AKnownTokenCostsNoSecondQuery) {
@@ -313,6 +324,125 @@ TEST_F(AuthenticatorTest, ARefusedTokenIsNotUsed) {
   EXPECT_EQ(read_integer("SELECT count(*) FROM tokens WHERE last_used_at_ms IS NOT NULL"), 0);
 }
 
+TEST_F(AuthenticatorTest, ARefusedTokenLeavesItsReason) {
+  const auto refused = authenticator_.authenticate(
+      {.authorization = {"Bearer 42:glc_write"}, .client = {.ip = "10.2.3.4"}}, {}, {});
+  ASSERT_FALSE(refused);
+  ASSERT_TRUE(authenticator_.flush_usage(true));
+  EXPECT_EQ(read_text("SELECT last_reject_reason FROM tokens WHERE name = 'w'"), "wrong_id");
+  EXPECT_EQ(read_text("SELECT last_rejected_from FROM tokens WHERE name = 'w'"), "10.2.3.4");
+  EXPECT_EQ(read_integer("SELECT last_rejected_at_ms FROM tokens WHERE name = 'w'"),
+            kTestStart.since_epoch);
+}
+
+TEST_F(AuthenticatorTest, UseSaysFromWhereAndWhatFor) {
+  ASSERT_TRUE(authenticator_.authenticate({.authorization = {"Bearer glc_write"},
+                                           .client = {.ip = "10.2.3.4", .user_agent = "curl/8"},
+                                           .route = "/api/v1/push"},
+                                          {}, {}));
+  ASSERT_TRUE(authenticator_.flush_usage(true));
+  EXPECT_EQ(read_text("SELECT last_used_from FROM tokens WHERE name = 'w'"), "10.2.3.4");
+  EXPECT_EQ(read_text("SELECT last_user_agent FROM tokens WHERE name = 'w'"), "curl/8");
+  EXPECT_EQ(read_text("SELECT last_route FROM tokens WHERE name = 'w'"), "/api/v1/push");
+}
+
+TEST_F(AuthenticatorTest, OnlyAllowedSubnetsComeIn) {
+  execute("UPDATE access_policies SET allowed_subnets = '[\"10.0.0.0/8\",\"::1/128\"]'");
+  const auto from = [&](std::string ip) {
+    const auto principal = authenticator_.authenticate(
+        {.authorization = {"Bearer glc_write"}, .client = {.ip = std::move(ip)}}, {}, {});
+    return principal ? "in" : std::to_string(principal.error().status);
+  };
+  EXPECT_EQ(from("10.9.8.7"), "in");
+  EXPECT_EQ(from("::ffff:10.9.8.7"), "in");
+  EXPECT_EQ(from("::1"), "in");
+  EXPECT_EQ(from("11.0.0.1"), "403");
+  EXPECT_EQ(from(""), "403");
+  const auto refused = authenticator_.authenticate({.authorization = {"Bearer glc_write"}}, {}, {});
+  EXPECT_EQ(refused.error().message, "authentication error: request origin not allowed");
+}
+
+TEST_F(AuthenticatorTest, ASubnetThatCannotBeReadLetsNobodyIn) {
+  execute("UPDATE access_policies SET allowed_subnets = '[\"10.0.0.0\"]'");
+  EXPECT_EQ(ask("Bearer glc_write"), "403 subnet");
+}
+
+TEST_F(AuthenticatorTest, AnAliasIsGoodForItsSignal) {
+  execute(
+      "INSERT INTO stack_aliases (id, stack_id, signal) VALUES (77, 1000000, 'metrics'), "
+      "(78, 1000000, 'traces')");
+  EXPECT_EQ(ask("Bearer 77:glc_write"), "1000000 write");
+  EXPECT_EQ(ask("Bearer 78:glc_write"), "401 wrong_id");
+  EXPECT_EQ(ask("Bearer 77:glc_write", {"1000000"}), "1000000 write");
+  const auto traces = authenticator_.authenticate({.authorization = {"Bearer 78:glc_write"}}, {},
+                                                  {.scope = Scope::TracesRead});
+  ASSERT_TRUE(traces);
+  EXPECT_EQ(traces->stack, stack_);
+}
+
+TEST_F(AuthenticatorTest, WithoutTheDatabaseWritersGoOnForAWhile) {
+  EXPECT_EQ(ask("Bearer glc_write"), "1000000 write");
+  execute("ALTER TABLE tokens RENAME TO away");
+  clock_.advance({30'000});
+  const auto as = [&](Scope scope) {
+    const auto principal =
+        authenticator_.authenticate({.authorization = {"Bearer glc_write"}}, {}, {.scope = scope});
+    return principal ? 200 : principal.error().status;
+  };
+  EXPECT_EQ(as(Scope::MetricsWrite), 200);
+  EXPECT_EQ(as(Scope::MetricsRead), 503);
+  clock_.advance({269'999});
+  EXPECT_EQ(as(Scope::MetricsWrite), 200);
+  clock_.advance({1});
+  EXPECT_EQ(as(Scope::MetricsWrite), 503);
+}
+
+TEST_F(AuthenticatorTest, TheControlPlaneSeesThePolicyAsItIs) {
+  const auto principal =
+      authenticator_.authenticate_control({.authorization = {"Bearer glc_wide"}}, {});
+  ASSERT_TRUE(principal);
+  EXPECT_EQ(principal->actor.type, Actor::Type::Token);
+  EXPECT_EQ(principal->actor.name, "wide/o");
+  EXPECT_EQ(principal->org, org_);
+  EXPECT_EQ(principal->scopes, ScopeSet{Scope::MetricsRead});
+  ASSERT_EQ(principal->realms.size(), 1U);
+  EXPECT_EQ(principal->realms[0].type, Realm::Type::Org);
+  EXPECT_FALSE(principal->role);
+  EXPECT_FALSE(principal->is_super_admin);
+  EXPECT_FALSE(authenticator_.authenticate_control({.authorization = {"Bearer 42:glc_wide"}}, {}));
+  EXPECT_TRUE(
+      authenticator_.authenticate_control({.authorization = {"Bearer 1000001:glc_wide"}}, {}));
+}
+
+TEST_F(AuthenticatorTest, WhatHappensToTokensIsAudited) {
+  AuditLog audit(*db_, clock_, registry_, {});
+  Authenticator audited(*directory_, hasher_, clock_, registry_, {.audit = &audit});
+  const auto as = [&](std::string authorization, std::string ip) {
+    static_cast<void>(audited.authenticate(
+        {.authorization = {std::move(authorization)}, .client = {.ip = std::move(ip)}}, {}, {}));
+  };
+  as("Bearer glc_write", "10.0.0.1");
+  as("Bearer glc_write", "10.0.0.1");
+  as("Bearer glc_write", "10.0.0.2");
+  as("Bearer glc_write", "10.0.0.1");
+  as("Bearer 42:glc_write", "10.0.0.3");
+  as("Bearer glc_nothing", "10.0.0.4");
+  static_cast<void>(audited.authenticate({.has_secret_in_url = true}, {}, {}));
+  ASSERT_TRUE(audit.flush());
+  std::string seen;
+  const auto records = audit.read({});
+  ASSERT_TRUE(records);
+  for (const AuditRecord& record : *records)
+    seen += record.event.event + " " + record.event.actor.name + " " + record.event.client.ip +
+            " " + record.event.reason + "\n";
+  EXPECT_EQ(seen,
+            "auth.secret_in_url   \n"
+            "auth.token_rejected  10.0.0.4 malformed_token\n"
+            "auth.token_rejected write/w 10.0.0.3 wrong_id\n"
+            "auth.new_ip write/w 10.0.0.2 \n"
+            "auth.first_use write/w 10.0.0.1 \n");
+}
+
 TEST_F(AuthenticatorTest, ManyThreadsAreAnsweredAlike) {
   std::vector<int> good(4);
   {
@@ -321,9 +451,9 @@ TEST_F(AuthenticatorTest, ManyThreadsAreAnsweredAlike) {
       threads.emplace_back([&, t] {
         for (int i = 0; i < 50; ++i) {
           const auto known =
-              authenticator_.authenticate({.authorization = {"Bearer glc_write"}}, false, {});
+              authenticator_.authenticate({.authorization = {"Bearer glc_write"}}, {}, {});
           const auto unknown =
-              authenticator_.authenticate({.authorization = {"Bearer glc_no"}}, false, {});
+              authenticator_.authenticate({.authorization = {"Bearer glc_no"}}, {}, {});
           if (known && !unknown) ++good[t];
           if (i % 10 == 0) authenticator_.forget_all();
           if (i % 20 == 0) static_cast<void>(authenticator_.flush_usage(true));

@@ -69,6 +69,7 @@ struct ControlPrincipal {
   ScopeSet scopes;
   std::vector<Realm> realms;                 ///< A session: the organisation.
   std::vector<std::string> allowed_subnets;  ///< Of the token's policy: CIDR; empty: any.
+  std::string policy_id;                     ///< Of the token; "" for sessions.
 
   // Sessions only.
   std::optional<Role> role;              ///< In `org`; absent for tokens and for who is no member.

@@ -75,18 +75,18 @@ Scheme split_scheme(std::string_view value) {
 }
 
 std::expected<Credentials, std::string_view> parse_authorization(std::string_view value,
-                                                                 bool accepts_token_scheme) {
+                                                                 const CredentialForms& forms) {
   const Scheme scheme = split_scheme(value);
   if (has_control_character(scheme.rest)) return std::unexpected("malformed_credentials");
   Credentials credentials;
-  if (equals_ignoring_case(scheme.name, "Basic")) {
+  if (!forms.bearer_only && equals_ignoring_case(scheme.name, "Basic")) {
     if (scheme.rest.size() > kCredentialBytesMax * 4 / 3 + 4)
       return std::unexpected("malformed_credentials");
     const auto decoded = decode_base64(scheme.rest);
     if (!decoded || !decoded->contains(':')) return std::unexpected("malformed_credentials");
     credentials = split_pair(*decoded);
   } else if (equals_ignoring_case(scheme.name, "Bearer") ||
-             (accepts_token_scheme && equals_ignoring_case(scheme.name, "Token"))) {
+             (forms.accepts_token_scheme && equals_ignoring_case(scheme.name, "Token"))) {
     credentials = split_pair(scheme.rest);
   } else {
     return std::unexpected("unknown_scheme");
@@ -111,7 +111,7 @@ bool names_a_secret(const net::Parameters& parameters) {
 }  // namespace
 
 RawCredentials raw_credentials(const net::Request& request) {
-  RawCredentials raw;
+  RawCredentials raw{.client = client_context(request), .route = request.path};
   for (const auto& [name, value] : request.headers.fields()) {
     if (equals_ignoring_case(name, "Authorization"))
       raw.authorization.push_back(value);
@@ -131,7 +131,7 @@ RawCredentials raw_credentials(const net::Request& request) {
   return raw;
 }
 
-AccessResult<Credentials> parse_credentials(const RawCredentials& raw, bool accepts_token_scheme,
+AccessResult<Credentials> parse_credentials(const RawCredentials& raw, const CredentialForms& forms,
                                             const ChallengeContext& context) {
   if (!all_equal(raw.authorization))
     return std::unexpected(
@@ -140,7 +140,7 @@ AccessResult<Credentials> parse_credentials(const RawCredentials& raw, bool acce
     return std::unexpected(
         bad_credentials("several different X-Gantry-Token headers", "contradicting_credentials"));
   if (raw.authorization.empty()) {
-    if (raw.gantry_token.empty())
+    if (raw.gantry_token.empty() || forms.bearer_only)
       return std::unexpected(raw.has_secret_in_url ? secret_in_url(context)
                                                    : no_credentials(context));
     Credentials credentials{.user = {}, .token = std::string(trim(raw.gantry_token.front()))};
@@ -149,8 +149,8 @@ AccessResult<Credentials> parse_credentials(const RawCredentials& raw, bool acce
       return std::unexpected(invalid_token(context, "malformed_credentials"));
     return credentials;
   }
-  auto credentials = parse_authorization(raw.authorization.front(), accepts_token_scheme);
-  if (!raw.gantry_token.empty() &&
+  auto credentials = parse_authorization(raw.authorization.front(), forms);
+  if (!forms.bearer_only && !raw.gantry_token.empty() &&
       (!credentials || credentials->token != trim(raw.gantry_token.front())))
     return std::unexpected(bad_credentials("Authorization and X-Gantry-Token name different tokens",
                                            "contradicting_credentials"));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "access/access_error.h"
+#include "access/control.h"
 #include "net/http.h"
 
 namespace gantry::access {
@@ -24,6 +25,14 @@ struct RawCredentials {
   std::vector<std::string> label_policy;   ///< X-Prom-Label-Policy: narrows what is visible.
   bool has_secret_in_url = false;          ///< A token or password in the query string.
   bool is_browser = false;                 ///< Sec-Fetch-Mode is present.
+  ClientContext client;
+  std::string route;  ///< What it asks for, for last-used information: a path or a gRPC method.
+};
+
+/// Which forms a route takes.
+struct CredentialForms {
+  bool accepts_token_scheme = false;  ///< `Authorization: Token …`, which Influx clients send.
+  bool bearer_only = false;           ///< Nothing but `Authorization: Bearer …` is looked at.
 };
 
 [[nodiscard]] RawCredentials raw_credentials(const net::Request& request);
@@ -35,9 +44,9 @@ struct Credentials {
 };
 
 /// Picks the one credential that counts. Errors: 401 without credentials or with one in the URL or
-/// malformed, 400 for contradicting ones. `accepts_token_scheme`: routes that Influx clients use.
+/// malformed, 400 for contradicting ones.
 [[nodiscard]] AccessResult<Credentials> parse_credentials(const RawCredentials& raw,
-                                                          bool accepts_token_scheme,
+                                                          const CredentialForms& forms,
                                                           const ChallengeContext& context);
 
 }  // namespace gantry::access

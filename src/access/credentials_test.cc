@@ -24,7 +24,8 @@ std::string basic(std::string_view pair) {
 
 /// "user|token", or "status reason".
 std::string describe(const net::Request& request, bool accepts_token_scheme) {
-  const auto parsed = parse_credentials(raw_credentials(request), accepts_token_scheme, {});
+  const auto parsed = parse_credentials(raw_credentials(request),
+                                        {.accepts_token_scheme = accepts_token_scheme}, {});
   if (parsed) return parsed->user + "|" + parsed->token;
   return std::to_string(parsed.error().status) + " " + std::string(parsed.error().reason);
 }
@@ -155,6 +156,25 @@ TEST(AccessErrorTest, IsNeverCached) {
   no_credentials({}).add_headers(headers);
   EXPECT_EQ(headers.find("Cache-Control"), "no-store");
   EXPECT_EQ(headers.find("X-Content-Type-Options"), "nosniff");
+}
+
+TEST(CredentialsBearerOnly, LooksAtNothingButBearer) {
+  const auto ask = [](const Fields& headers) -> std::string {
+    net::Request request;
+    for (const auto& [name, value] : headers) request.headers.add(name, value);
+    const auto parsed = parse_credentials(raw_credentials(request), {.bearer_only = true}, {});
+    if (parsed) return parsed->user + "|" + parsed->token;
+    return std::to_string(parsed.error().status) + " " + std::string(parsed.error().reason);
+  };
+  EXPECT_EQ(ask({{"Authorization", "Bearer cqm_1"}}), "|cqm_1");
+  EXPECT_EQ(ask({{"Authorization", "Bearer  cqm_1"}}), "|cqm_1");
+  EXPECT_EQ(ask({{"Authorization", basic("1:cqm_1")}}), "401 unknown_scheme");
+  EXPECT_EQ(ask({{"Authorization", "Token cqm_1"}}), "401 unknown_scheme");
+  EXPECT_EQ(ask({{"X-Gantry-Token", "cqm_1"}}), "401 no_credentials");
+  EXPECT_EQ(ask({{"Cookie", "__Host-gantry_session=cqm_1"}}), "401 no_credentials");
+  EXPECT_EQ(ask({{"Authorization", "Bearer cqm_1"}, {"X-Gantry-Token", "cqm_2"}}), "|cqm_1");
+  EXPECT_EQ(ask({{"Authorization", "Bearer cqm_1"}, {"Authorization", "Bearer cqm_2"}}),
+            "400 contradicting_credentials");
 }
 
 }  // namespace

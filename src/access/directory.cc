@@ -46,7 +46,8 @@ Result<std::optional<TokenGrant>> read_token(state::Transaction& tx, const Token
   GANTRY_TRY(
       state::Statement select,
       tx.prepare("SELECT t.id, t.policy_id, p.name, t.org_id, t.hash, t.expires_at_ms, "
-                 "t.revoked_at_ms, p.status, p.allowed_subnets, p.attributes, t.kind, t.name "
+                 "t.revoked_at_ms, p.status, p.allowed_subnets, p.attributes, t.kind, t.name, "
+                 "t.first_used_at_ms, t.last_used_from "
                  "FROM tokens t "
                  "JOIN access_policies p ON p.id = t.policy_id WHERE t.hash = ?"));
   select.bind(std::as_bytes(std::span(hash)));
@@ -68,6 +69,8 @@ Result<std::optional<TokenGrant>> read_token(state::Transaction& tx, const Token
   GANTRY_ASSERT(kind, "the schema checks the kind");
   grant.kind = *kind;
   grant.token_name = select.text(11);
+  grant.was_used = !select.is_null(12);
+  grant.last_used_from = select.text(13);
   return grant;
 }
 
@@ -185,6 +188,51 @@ Result<void> insert_realms(state::Transaction& tx, std::string_view policy_id,
     else
       insert.bind_null();
     GANTRY_CHECK(insert.run());
+  }
+  return {};
+}
+
+Result<void> write_use(state::Transaction& tx, const TokenUse& use) {
+  const std::int64_t last_ms = use.last->since_epoch;
+  GANTRY_TRY(state::Statement update,
+             tx.prepare("UPDATE tokens SET first_used_at_ms = coalesce(first_used_at_ms, ?), "
+                        "last_used_at_ms = ?, last_used_from = ?, last_user_agent = ?, "
+                        "last_route = ? WHERE id = ? AND coalesce(last_used_at_ms, 0) <= ?"));
+  update.bind(use.first.value_or(*use.last).since_epoch)
+      .bind(last_ms)
+      .bind(use.from)
+      .bind(use.user_agent)
+      .bind(use.route)
+      .bind(use.token_id)
+      .bind(last_ms);
+  return update.run();
+}
+
+Result<void> write_rejection(state::Transaction& tx, const TokenUse& use) {
+  const std::int64_t rejected_ms = use.rejected->since_epoch;
+  GANTRY_TRY(state::Statement update,
+             tx.prepare("UPDATE tokens SET last_rejected_at_ms = ?, last_rejected_from = ?, "
+                        "last_reject_reason = ? WHERE id = ? "
+                        "AND coalesce(last_rejected_at_ms, 0) <= ?"));
+  update.bind(rejected_ms)
+      .bind(use.rejected_from)
+      .bind(use.reject_reason)
+      .bind(use.token_id)
+      .bind(rejected_ms);
+  return update.run();
+}
+
+Result<void> read_aliases(state::Transaction& tx, TokenGrant& grant) {
+  for (StackGrant& stack : grant.stacks) {
+    GANTRY_TRY(state::Statement select,
+               tx.prepare("SELECT id, signal FROM stack_aliases WHERE stack_id = ?"));
+    select.bind(stack.stack.value());
+    while (true) {
+      GANTRY_TRY(const bool has_row, select.step());
+      if (!has_row) break;
+      stack.aliases.push_back({.id = static_cast<std::uint32_t>(select.integer(0)),
+                               .signal = std::string(select.text(1))});
+    }
   }
   return {};
 }
@@ -359,6 +407,7 @@ Result<std::optional<TokenGrant>> Directory::find_grant(std::span<const TokenHas
     GANTRY_CHECK(read_scopes(tx, *grant));
     GANTRY_CHECK(read_realms(tx, *grant));
     GANTRY_CHECK(read_stacks(tx, *grant));
+    GANTRY_CHECK(read_aliases(tx, *grant));
     return grant;
   }
   return std::nullopt;
@@ -367,15 +416,8 @@ Result<std::optional<TokenGrant>> Directory::find_grant(std::span<const TokenHas
 Result<void> Directory::record_uses(std::span<const TokenUse> uses) {
   GANTRY_TRY(state::Transaction tx, db_.begin_write());
   for (const TokenUse& use : uses) {
-    GANTRY_TRY(state::Statement update,
-               tx.prepare("UPDATE tokens SET first_used_at_ms = coalesce(first_used_at_ms, ?), "
-                          "last_used_at_ms = CASE WHEN last_used_at_ms > ? THEN last_used_at_ms "
-                          "ELSE ? END WHERE id = ?"));
-    update.bind(use.first.since_epoch)
-        .bind(use.last.since_epoch)
-        .bind(use.last.since_epoch)
-        .bind(use.token_id);
-    GANTRY_CHECK(update.run());
+    if (use.last) GANTRY_CHECK(write_use(tx, use));
+    if (use.rejected) GANTRY_CHECK(write_rejection(tx, use));
   }
   return tx.commit();
 }

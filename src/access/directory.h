@@ -48,6 +48,14 @@ struct NewToken {
 struct StackGrant {
   StackId stack;
   Visibility visibility;
+
+  /// Other user names of the stack, each good where one signal is asked for.
+  struct Alias {
+    std::uint32_t id = 0;
+    std::string signal;  ///< "metrics", "logs", "traces": what scopes of it begin with.
+  };
+
+  std::vector<Alias> aliases = {};
 };
 
 /// All that deciding about a token needs.
@@ -67,12 +75,21 @@ struct TokenGrant {
   bool is_policy_active = false;
   std::optional<TimestampMs> expires_at;
   std::optional<TimestampMs> revoked_at;
+  bool was_used = false;       ///< It has a first-used time.
+  std::string last_used_from;  ///< "" when unknown.
 };
 
+/// What is to be written about a token's use.
 struct TokenUse {
   std::string token_id;
-  TimestampMs first;
-  TimestampMs last;
+  std::optional<TimestampMs> first;  ///< Absent: it was not let in since the last write.
+  std::optional<TimestampMs> last;
+  std::string from;        ///< IP address.
+  std::string user_agent;  ///< At most 200 bytes.
+  std::string route;
+  std::optional<TimestampMs> rejected;  ///< A known token that was not let in.
+  std::string rejected_from;
+  std::string reject_reason;
 };
 
 /// Thread-safe. Every call blocks on the state database. Writers take the transaction they are
@@ -122,7 +139,7 @@ class Directory {
   /// policy inactive.
   [[nodiscard]] Result<std::optional<TokenGrant>> find_grant(std::span<const TokenHash> hashes);
 
-  /// Raises first-used and last-used times.
+  /// Raises first-used, last-used and last-rejected times, and what belongs to them.
   Result<void> record_uses(std::span<const TokenUse> uses);
 
  private:

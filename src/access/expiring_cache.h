@@ -2,6 +2,7 @@
 
 // A bounded map whose entries expire: least recently used out first.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -18,23 +19,22 @@ namespace gantry::access {
 template <class Key, class Value, class Hash>
 class ExpiringCache {
  public:
-  ExpiringCache(std::size_t entries_max, DurationMs time_to_live)
-      : entries_max_(entries_max), time_to_live_(time_to_live) {}
+  /// `kept_for`: how long `find_stale` still finds an entry; at least its time to live.
+  ExpiringCache(std::size_t entries_max, DurationMs time_to_live, DurationMs kept_for = {0})
+      : entries_max_(entries_max),
+        time_to_live_(time_to_live),
+        kept_for_(std::max(kept_for, time_to_live)) {}
 
   /// An entry is live from when it was put until its time to live has passed; a clock that was set
   /// back ends its life too.
   std::optional<Value> find(const Key& key, TimestampMs now) {
-    const core::Lock lock(mutex_);
-    const auto found = index_.find(key);
-    if (found == index_.end()) return std::nullopt;
-    const TimestampMs put_at = found->second->put_at;
-    if (now < put_at || now - put_at >= time_to_live_) {
-      entries_.erase(found->second);
-      index_.erase(found);
-      return std::nullopt;
-    }
-    entries_.splice(entries_.begin(), entries_, found->second);
-    return found->second->value;
+    return find_younger(key, now, time_to_live_);
+  }
+
+  /// An entry past its time to live but not older than `kept_for`: for when nothing better can be
+  /// had.
+  std::optional<Value> find_stale(const Key& key, TimestampMs now) {
+    return find_younger(key, now, kept_for_);
   }
 
   /// Counts the calls of `clear`. Take it before reading the value that `put` is given: a value
@@ -77,8 +77,24 @@ class ExpiringCache {
     TimestampMs put_at;
   };
 
+  std::optional<Value> find_younger(const Key& key, TimestampMs now, DurationMs age_max) {
+    const core::Lock lock(mutex_);
+    const auto found = index_.find(key);
+    if (found == index_.end()) return std::nullopt;
+    const TimestampMs put_at = found->second->put_at;
+    if (now < put_at || now - put_at >= kept_for_) {
+      entries_.erase(found->second);
+      index_.erase(found);
+      return std::nullopt;
+    }
+    if (now - put_at >= age_max) return std::nullopt;
+    entries_.splice(entries_.begin(), entries_, found->second);
+    return found->second->value;
+  }
+
   const std::size_t entries_max_;
   const DurationMs time_to_live_;
+  const DurationMs kept_for_;
   mutable core::Mutex mutex_;
   std::uint64_t generation_ GANTRY_GUARDED_BY(mutex_) = 0;
   std::list<Entry> entries_ GANTRY_GUARDED_BY(mutex_);

@@ -15,19 +15,31 @@ constexpr std::uint64_t kRecheckInterval = 1000;
 constexpr std::uint64_t kRecheckInterval = 1;
 #endif
 
+/// A token of the read-only endpoint, or a policy that grants nothing but reading.
+bool can_only_read(const Principal& principal) {
+  if (principal.token_kind == TokenKind::Bearer) return true;
+  if (principal.token_kind != TokenKind::AccessPolicy) return false;
+  for (std::size_t i = 0; i < kScopeCount; ++i) {
+    const auto scope = static_cast<Scope>(i);
+    if (principal.scopes.contains(scope) && !is_read_scope(scope)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 StackView::StackView(Principal principal, Scope scope, std::shared_ptr<metrics::Store> metrics,
-                     std::shared_ptr<const promql::SeriesSource> visible)
+                     std::shared_ptr<const promql::SeriesSource> visible, QueryPermit permit)
     : principal_(std::move(principal)),
       scope_(scope),
       metrics_(std::move(metrics)),
-      visible_(std::move(visible)) {
+      visible_(std::move(visible)),
+      permit_(std::move(permit)) {
   GANTRY_ASSERT(is_restricted() == (visible_ != nullptr), "who is restricted gets a filtered view");
 }
 
-Result<void> StackView::require_unrestricted() const {
-  if (!is_restricted()) return {};
+Result<void> StackView::require_server_sight() const {
+  if (sees_server()) return {};
   return fail(Code::PermissionDenied, "endpoint not available on the read-only API");
 }
 
@@ -46,13 +58,13 @@ Result<StackView::Metadata> StackView::metrics_metadata(std::string_view family,
 
 Result<metrics::CardinalityStatistics> StackView::metrics_cardinality(std::size_t limit) const {
   GANTRY_ASSERT(scope_ == Scope::MetricsRead, "reading needs a view for metrics:read");
-  GANTRY_CHECK(require_unrestricted());
+  GANTRY_CHECK(require_server_sight());
   return metrics_->cardinality(limit);
 }
 
 Result<std::vector<metrics::PartStatistics>> StackView::metrics_parts() const {
   GANTRY_ASSERT(scope_ == Scope::MetricsRead, "reading needs a view for metrics:read");
-  GANTRY_CHECK(require_unrestricted());
+  GANTRY_CHECK(require_server_sight());
   return metrics_->parts();
 }
 
@@ -111,7 +123,10 @@ Gate::Gate(Authenticator& authenticator, const StackStores& stores, core::Metric
       options_(options),
       label_policy_leaks_(registry.counter(
           "gantry_access_label_policy_leaks_total",
-          "Answers withheld because a second check found a series that label policies hide.")) {}
+          "Answers withheld because a second check found a series that label policies hide.")) {
+  GANTRY_ASSERT(options.door == Door::Main || options.limiter != nullptr,
+                "the read-only door has limits");
+}
 
 AccessResult<StackView> Gate::admit(const net::Request& request, const EntryRule& rule) const {
   return admit(raw_credentials(request), rule);
@@ -120,18 +135,68 @@ AccessResult<StackView> Gate::admit(const net::Request& request, const EntryRule
 AccessResult<StackView> Gate::admit(const RawCredentials& credentials,
                                     const EntryRule& rule) const {
   const ChallengeContext context{.scope = rule.scope, .is_browser = credentials.is_browser};
-  const auto principal =
-      authenticator_.authenticate(credentials, rule.accepts_token_scheme, context);
+  const bool is_bearer_door = options_.door == Door::ReadOnlyBearer;
+  const auto principal = authenticator_.authenticate(
+      credentials,
+      {.accepts_token_scheme = rule.accepts_token_scheme, .bearer_only = is_bearer_door}, context);
   if (!principal) {
     record_refusal(principal.error());
     return std::unexpected(principal.error());
   }
-  auto view = open(*principal, rule.scope);
-  if (!view) record_refusal(view.error());
+  const auto refuse = [&](const AccessError& error) {
+    record_refusal(error);
+    authenticator_.note_refusal(*principal, credentials.client, error.reason);
+    count_use(*principal, error.status);
+    return std::unexpected(error);
+  };
+  QueryPermit permit;
+  if (is_bearer_door) {
+    if (!can_only_read(*principal) || !is_read_scope(rule.scope))
+      return refuse(not_on_read_only_api());
+    if (!principal->scopes.contains(rule.scope))
+      return refuse(missing_scope(rule.scope, options_.cloud_compat_status));
+    auto admitted = options_.limiter->enter(principal->token_id, principal->query_policy.get());
+    if (!admitted) return refuse(admitted.error());
+    permit = *std::move(admitted);
+  }
+  auto view = open(*principal, rule.scope, std::move(permit));
+  if (!view) return refuse(view.error());
   return view;
 }
 
+AccessResult<ControlPrincipal> Gate::admit_control(const net::Request& request,
+                                                   std::optional<Scope> scope,
+                                                   std::optional<OrgId> org) const {
+  const RawCredentials credentials = raw_credentials(request);
+  const ChallengeContext context{.scope = scope.value_or(Scope::OrgsRead),
+                                 .is_browser = credentials.is_browser};
+  const bool has_token = !credentials.authorization.empty() || !credentials.gantry_token.empty() ||
+                         credentials.has_secret_in_url || options_.sessions == nullptr;
+  auto principal = has_token ? authenticator_.authenticate_control(credentials, context)
+                             : options_.sessions->authenticate(request, org);
+  if (!principal) {
+    record_refusal(principal.error());
+    return principal;
+  }
+  if (scope && !principal->scopes.contains(*scope)) {
+    auto refused = missing_scope(*scope, options_.cloud_compat_status);
+    record_refusal(refused);
+    return std::unexpected(std::move(refused));
+  }
+  if (has_token && org && *org != principal->org) {
+    auto refused = wrong_organisation();
+    record_refusal(refused);
+    return std::unexpected(std::move(refused));
+  }
+  return principal;
+}
+
 AccessResult<StackView> Gate::open(const Principal& principal, Scope scope) const {
+  return open(principal, scope, nullptr);
+}
+
+AccessResult<StackView> Gate::open(const Principal& principal, Scope scope,
+                                   QueryPermit permit) const {
   if (!principal.scopes.contains(scope))
     return std::unexpected(missing_scope(scope, options_.cloud_compat_status));
   if (const auto& policies = principal.visibility.policies()) {
@@ -146,7 +211,7 @@ AccessResult<StackView> Gate::open(const Principal& principal, Scope scope) cons
     return std::unexpected(
         invalid_token({.scope = scope, .is_browser = false}, "stack_not_served"));
   auto visible = visible_source(principal, *metrics);
-  return StackView(principal, scope, std::move(metrics), std::move(visible));
+  return StackView(principal, scope, std::move(metrics), std::move(visible), std::move(permit));
 }
 
 std::shared_ptr<const promql::SeriesSource> Gate::visible_source(
@@ -158,6 +223,14 @@ std::shared_ptr<const promql::SeriesSource> Gate::visible_source(
   return std::make_shared<const VisibleSeries>(
       metrics.source(), policies,
       VisibleSeries::Options{.rechecks = rechecks, .leaks = &label_policy_leaks_});
+}
+
+void Gate::count_use(const Principal& principal, int status) const {
+  if (principal.kind != PrincipalKind::Token) return;
+  registry_
+      .counter("gantry_token_requests_total", "Requests by token and by status of the answer.",
+               {{"token_id", principal.token_id}, {"code", std::to_string(status)}})
+      .add();
 }
 
 void Gate::record_refusal(const AccessError& error) const {

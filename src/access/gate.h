@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,8 +23,10 @@
 
 #include "access/access_error.h"
 #include "access/authenticator.h"
+#include "access/control.h"
 #include "access/credentials.h"
 #include "access/principal.h"
+#include "access/query_limiter.h"
 #include "core/metrics.h"
 #include "core/mutex.h"
 #include "metrics/store.h"
@@ -44,6 +47,12 @@ class StackView {
 
   /// Label policies hide a part of the stack.
   [[nodiscard]] bool is_restricted() const { return !principal_.visibility.is_everything(); }
+
+  /// Status, statistics and settings of the server and of the store as a whole are not for who
+  /// sees a part of the stack or came with a token of the read-only endpoint.
+  [[nodiscard]] bool sees_server() const {
+    return !is_restricted() && principal_.token_kind != TokenKind::Bearer;
+  }
 
   /// MetricsRead. The source lives as long as the view.
   [[nodiscard]] const promql::SeriesSource& metrics_source() const;
@@ -75,14 +84,15 @@ class StackView {
  private:
   friend class Gate;
   StackView(Principal principal, Scope scope, std::shared_ptr<metrics::Store> metrics,
-            std::shared_ptr<const promql::SeriesSource> visible);
+            std::shared_ptr<const promql::SeriesSource> visible, QueryPermit permit);
 
-  [[nodiscard]] Result<void> require_unrestricted() const;
+  [[nodiscard]] Result<void> require_server_sight() const;
 
   Principal principal_;
   Scope scope_;
   std::shared_ptr<metrics::Store> metrics_;
   std::shared_ptr<const promql::SeriesSource> visible_;  ///< Null: the store's own.
+  QueryPermit permit_;
 };
 
 /// The open stores of all stacks. The server opens and closes them; only the Gate hands them on.
@@ -117,8 +127,19 @@ struct EntryRule {
 /// threads.
 class Gate {
  public:
+  /// Which door of the house a gate stands at.
+  enum class Door : std::uint8_t {
+    Main,
+    /// Only `Authorization: Bearer`, only tokens that can do nothing but read, only read scopes,
+    /// and never more than the token's limits.
+    ReadOnlyBearer,
+  };
+
   struct Options {
     bool cloud_compat_status = false;  ///< access.cloud_compat_status: 401 for a missing scope.
+    Door door = Door::Main;
+    QueryLimiter* limiter = nullptr;                 ///< ReadOnlyBearer only, and needed there.
+    const SessionAuthenticator* sessions = nullptr;  ///< Null: people cannot sign in.
   };
 
   /// All must outlive it.
@@ -128,6 +149,16 @@ class Gate {
   /// Authenticates and opens.
   [[nodiscard]] AccessResult<StackView> admit(const net::Request& request,
                                               const EntryRule& rule) const;
+
+  /// For the control plane: a token's policy or, without credentials in the header, a console
+  /// session. `scope`: absent when any caller will do. `org`: which organisation is meant; a token
+  /// has its own and no other. Errors: 401, 403, 503.
+  [[nodiscard]] AccessResult<ControlPrincipal> admit_control(
+      const net::Request& request, std::optional<Scope> scope,
+      std::optional<OrgId> org = std::nullopt) const;
+
+  /// Counts a request of a token by the status it was answered with.
+  void count_use(const Principal& principal, int status) const;
 
   /// The same for a transport that is not HTTP (gRPC metadata).
   [[nodiscard]] AccessResult<StackView> admit(const RawCredentials& credentials,
@@ -139,6 +170,7 @@ class Gate {
   [[nodiscard]] AccessResult<StackView> open(const Principal& principal, Scope scope) const;
 
  private:
+  AccessResult<StackView> open(const Principal& principal, Scope scope, QueryPermit permit) const;
   void record_refusal(const AccessError& error) const;
   [[nodiscard]] std::shared_ptr<const promql::SeriesSource> visible_source(
       const Principal& principal, const metrics::Store& metrics) const;

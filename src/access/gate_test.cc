@@ -224,6 +224,85 @@ TEST_F(GateDeathTest, AViewForReadingCannotWrite) {
   EXPECT_DEATH(static_cast<void>(view->clean_tombstones()), "metrics:delete");
 }
 
+class ReadOnlyGateTest : public GateTest {
+ protected:
+  ReadOnlyGateTest() {
+    const std::vector<Realm> stack = {{.type = Realm::Type::Stack, .identifier = stack_.value()}};
+    add_token(org_, add_policy(org_, "read", {Scope::MetricsRead}, stack), "r", "glc_read");
+    add_token(org_, add_policy(org_, "both", {Scope::MetricsRead, Scope::MetricsWrite}, stack), "b",
+              "glc_both");
+    add_token(org_, add_policy(org_, "rules", {Scope::RulesRead}, stack), "u", "glc_rules");
+  }
+
+  std::string ask(std::string_view authorization, Scope scope = Scope::MetricsRead) {
+    const auto view = read_only_.admit(request(authorization), {.scope = scope});
+    return view ? "in" : std::to_string(view.error().status) + " " + view.error().message;
+  }
+
+  QueryLimiter limiter_{clock_, registry_, {.concurrent_queries = 1}};
+  Gate read_only_{authenticator_,
+                  stores_,
+                  registry_,
+                  {.door = Gate::Door::ReadOnlyBearer, .limiter = &limiter_}};
+};
+
+TEST_F(ReadOnlyGateTest, LetsInWhoCanOnlyRead) {
+  EXPECT_EQ(ask("Bearer glc_read"), "in");
+  EXPECT_EQ(ask("Bearer glc_both"), "403 endpoint not available on the read-only API");
+  EXPECT_EQ(ask("Bearer glc_write"), "403 endpoint not available on the read-only API");
+  EXPECT_EQ(ask("Bearer glc_rules"), "403 authentication error: invalid scope requested");
+  EXPECT_EQ(ask("Bearer glc_nothing"), "401 authentication error: invalid token");
+  EXPECT_EQ(ask("Basic MTAwMDAwMDpnbGNfcmVhZA=="), "401 authentication error: invalid token");
+}
+
+TEST_F(ReadOnlyGateTest, OpensNothingButReading) {
+  EXPECT_EQ(ask("Bearer glc_read", Scope::MetricsDelete),
+            "403 endpoint not available on the read-only API");
+}
+
+TEST_F(ReadOnlyGateTest, HoldsAPlaceAsLongAsTheView) {
+  auto view = read_only_.admit(request("Bearer glc_read"), {.scope = Scope::MetricsRead});
+  ASSERT_TRUE(view);
+  EXPECT_EQ(ask("Bearer glc_read"), "429 rate limit exceeded");
+  view = std::unexpected(AccessError{});
+  EXPECT_EQ(ask("Bearer glc_read"), "in");
+}
+
+TEST_F(GateTest, TheControlPlaneAsksForAScopeAndTheTokensOwnOrganisation) {
+  const OrgId other = add_organisation("other");
+  const net::Request write = request("Bearer glc_write");
+  EXPECT_TRUE(gate_.admit_control(write, std::nullopt));
+  EXPECT_TRUE(gate_.admit_control(write, Scope::MetricsWrite, org_));
+  EXPECT_EQ(gate_.admit_control(write, Scope::OrgsRead).error().status, 403);
+  EXPECT_EQ(gate_.admit_control(write, std::nullopt, other).error().status, 403);
+  EXPECT_EQ(gate_.admit_control(net::Request{}, std::nullopt).error().status, 401);
+}
+
+class OneSession final : public SessionAuthenticator {
+ public:
+  AccessResult<ControlPrincipal> authenticate(const net::Request& request,
+                                              std::optional<OrgId> org) const override {
+    if (!request.headers.contains("Cookie")) return std::unexpected(no_credentials({}));
+    return ControlPrincipal{.actor = {.type = Actor::Type::User, .id = "u", .name = "admin"},
+                            .client = {},
+                            .org = org.value_or(OrgId(1)),
+                            .scopes = {Scope::OrgsRead}};
+  }
+};
+
+TEST_F(GateTest, ASessionCountsOnlyWithoutAToken) {
+  const OneSession sessions;
+  const Gate gate(authenticator_, stores_, registry_, {.sessions = &sessions});
+  net::Request request;
+  request.headers.add("Cookie", "__Host-gantry_session=1");
+  EXPECT_EQ(gate.admit_control(request, Scope::OrgsRead)->actor.name, "admin");
+  EXPECT_EQ(gate.admit_control(request, Scope::OrgsWrite).error().status, 403);
+  request.headers.add("Authorization", "Bearer glc_nothing");
+  EXPECT_EQ(gate.admit_control(request, Scope::OrgsRead).error().status, 401)
+      << "a bad token is final";
+  EXPECT_FALSE(gate.admit(request, {.scope = Scope::MetricsRead}));
+}
+
 TEST_F(GateTest, StoresAreReconfiguredAndClosedTogether) {
   stores_.reconfigure({});
   EXPECT_TRUE(stores_.close());

@@ -18,6 +18,14 @@ namespace gantry::access {
 using OrgId = Id<struct OrgIdTag, std::int64_t>;
 
 class LabelPolicySet;
+struct QueryPolicy;
+
+enum class TokenKind : std::uint8_t {
+  AccessPolicy,  ///< `glc_`
+  Bearer,        ///< `cqm_`: reads one stack through the read-only endpoint and nothing else.
+  Legacy,        ///< An API key of the time before access policies, `eyJrIjoi`.
+  Llm,           ///< `gtl_`
+};
 
 /// Which series and spans a principal may read: all, or those that a label policy shows. There is
 /// no default constructor: whoever makes a Principal says it, and whoever hands out a source
@@ -52,6 +60,7 @@ enum class PrincipalKind : std::uint8_t {
 /// Plain data, cheap enough to copy per request. It refers to exactly one stack.
 struct Principal {
   PrincipalKind kind = PrincipalKind::Token;
+  TokenKind token_kind = TokenKind::AccessPolicy;
   std::string policy_id;
   std::string policy_name;
   std::string token_id;
@@ -59,6 +68,7 @@ struct Principal {
   StackId stack;
   ScopeSet scopes;
   Visibility visibility;
+  std::shared_ptr<const QueryPolicy> query_policy;  ///< Null: the endpoint's own limits.
 };
 
 /// Gantry acting for itself on one stack.

@@ -67,4 +67,8 @@ bool is_write_scope(Scope scope) {
   }
 }
 
+bool is_read_scope(Scope scope) {
+  return scope_name(scope).ends_with(":read");
+}
+
 }  // namespace gantry::access

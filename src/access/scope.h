@@ -56,6 +56,9 @@ inline constexpr std::size_t kScopeCount = 33;
 /// Sends data in: its 401 also offers a Basic challenge, because senders expect one.
 [[nodiscard]] bool is_write_scope(Scope scope);
 
+/// Changes nothing: its name ends in ":read".
+[[nodiscard]] bool is_read_scope(Scope scope);
+
 /// A set of scopes; empty at first.
 class ScopeSet {
  public:
@@ -70,6 +73,11 @@ class ScopeSet {
   [[nodiscard]] constexpr bool contains(Scope scope) const { return (bits_ & bit(scope)) != 0; }
 
   [[nodiscard]] constexpr bool is_empty() const { return bits_ == 0; }
+
+  /// Every scope of `other` too.
+  [[nodiscard]] constexpr bool includes(ScopeSet other) const {
+    return (other.bits_ & ~bits_) == 0;
+  }
 
   friend constexpr bool operator==(ScopeSet, ScopeSet) = default;
 

@@ -25,13 +25,6 @@ namespace gantry::access {
 inline constexpr std::size_t kTokenHashBytes = 32;
 using TokenHash = std::array<unsigned char, kTokenHashBytes>;
 
-enum class TokenKind : std::uint8_t {
-  AccessPolicy,  ///< `glc_`
-  Bearer,        ///< `cqm_`: reads one stack through the read-only endpoint and nothing else.
-  Legacy,        ///< An API key of the time before access policies, `eyJrIjoi`.
-  Llm,           ///< `gtl_`
-};
-
 /// "glc", "cqm", "legacy", "llm": as stored and shown.
 [[nodiscard]] std::string_view token_kind_name(TokenKind kind);
 [[nodiscard]] std::optional<TokenKind> parse_token_kind(std::string_view name);

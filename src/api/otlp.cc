@@ -53,8 +53,11 @@ class OtlpApi {
   }
 
   net::GrpcResponse grpc(net::GrpcRequest& request) const {
-    access::RawCredentials credentials;
+    access::RawCredentials credentials{
+        .client = {.ip = request.peer_address, .request_id = request.request_id},
+        .route = request.method};
     for (const auto& [name, value] : request.metadata.fields()) {
+      if (name == "user-agent") credentials.client.user_agent = value.substr(0, 200);
       if (name == "authorization") credentials.authorization.push_back(value);
       if (name == "x-gantry-token") credentials.gantry_token.push_back(value);
       if (name == "x-scope-orgid") credentials.scope_org_id.push_back(value);

@@ -23,7 +23,7 @@ void add_own_metrics_route(net::Router& router, const Services& services) {
         admit_prometheus(services, access::Scope::MetricsRead,
                          [&services](net::Request& request,
                                      const access::StackView& view) -> ApiResult<net::Response> {
-                           if (view.is_restricted()) return not_for_restricted();
+                           if (!view.sees_server()) return not_for_restricted();
                            return expose(services, request);
                          });
   }

@@ -252,7 +252,7 @@ void add_prometheus_status_routes(net::Router& router, const Services& services)
     StackHandler checked = [audience, handler = std::move(handler)](
                                net::Request& request,
                                const access::StackView& view) -> ApiResult<net::Response> {
-      if (audience == Audience::Unrestricted && view.is_restricted()) return not_for_restricted();
+      if (audience == Audience::Unrestricted && !view.sees_server()) return not_for_restricted();
       return handler(request, view);
     };
     router.add(net::Method::Get, path, {.name = std::string(name), .cors = net::Cors::Yes},

@@ -78,7 +78,8 @@ struct Request {
   Headers headers;
   std::string
       body;  ///< As sent (not decompressed); its capacity exceeds its size by kBodyPaddingBytes.
-  std::string peer_address;  ///< IP of the socket, without port.
+  std::string peer_address;  ///< The client's IP without port: the socket's, or what trusted
+                             ///< proxies say (see client_address).
   std::string
       request_id;  ///< From X-Request-Id when well-formed, else made here. Echoed and logged.
   bool is_tls = false;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/ip_network.h"
 #include "core/metrics.h"
 #include "core/time.h"
 #include "core/worker_pool.h"
@@ -56,6 +57,7 @@ struct ServerOptions {
   HttpLimits limits;
   std::size_t io_thread_count = 2;
   std::string cors_origin = ".*";  ///< RE2, matched against the whole Origin. ".*" answers "*".
+  std::vector<core::IpNetwork> trusted_proxies = {};  ///< Whose X-Forwarded-For is believed.
 };
 
 struct ListenerOptions {

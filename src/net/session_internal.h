@@ -74,8 +74,10 @@ struct ListenerShared {
 class Event {
  public:
   void set();
+
   /// Forgets that it was set.
   void reset() { is_set_ = false; }
+
   /// Returns at once when it was set since the last wait or reset.
   Task<void> wait();
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/time.h"
+#include "net/client_address.h"
 #include "net/session_internal.h"
 #include "net/tokens_internal.h"
 
@@ -172,7 +173,8 @@ void Session::take_header(const Parser& parser) {
   const std::size_t query = std::min(target.find('?'), target.size());
   request.raw_path = target.substr(0, query);
   request.raw_query = target.substr(std::min(query + 1, target.size()));
-  request.peer_address = peer_address_;
+  request.peer_address =
+      client_address(peer_address_, request.headers, shared_.options.trusted_proxies);
   request.is_tls = tls_.has_value();
   request.request_id = request_id_from(request.headers.find("X-Request-Id"));
 }

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "access/query_limiter.h"
 #include "codec/influx.h"
 #include "codec/otlp_to_prometheus.h"
 #include "core/log.h"
@@ -30,6 +32,7 @@ struct Config {
     std::uint32_t queue_length_max = 1024;
     DurationMs shutdown_timeout{20'000};
     bool metrics_require_token = false;
+    std::vector<std::string> trusted_proxies;  ///< CIDR.
   } server;
 
   struct Http {
@@ -86,6 +89,13 @@ struct Config {
   struct Access {
     bool cloud_compat_status = false;  ///< 401 instead of 403 for a missing scope.
   } access;
+
+  /// The read-only bearer endpoint; what its tokens may ask, unless their policies say otherwise.
+  struct ReadOnly {
+    access::QueryLimiter::Options limits;
+    DurationMs timeout{60'000};
+    std::uint64_t response_bytes_max = 64 << 20;
+  } read_only;
 
   struct Collect {
     bool host = false;

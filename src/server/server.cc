@@ -1,9 +1,7 @@
 #include "server/server.h"
 
 #include <algorithm>
-#include <chrono>
 #include <map>
-#include <stop_token>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -12,32 +10,28 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
-#include "access/authenticator.h"
 #include "access/directory.h"
 #include "access/gate.h"
-#include "access/secret_key.h"
-#include "access/token.h"
 #include "api/services.h"
 #include "codec/delta_to_cumulative.h"
 #include "collect/collector.h"
 #include "collect/host_metrics.h"
 #include "collect/process_metrics.h"
 #include "collect/target.h"
+#include "core/ip_network.h"
 #include "core/log.h"
 #include "core/metrics.h"
-#include "core/mutex.h"
 #include "core/version.h"
 #include "core/worker_pool.h"
 #include "metrics/store.h"
 #include "net/grpc_server.h"
 #include "net/server.h"
 #include "promql/engine.h"
+#include "server/access_parts.h"
 #include "server/config_print.h"
 #include "server/live_config.h"
 #include "server/readiness.h"
 #include "server/routes.h"
-#include "state/db.h"
-#include "state/schema.h"
 #include "storage/disk_guard.h"
 #include "storage/file.h"
 
@@ -46,7 +40,6 @@ namespace {
 
 constexpr std::string_view kMainListener = "main";
 constexpr std::string_view kOtlpListener = "otlp";
-constexpr auto kUsageFlushInterval = std::chrono::seconds(10);
 
 core::WorkerPool::Options pool_options(std::string name, std::size_t threads, std::size_t queue) {
   return {.thread_count = threads, .queue_length_max = queue, .name = std::move(name)};
@@ -110,12 +103,7 @@ struct Server::Impl {
   std::unique_ptr<storage::FileLock> lock;
   std::unique_ptr<storage::DiskGuard> disk_guard;
   std::unique_ptr<core::WorkerPool> compute_pool;
-  std::unique_ptr<state::Db> db;
-  std::unique_ptr<access::Directory> directory;
-  std::unique_ptr<access::TokenHasher> hasher;
-  std::unique_ptr<access::Authenticator> authenticator;
-  access::StackStores stores;
-  std::unique_ptr<access::Gate> gate;
+  std::unique_ptr<AccessParts> access;
   std::unique_ptr<promql::Engine> engine;
   std::map<StackId, std::unique_ptr<codec::DeltaToCumulative>> delta_states;  // fixed once ready
   std::unique_ptr<api::Services> services;
@@ -127,17 +115,14 @@ struct Server::Impl {
   std::optional<access::FirstStart> first_start;
   std::unique_ptr<collect::HostMetrics> host_metrics;
   std::unique_ptr<collect::Collector> collector;
-  std::jthread usage_flusher;
   bool is_stopped = false;
 
   Result<void> open_data_directory();
-  Result<void> open_state();
   void make_services();
   Result<void> start_listeners();
   Result<void> create_first_stack();
   Result<void> open_stores();
   Result<void> start_collectors();
-  void start_usage_flusher();
   void register_metrics();
   codec::OtlpOptions otlp_options(StackId stack) const;
   Result<void> stop();
@@ -160,19 +145,6 @@ Result<void> Server::Impl::open_data_directory() {
   return {};
 }
 
-Result<void> Server::Impl::open_state() {
-  GANTRY_TRY(db, state::Db::open(data / "gantry.db", {}, state::migrations()));
-  directory = std::make_unique<access::Directory>(*db);
-  GANTRY_TRY(const access::SecretKey key, access::open_secret_key(data, *directory));
-  hasher = std::make_unique<access::TokenHasher>(key);
-  authenticator = std::make_unique<access::Authenticator>(*directory, *hasher, clock, registry,
-                                                          access::Authenticator::Options{});
-  gate = std::make_unique<access::Gate>(
-      *authenticator, stores, registry,
-      access::Gate::Options{.cloud_compat_status = config->access.cloud_compat_status});
-  return {};
-}
-
 codec::OtlpOptions Server::Impl::otlp_options(StackId stack) const {
   const auto now = live.current();
   codec::OtlpOptions options = now->otlp.translation;
@@ -185,7 +157,7 @@ codec::OtlpOptions Server::Impl::otlp_options(StackId stack) const {
 void Server::Impl::make_services() {
   engine = std::make_unique<promql::Engine>(engine_options(*config, *compute_pool));
   services = std::make_unique<api::Services>(api::Services{
-      .gate = *gate,
+      .gate = *access->gate,
       .engine = *engine,
       .clock = clock,
       .registry = registry,
@@ -223,6 +195,14 @@ Result<void> Server::Impl::start_listeners() {
   ingest_pool = std::make_unique<core::WorkerPool>(
       pool_options("ingest", config->server.ingest_threads, queue));
 
+  std::vector<core::IpNetwork> trusted_proxies;
+  for (const std::string& text : config->server.trusted_proxies) {
+    auto network = core::IpNetwork::parse(text);
+    if (!network)
+      return fail(network.error().code,
+                  fmt::format("server.trusted_proxies: {}", network.error().message));
+    trusted_proxies.push_back(*network);
+  }
   std::vector<net::ListenerOptions> listeners;
   listeners.push_back({.name = std::string(kMainListener),
                        .address = config->server.listen,
@@ -238,7 +218,8 @@ Result<void> Server::Impl::start_listeners() {
                                        .metrics = registry,
                                        .limits = config->http.limits,
                                        .io_thread_count = config->server.io_threads,
-                                       .cors_origin = config->http.cors_origin},
+                                       .cors_origin = config->http.cors_origin,
+                                       .trusted_proxies = std::move(trusted_proxies)},
                                       std::move(listeners)));
   GANTRY_TRY(url, make_url(*config, http->bound_port(kMainListener)));
   if (config->otlp.grpc_listen.empty()) return {};
@@ -253,8 +234,9 @@ Result<void> Server::Impl::start_listeners() {
 }
 
 Result<void> Server::Impl::create_first_stack() {
-  GANTRY_TRY(first_start, access::create_first_stack(data, *directory, *hasher, clock,
-                                                     {.url = url, .zone = config->server.zone}));
+  GANTRY_TRY(first_start,
+             access::create_first_stack(data, *access->directory, *access->hasher, clock,
+                                        {.url = url, .zone = config->server.zone}));
   if (first_start)
     log::info("first stack created",
               {{"instance_id", first_start->instance_id.value()}, {"zone", config->server.zone}});
@@ -262,7 +244,7 @@ Result<void> Server::Impl::create_first_stack() {
 }
 
 Result<void> Server::Impl::open_stores() {
-  GANTRY_TRY(const std::vector<access::Stack> stacks, directory->list_stacks());
+  GANTRY_TRY(const std::vector<access::Stack> stacks, access->directory->list_stacks());
   for (const access::Stack& stack : stacks) {
     const std::int64_t started_ns = monotonic_ns();
     const std::filesystem::path path =
@@ -275,7 +257,7 @@ Result<void> Server::Impl::open_stores() {
                                      .registry = registry,
                                      .workers = compute_pool.get(),
                                      .disk_guard = disk_guard.get()}));
-    stores.add(stack.id, std::move(store));
+    access->stores.add(stack.id, std::move(store));
     delta_states.emplace(
         stack.id, std::make_unique<codec::DeltaToCumulative>(codec::DeltaToCumulative::Options{
                       .streams_max = config->otlp.delta_streams_max}));
@@ -300,14 +282,14 @@ Result<void> Server::Impl::start_collectors() {
         [this](TimestampMs) { return collect::own_families(registry); }));
   if (targets.empty()) return {};
 
-  GANTRY_TRY(const std::vector<access::Stack> stacks, directory->list_stacks());
+  GANTRY_TRY(const std::vector<access::Stack> stacks, access->directory->list_stacks());
   const auto main = std::ranges::find(stacks, "main", &access::Stack::slug);
   if (main == stacks.end())
     return fail(Code::FailedPrecondition,
                 "collect.host and self.metrics write into the stack main, which is not there");
   const auto writer = access::system_principal(main->org, main->id, {access::Scope::MetricsWrite});
   const auto sink = [this, writer](const telemetry::MetricBatch& batch) -> Result<void> {
-    const auto view = gate->open(writer, access::Scope::MetricsWrite);
+    const auto view = access->gate->open(writer, access::Scope::MetricsWrite);
     if (!view) return fail(view.error().code, view.error().message);
     GANTRY_TRY(const telemetry::AppendResult appended, view->append(batch));
     if (appended.samples_rejected == 0) return {};
@@ -320,21 +302,6 @@ Result<void> Server::Impl::start_collectors() {
       registry, clock);
   collector->start();
   return {};
-}
-
-void Server::Impl::start_usage_flusher() {
-  usage_flusher = std::jthread([this](const std::stop_token& stopping) {
-    core::Mutex mutex;
-    core::ConditionVariable wake;
-    while (!stopping.stop_requested()) {
-      {
-        core::Lock held(mutex);
-        wake.wait_for(held, stopping, kUsageFlushInterval, [] { return false; });
-      }
-      if (const auto flushed = authenticator->flush_usage(false); !flushed)
-        log::warn("last-used times of tokens not written", {{"error", flushed.error().message}});
-    }
-  });
 }
 
 void Server::Impl::register_metrics() {
@@ -366,10 +333,7 @@ Result<void> Server::Impl::stop() {
     if (http) http->stop(config->server.shutdown_timeout);
   }
   if (collector) collector->stop();
-  usage_flusher = {};
-  Result<void> first;
-  if (authenticator) first = authenticator->flush_usage(true);
-  if (auto closed = stores.close(); !closed && first) first = std::move(closed);
+  const Result<void> first = access ? access->close() : Result<void>();
   if (!first) log::error("not everything was closed", {{"error", first.error().message}});
   return first;
 }
@@ -391,13 +355,14 @@ Result<std::unique_ptr<Server>> Server::start(Config config, ConfigSource source
       "gantry started",
       {{"version", core::version()}, {"revision", core::revision()}, {"data", parts.config->data}});
   GANTRY_CHECK(parts.open_data_directory());
-  GANTRY_CHECK(parts.open_state());
+  GANTRY_TRY(parts.access,
+             AccessParts::open(parts.data, *parts.config, parts.clock, parts.registry));
   parts.register_metrics();
   parts.make_services();
   GANTRY_CHECK(parts.start_listeners());
   GANTRY_CHECK(parts.create_first_stack());
   GANTRY_CHECK(parts.open_stores());
-  parts.start_usage_flusher();
+  parts.access->start_housekeeping();
   GANTRY_CHECK(parts.start_collectors());
   parts.readiness.set(true);
   if (parts.grpc) parts.grpc->set_serving(true);
@@ -424,7 +389,7 @@ Result<void> Server::reload() {
   const auto now = impl_->live.current();
   log::configure(now->log.level, now->log.format);
   impl_->disk_guard->reconfigure(disk_marks(*now));
-  impl_->stores.reconfigure(now->storage);
+  impl_->access->stores.reconfigure(now->storage);
   if (!change.ignored.empty())
     log::warn("settings need a restart to change",
               {{"settings", fmt::format("{}", fmt::join(change.ignored, ","))}});

@@ -42,6 +42,9 @@ constexpr std::array kSettings = {
     Setting{"server.shutdown_timeout", Kind::Duration, kAtStart,
             GANTRY_SLOT(server.shutdown_timeout),
             "How long requests in flight may go on after SIGTERM."},
+    Setting{"server.trusted_proxies", Kind::List, kAtStart, GANTRY_SLOT(server.trusted_proxies),
+            "Networks (`10.0.0.0/8`) of reverse proxies whose X-Forwarded-For is believed: the "
+            "last address in it that is none of them is the client's."},
     Setting{"server.metrics_require_token", Kind::Switch, kAtStart,
             GANTRY_SLOT(server.metrics_require_token),
             "Whether `/metrics` asks for a token with the scope metrics:read."},
@@ -102,6 +105,25 @@ constexpr std::array kSettings = {
     Setting{"access.cloud_compat_status", Kind::Switch, kAtStart,
             GANTRY_SLOT(access.cloud_compat_status),
             "Answer a token without the scope with 401, as Grafana Cloud does, instead of 403."},
+
+    Setting{"read_only.requests_per_second", Kind::Count, kAtStart,
+            GANTRY_SLOT(read_only.limits.requests_per_second),
+            "Requests per second that one token may make of the read-only endpoint; more are "
+            "answered with 429. The queryPolicy of an access policy overrides this and the next "
+            "four.",
+            1},
+    Setting{"read_only.burst", Kind::Count, kAtStart, GANTRY_SLOT(read_only.limits.burst),
+            "Requests that a token may make at once after it was quiet.", 1},
+    Setting{"read_only.concurrent_queries", Kind::Count, kAtStart,
+            GANTRY_SLOT(read_only.limits.concurrent_queries),
+            "Requests of one token that run at the same time; one more is answered with 429.", 1},
+    Setting{"read_only.timeout", Kind::Duration, kAtStart, GANTRY_SLOT(read_only.timeout),
+            "The longest query of the read-only endpoint; `timeout=` can only lower it.", 1},
+    Setting{"read_only.response_bytes_max", Kind::Bytes, kAtStart,
+            GANTRY_SLOT(read_only.response_bytes_max),
+            "The largest answer of the read-only endpoint, before compression; a larger one is "
+            "an error.",
+            1024},
 
     Setting{"limits.active_series_max", Kind::Count, kReloadable,
             GANTRY_SLOT(storage.limits.active_series_max),

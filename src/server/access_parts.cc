@@ -1,0 +1,85 @@
+#include "server/access_parts.h"
+
+#include <chrono>
+#include <stop_token>
+#include <utility>
+
+#include "access/first_start.h"
+#include "access/secret_key.h"
+#include "core/log.h"
+#include "core/mutex.h"
+#include "state/schema.h"
+
+namespace gantry::server {
+namespace {
+
+constexpr auto kHousekeepingInterval = std::chrono::seconds(1);
+constexpr int kExpiryRounds = 3600;  // of the audit log: once an hour
+
+void warn(std::string_view what, const Result<void>& result) {
+  if (!result) log::warn(what, {{"error", result.error().message}});
+}
+
+}  // namespace
+
+Result<std::unique_ptr<AccessParts>> AccessParts::open(const std::filesystem::path& data,
+                                                       const Config& config, const Clock& clock,
+                                                       core::MetricRegistry& registry) {
+  std::unique_ptr<AccessParts> parts(new AccessParts);
+  GANTRY_TRY(parts->db, state::Db::open(data / "gantry.db", {}, state::migrations()));
+  parts->directory = std::make_unique<access::Directory>(*parts->db);
+  GANTRY_TRY(const access::SecretKey key, access::open_secret_key(data, *parts->directory));
+  parts->hasher = std::make_unique<access::TokenHasher>(key);
+  parts->audit =
+      std::make_unique<access::AuditLog>(*parts->db, clock, registry, access::AuditLog::Options{});
+  parts->authenticator = std::make_unique<access::Authenticator>(
+      *parts->directory, *parts->hasher, clock, registry,
+      access::Authenticator::Options{.audit = parts->audit.get()});
+  const access::Gate::Options main{.cloud_compat_status = config.access.cloud_compat_status};
+  parts->gate =
+      std::make_unique<access::Gate>(*parts->authenticator, parts->stores, registry, main);
+  parts->limiter = std::make_unique<access::QueryLimiter>(clock, registry, config.read_only.limits);
+  access::Gate::Options read_only = main;
+  read_only.door = access::Gate::Door::ReadOnlyBearer;
+  read_only.limiter = parts->limiter.get();
+  parts->read_only_gate =
+      std::make_unique<access::Gate>(*parts->authenticator, parts->stores, registry, read_only);
+  return parts;
+}
+
+AccessParts::~AccessParts() {
+  static_cast<void>(close());
+}
+
+void AccessParts::start_housekeeping() {
+  housekeeper_ = std::jthread([this](const std::stop_token& stopping) {
+    core::Mutex mutex;
+    core::ConditionVariable wake;
+    int rounds = 0;
+    while (!stopping.stop_requested()) {
+      {
+        core::Lock held(mutex);
+        wake.wait_for(held, stopping, kHousekeepingInterval, [] { return false; });
+      }
+      keep_house();
+      if (++rounds % kExpiryRounds == 0) warn("old audit events were not removed", audit->expire());
+    }
+  });
+}
+
+void AccessParts::keep_house() {
+  warn("last-used times of tokens were not written", authenticator->flush_usage(false));
+  warn("audit events were not written", audit->flush());
+}
+
+Result<void> AccessParts::close() {
+  if (std::exchange(is_closed_, true)) return {};
+  housekeeper_ = {};
+  Result<void> first = authenticator ? authenticator->flush_usage(true) : Result<void>();
+  if (audit)
+    if (auto flushed = audit->flush(); !flushed && first) first = std::move(flushed);
+  if (auto closed = stores.close(); !closed && first) first = std::move(closed);
+  return first;
+}
+
+}  // namespace gantry::server

@@ -1,0 +1,59 @@
+#pragma once
+
+// The parts of the server that decide who may do what, wired together.
+
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+#include "access/audit.h"
+#include "access/authenticator.h"
+#include "access/directory.h"
+#include "access/gate.h"
+#include "access/query_limiter.h"
+#include "access/token.h"
+#include "core/metrics.h"
+#include "core/time.h"
+#include "server/config.h"
+#include "state/db.h"
+
+namespace gantry::server {
+
+/// Everything over the state database. Each part uses only those above it. Thread-safe once open.
+class AccessParts {
+ public:
+  /// Opens the state database and the secret key in `data`. What is referred to must outlive it.
+  static Result<std::unique_ptr<AccessParts>> open(const std::filesystem::path& data,
+                                                   const Config& config, const Clock& clock,
+                                                   core::MetricRegistry& registry);
+
+  /// close().
+  ~AccessParts();
+  AccessParts(const AccessParts&) = delete;
+  AccessParts& operator=(const AccessParts&) = delete;
+
+  /// Writes last-used times and noted audit events every now and then, until `close`.
+  void start_housekeeping();
+
+  /// Ends the housekeeping after a last round. Once; later calls do nothing.
+  Result<void> close();
+
+  std::unique_ptr<state::Db> db;
+  std::unique_ptr<access::Directory> directory;
+  std::unique_ptr<access::TokenHasher> hasher;
+  std::unique_ptr<access::AuditLog> audit;
+  std::unique_ptr<access::Authenticator> authenticator;
+  access::StackStores stores;
+  std::unique_ptr<access::Gate> gate;
+  std::unique_ptr<access::QueryLimiter> limiter;
+  std::unique_ptr<access::Gate> read_only_gate;  ///< Of the read-only bearer endpoint.
+
+ private:
+  AccessParts() = default;
+  void keep_house();
+
+  std::jthread housekeeper_;
+  bool is_closed_ = false;
+};
+
+}  // namespace gantry::server

@@ -10,6 +10,7 @@
 #include "metrics/byte_cursor.h"
 #include "metrics/encoding/integer_block.h"
 #include "metrics/encoding/integer_block_internal.h"
+#include "metrics/encoding/read_hints.h"
 #include "metrics/encoding/value_block.h"
 #include "metrics/encoding/value_block_internal.h"
 
@@ -292,20 +293,26 @@ Result<void> decode_histograms(std::span<const std::byte> bytes,
 
 Result<void> decode_float_histograms(std::span<const std::byte> bytes,
                                      std::span<std::shared_ptr<const FloatHistogram>> histograms) {
-  return decode_groups(bytes, histograms.size(),
-                       [&](ByteReader& reader, bool is_float, const Layout& layout,
-                           std::size_t first, std::size_t count) {
-                         std::vector<FloatHistogram*> targets;
-                         targets.reserve(count);
-                         for (auto& histogram : histograms.subspan(first, count)) {
-                           auto made = std::make_shared<FloatHistogram>();
-                           targets.push_back(made.get());
-                           histogram = std::move(made);
-                         }
-                         return is_float
-                                    ? read_columns<double, double>(reader, layout, targets)
-                                    : read_columns<std::uint64_t, double>(reader, layout, targets);
-                       });
+  std::vector<FloatHistogram*> all;
+  all.reserve(histograms.size());
+  const auto make_targets = [&](std::size_t first, std::size_t count) {
+    for (auto& histogram : histograms.subspan(first, count)) {
+      auto made = std::make_shared<FloatHistogram>();
+      all.push_back(made.get());
+      histogram = std::move(made);
+    }
+    return std::span(all).last(count);
+  };
+  GANTRY_CHECK(decode_groups(
+      bytes, histograms.size(),
+      [&](ByteReader& reader, bool is_float, const Layout& layout, std::size_t first,
+          std::size_t count) {
+        const auto targets = make_targets(first, count);
+        return is_float ? read_columns<double, double>(reader, layout, targets)
+                        : read_columns<std::uint64_t, double>(reader, layout, targets);
+      }));
+  set_read_hints(all);
+  return {};
 }
 
 }  // namespace gantry::metrics

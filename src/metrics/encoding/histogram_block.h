@@ -33,7 +33,7 @@ void encode_histograms(std::span<const telemetry::NativeHistogram> histograms,
 Result<void> decode_histograms(std::span<const std::byte> bytes,
                                std::span<telemetry::NativeHistogram> histograms);
 
-/// The same as queries want them: in the float flavour, shared.
+/// The same as queries want them: in the float flavour, shared, with the hints of read_hints.h.
 Result<void> decode_float_histograms(
     std::span<const std::byte> bytes,
     std::span<std::shared_ptr<const telemetry::FloatHistogram>> histograms);

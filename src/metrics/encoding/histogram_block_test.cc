@@ -6,6 +6,7 @@
 #include "rapidcheck/gtest.h"
 #include <gtest/gtest.h>
 
+#include "metrics/encoding/read_hints.h"
 #include "metrics/encoding/testing/sample_data.h"
 #include "metrics/encoding/testing/sample_histograms.h"
 #include "telemetry/sample.h"
@@ -31,9 +32,16 @@ void expect_comes_back(std::span<const NativeHistogram> histograms) {
   ASSERT_TRUE(result) << result.error().message;
   std::vector<std::shared_ptr<const FloatHistogram>> floats(histograms.size());
   ASSERT_TRUE(decode_float_histograms(bytes, floats));
+  std::vector<FloatHistogram> read;
+  for (const NativeHistogram& histogram : histograms) {
+    read.push_back(telemetry::to_float(histogram));
+  }
+  std::vector<FloatHistogram*> pointers;
+  for (FloatHistogram& histogram : read) pointers.push_back(&histogram);
+  set_read_hints(pointers);
   for (std::size_t i = 0; i < histograms.size(); ++i) {
     EXPECT_TRUE(telemetry::is_identical(histograms[i], decoded[i])) << i;
-    EXPECT_TRUE(telemetry::is_identical(telemetry::to_float(histograms[i]), *floats[i])) << i;
+    EXPECT_TRUE(telemetry::is_identical(read[i], *floats[i])) << i;
   }
 }
 

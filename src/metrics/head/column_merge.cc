@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "metrics/encoding/read_hints.h"
+
 namespace gantry::metrics {
 namespace {
 
@@ -69,8 +71,12 @@ std::vector<std::int64_t> histogram_times(const SeriesColumns& columns) {
   return columns.histograms.timestamps_ms;
 }
 
+/// Whoever has another histogram before it than in its source does not know whether it went on.
 void permute_histograms(promql::SampleColumns& columns, std::span<const std::uint32_t> order) {
   permute(columns.histograms, order);
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (i == 0 || order[i] != order[i - 1] + 1) forget_hint(columns.histograms[i].histogram);
+  }
 }
 
 void permute_histograms(SeriesColumns& columns, std::span<const std::uint32_t> order) {
@@ -110,6 +116,22 @@ void drop_shadowed_histograms(Columns& columns) {
   if (kept.size() != histogram_count(columns)) permute_histograms(columns, kept);
 }
 
+/// The same for those that have a float before them.
+void forget_hints_after_floats(promql::SampleColumns& columns) {
+  if (columns.timestamps_ms.empty()) return;
+  for (std::size_t i = 1; i < columns.histograms.size(); ++i) {
+    const auto next_float =
+        std::ranges::upper_bound(columns.timestamps_ms, columns.histograms[i - 1].timestamp_ms);
+    if (next_float == columns.timestamps_ms.end()) return;
+    if (*next_float < columns.histograms[i].timestamp_ms) {
+      forget_hint(columns.histograms[i].histogram);
+    }
+  }
+}
+
+/// What a flush writes has the hints that came.
+void forget_hints_after_floats(SeriesColumns&) {}
+
 }  // namespace
 
 template <class Columns>
@@ -136,6 +158,7 @@ void ColumnMerge<Columns>::finish() {
   if (!floats_ascend_) permute_floats(out_, merged_order(float_times(out_)));
   if (!histograms_ascend_) permute_histograms(out_, merged_order(histogram_times(out_)));
   drop_shadowed_histograms(out_);
+  forget_hints_after_floats(out_);
 }
 
 template class ColumnMerge<promql::SampleColumns>;

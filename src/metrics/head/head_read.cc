@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <vector>
 
+#include "metrics/encoding/read_hints.h"
 #include "metrics/head/head_series_internal.h"
 #include "metrics/head/open_buffer.h"
 
@@ -50,16 +52,20 @@ void read_late_floats(std::span<const FloatPoint> late, std::int64_t start_ms, s
 
 void read_histograms(const HistogramColumns& columns, std::int64_t start_ms, std::int64_t end_ms,
                      promql::SampleColumns& out) {
+  std::vector<telemetry::FloatHistogram*> made;
   for (std::size_t i = 0; i < columns.timestamps_ms.size(); ++i) {
     const std::int64_t time = columns.timestamps_ms[i];
     if (time < start_ms || time > end_ms) continue;
+    auto histogram =
+        std::make_shared<telemetry::FloatHistogram>(telemetry::to_float(columns.histograms[i]));
+    made.push_back(histogram.get());
     out.histograms.push_back({.timestamp_ms = time,
                               .start_timestamp_ms = columns.start_timestamps_ms.empty()
                                                         ? 0
                                                         : columns.start_timestamps_ms[i],
-                              .histogram = std::make_shared<const telemetry::FloatHistogram>(
-                                  telemetry::to_float(columns.histograms[i]))});
+                              .histogram = std::move(histogram)});
   }
+  set_read_hints(made);
 }
 
 bool contains_any(std::span<const std::int64_t> times, std::int64_t start_ms, std::int64_t end_ms) {

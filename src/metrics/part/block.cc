@@ -5,6 +5,7 @@
 
 #include "metrics/encoding/histogram_block.h"
 #include "metrics/encoding/integer_block.h"
+#include "metrics/encoding/read_hints.h"
 #include "metrics/encoding/value_block.h"
 #include "metrics/part/block_internal.h"
 
@@ -74,6 +75,8 @@ Result<void> decode_histogram_points(const EncodedBlock& block, std::span<const 
     out.histograms.push_back({.timestamp_ms = times[i],
                               .start_timestamp_ms = starts[i],
                               .histogram = std::move(histograms[i])});
+    // What was before it is in no answer.
+    if (i == window.first) forget_hint(out.histograms.back().histogram);
   }
   return {};
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "metrics/encoding/integer_block.h"
+#include "metrics/encoding/read_hints.h"
 
 namespace gantry::metrics {
 namespace {
@@ -47,6 +48,10 @@ void erase_deleted(std::span<const TimeRange> deleted, std::size_t first_float,
   marks.clear();
   for (std::size_t i = first_histogram; i < out.histograms.size(); ++i) {
     marks.push_back(is_inside(deleted, out.histograms[i].timestamp_ms));
+  }
+  // Who comes after a gap has lost the one before it.
+  for (std::size_t i = 1; i < marks.size(); ++i) {
+    if (marks[i - 1] && !marks[i]) forget_hint(out.histograms[first_histogram + i].histogram);
   }
   erase_marked(out.histograms, first_histogram, marks);
 }

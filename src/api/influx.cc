@@ -67,7 +67,7 @@ class InfluxApi {
     if (!result) {
       const int status = ingest_status(result.error());
       net::Response response = influx_error(status, result.error().message);
-      if (status == 503) add_retry_after(request, response);
+      if (status == 503) add_retry_after(response, retry_after_seconds(request));
       return response;
     }
     metrics_.record(*result);
@@ -75,7 +75,9 @@ class InfluxApi {
     if (const Verdict verdict = verdict_of(*result); verdict != Verdict::Accepted) {
       response = influx_error(verdict == Verdict::Limited ? 429 : 400,
                               "partial write: " + describe_rejections(*result));
-      if (verdict == Verdict::Limited) add_retry_after(request, response);
+      if (verdict == Verdict::Limited) {
+        add_retry_after(response, retry_after_seconds(request, result->retry_after));
+      }
     }
     response.headers.set("X-Influxdb-Version", std::string(kInfluxVersion));
     return response;
@@ -140,8 +142,8 @@ class InfluxApi {
     return result;
   }
 
-  static void add_retry_after(const net::Request& request, net::Response& response) {
-    response.headers.set("Retry-After", std::to_string(retry_after_seconds(request)));
+  static void add_retry_after(net::Response& response, std::uint32_t seconds) {
+    response.headers.set("Retry-After", std::to_string(seconds));
   }
 
   const Services& services_;

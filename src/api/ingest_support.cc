@@ -39,6 +39,8 @@ std::string_view error_id(RejectReason reason) {
       return "exemplar-invalid";
     case RejectReason::MetadataLimit:
       return "metadata-limit";
+    case RejectReason::BytesPerDay:
+      return "max-bytes-per-day";
   }
   return "unknown";
 }
@@ -104,13 +106,20 @@ Result<std::string_view> inflate_body(const net::Request& request, codec::Snappy
 }
 
 Verdict verdict_of(const telemetry::AppendResult& result) {
+  // Of what has no samples, metadata say, too.
+  if (result.retry_after.count > 0) return Verdict::Limited;
   if (result.samples_rejected == 0) return Verdict::Accepted;
   return result.rejected(RejectReason::SeriesLimit) > 0 ? Verdict::Limited : Verdict::BadData;
 }
 
 std::string describe_rejections(const telemetry::AppendResult& result) {
+  return describe_rejections(result, result.samples_rejected, "samples");
+}
+
+std::string describe_rejections(const telemetry::AppendResult& result, std::uint64_t count,
+                                std::string_view items) {
   if (result.samples_rejected == 0 && result.rejections.empty()) return {};
-  std::string out = fmt::format("{} samples were refused", result.samples_rejected);
+  std::string out = fmt::format("{} {} were refused", count, items);
   std::string_view separator = ": ";
   for (const telemetry::Rejection& rejection : result.rejections) {
     out += separator;
@@ -126,6 +135,11 @@ int ingest_status(const Error& error) {
   // Senders give up on 500 and resend on 503.
   if (error.code == Code::Internal || error.code == Code::DataLoss) return 503;
   return net::http_status(error.code);
+}
+
+std::uint32_t retry_after_seconds(const net::Request& request, DurationMs known) {
+  if (known.count <= 0) return retry_after_seconds(request);
+  return static_cast<std::uint32_t>((known.count + 999) / 1000);
 }
 
 std::uint32_t retry_after_seconds(const net::Request& request) {

@@ -60,6 +60,10 @@ enum class Verdict : std::uint8_t {
 /// "3 samples were refused: <message> (err-gantry-sample-out-of-order); …". "" when nothing was.
 [[nodiscard]] std::string describe_rejections(const telemetry::AppendResult& result);
 
+/// The same for a protocol that counts other things than samples: "3 data points were refused: …".
+[[nodiscard]] std::string describe_rejections(const telemetry::AppendResult& result,
+                                              std::uint64_t count, std::string_view items);
+
 /// The status for a whole request that failed. A store's ResourceExhausted is about the request's
 /// size: 413.
 [[nodiscard]] int ingest_status(const Error& error);
@@ -67,5 +71,8 @@ enum class Verdict : std::uint8_t {
 /// Seconds to wait: 6 s doubled with every attempt (the header Retry-Attempt), at most 96, spread
 /// by half.
 [[nodiscard]] std::uint32_t retry_after_seconds(const net::Request& request);
+
+/// For what a limit refused: `known` is the time until it lifts, 0 when nobody knows.
+[[nodiscard]] std::uint32_t retry_after_seconds(const net::Request& request, DurationMs known);
 
 }  // namespace gantry::api

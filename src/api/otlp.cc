@@ -1,10 +1,7 @@
 #include "api/otlp.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "api/ingest_support.h"
 #include "codec/otlp_metrics.h"
@@ -19,8 +16,9 @@ using codec::OtlpEncoding;
 struct Export {
   std::uint64_t rejected_points = 0;
   std::string message;  ///< For partial_success; "" when there is nothing to say.
-  bool is_all_limited =
-      false;  ///< Nothing was stored and a limit is why: the sender should try again.
+  /// Nothing was stored and a limit is why: the sender should try again.
+  bool is_all_limited = false;
+  DurationMs retry_after;  ///< When to try again, if that is known.
 };
 
 constexpr std::int64_t kGrpcRetryMs = 10'000;
@@ -45,7 +43,7 @@ class OtlpApi {
     const auto done = store(*view, *encoding, *body);
     if (!done) return failure(request, *encoding, done.error());
     if (done->is_all_limited) {
-      return failure(request, *encoding, {Code::ResourceExhausted, done->message}, 429);
+      return limited(request, *encoding, *done);
     }
     return answer(200, *encoding,
                   codec::encode_otlp_response(*encoding, codec::OtlpSignal::Metrics,
@@ -68,7 +66,10 @@ class OtlpApi {
     }
     const auto done = store(*view, OtlpEncoding::Protobuf, request.body);
     if (!done) return grpc_failure(done.error());
-    if (done->is_all_limited) return grpc_failure({Code::Unavailable, done->message});
+    if (done->is_all_limited) {
+      return grpc_failure({Code::Unavailable, done->message},
+                          done->retry_after.count > 0 ? done->retry_after.count : kGrpcRetryMs);
+    }
     return {.body = codec::encode_otlp_response(OtlpEncoding::Protobuf, codec::OtlpSignal::Metrics,
                                                 done->rejected_points, done->message)};
   }
@@ -86,14 +87,14 @@ class OtlpApi {
     const codec::OtlpOutcome& outcome = decoder.outcome();
     Export done{.rejected_points = outcome.rejected_data_points, .message = outcome.message()};
     if (result.samples_rejected > 0) {
-      // A histogram's point is several samples; never report more points than came.
-      done.rejected_points =
-          std::min(outcome.data_points, done.rejected_points + result.samples_rejected);
+      const std::uint64_t refused = decoder.count_refused_points(result);
+      done.rejected_points += refused;
       if (!done.message.empty()) done.message += "; ";
-      done.message += describe_rejections(result);
+      done.message += describe_rejections(result, refused, "data points");
     }
     const bool has_stored = result.samples_written + result.histograms_written > 0;
     done.is_all_limited = !has_stored && verdict_of(result) == Verdict::Limited;
+    done.retry_after = result.retry_after;
     return done;
   }
 
@@ -111,24 +112,35 @@ class OtlpApi {
   }
 
   static net::Response failure(const net::Request& request, OtlpEncoding encoding,
-                               const Error& error, int status = 0) {
-    if (status == 0) status = ingest_status(error);
-    const bool is_retryable = status == 429 || status == 503;
-    std::optional<std::int64_t> retry_ms;
-    if (is_retryable) retry_ms = std::int64_t{retry_after_seconds(request)} * 1000;
-    net::Response response =
-        answer(status, encoding, codec::encode_rpc_status(encoding, error, retry_ms));
-    if (retry_ms) response.headers.set("Retry-After", std::to_string(*retry_ms / 1000));
+                               const Error& error) {
+    const int status = ingest_status(error);
+    if (status != 429 && status != 503) {
+      return answer(status, encoding, codec::encode_rpc_status(encoding, error));
+    }
+    return try_again(status, encoding, error, retry_after_seconds(request));
+  }
+
+  static net::Response limited(const net::Request& request, OtlpEncoding encoding,
+                               const Export& done) {
+    return try_again(429, encoding, {Code::ResourceExhausted, done.message},
+                     retry_after_seconds(request, done.retry_after));
+  }
+
+  static net::Response try_again(int status, OtlpEncoding encoding, const Error& error,
+                                 std::uint32_t seconds) {
+    net::Response response = answer(
+        status, encoding, codec::encode_rpc_status(encoding, error, std::int64_t{seconds} * 1000));
+    response.headers.set("Retry-After", std::to_string(seconds));
     return response;
   }
 
-  static net::GrpcResponse grpc_failure(Error error) {
+  static net::GrpcResponse grpc_failure(Error error, std::int64_t retry_ms = kGrpcRetryMs) {
     // Senders drop on INTERNAL and resend on UNAVAILABLE.
     if (error.code == Code::Internal || error.code == Code::DataLoss)
       error.code = Code::Unavailable;
     net::GrpcResponse response{.code = net::rpc_code(error.code), .message = error.message};
     if (error.code == Code::Unavailable) {
-      response.details = codec::encode_status_details(error, kGrpcRetryMs);
+      response.details = codec::encode_status_details(error, retry_ms);
     }
     return response;
   }

@@ -40,7 +40,7 @@ class RemoteWriteApi {
     if (!result) {
       const int status = ingest_status(result.error());
       net::Response response = net::text_response(status, result.error().message + "\n");
-      if (status == 503) add_retry_after(request, response);
+      if (status == 503) add_retry_after(response, retry_after_seconds(request));
       add_written_headers(response, {});
       return response;
     }
@@ -76,15 +76,15 @@ class RemoteWriteApi {
         break;
       case Verdict::Limited:
         response = net::text_response(429, describe_rejections(result) + "\n");
-        add_retry_after(request, response);
+        add_retry_after(response, retry_after_seconds(request, result.retry_after));
         break;
     }
     add_written_headers(response, result);
     return response;
   }
 
-  static void add_retry_after(const net::Request& request, net::Response& response) {
-    response.headers.set("Retry-After", std::to_string(retry_after_seconds(request)));
+  static void add_retry_after(net::Response& response, std::uint32_t seconds) {
+    response.headers.set("Retry-After", std::to_string(seconds));
   }
 
   const Services& services_;

@@ -255,6 +255,7 @@ Result<void> InfluxDecoder::decode(std::string_view body, const InfluxOptions& o
   impl_->clear();
   impl_->options = options;
   auto decoded = impl_->decode(body);
+  impl_->batch.body_bytes = body.size();
   if (!decoded) impl_->clear();
   return decoded;
 }

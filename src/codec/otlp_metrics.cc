@@ -139,12 +139,13 @@ struct OtlpMetricsDecoder::Impl {
   OtlpHistogramPoint histogram_point;
   OtlpOptions empty_options;
 
-  void begin(const OtlpOptions& options) {
-    translator.begin(options);
+  void begin(const OtlpOptions& options, std::uint64_t body_bytes) {
+    translator.begin(options, body_bytes);
     arena.clear();
   }
 
-  Result<void> decode(std::string_view body, const OtlpOptions& options);
+  /// `body_bytes`: of the request as it came, which `body` may have been made from.
+  Result<void> decode(std::string_view body, const OtlpOptions& options, std::uint64_t body_bytes);
   void decode_resource_metrics(std::string_view bytes);
   void decode_scope_metrics(std::string_view bytes);
   void decode_metric(std::string_view bytes);
@@ -488,9 +489,10 @@ void OtlpMetricsDecoder::Impl::decode_resource_metrics(std::string_view bytes) {
   translator.end_resource();
 }
 
-Result<void> OtlpMetricsDecoder::Impl::decode(std::string_view body, const OtlpOptions& options) {
+Result<void> OtlpMetricsDecoder::Impl::decode(std::string_view body, const OtlpOptions& options,
+                                              std::uint64_t body_bytes) {
   using Request = otlp::ExportMetricsServiceRequest;
-  begin(options);
+  begin(options, body_bytes);
   std::size_t resource_count = 0;
   try {
     pbf_message<Request> message(body);
@@ -499,7 +501,7 @@ Result<void> OtlpMetricsDecoder::Impl::decode(std::string_view body, const OtlpO
       ++resource_count;
     }
   } catch (const protozero::exception& error) {
-    begin(options);
+    begin(options, 0);
     return fail(Code::InvalidArgument,
                 fmt::format("body is not an OTLP metrics request: {} in resourceMetrics[{}]",
                             error.what(), resource_count));
@@ -508,7 +510,7 @@ Result<void> OtlpMetricsDecoder::Impl::decode(std::string_view body, const OtlpO
 }
 
 OtlpMetricsDecoder::OtlpMetricsDecoder() : impl_(std::make_unique<Impl>()) {
-  impl_->begin(impl_->empty_options);
+  impl_->begin(impl_->empty_options, 0);
 }
 
 OtlpMetricsDecoder::~OtlpMetricsDecoder() = default;
@@ -517,13 +519,13 @@ OtlpMetricsDecoder& OtlpMetricsDecoder::operator=(OtlpMetricsDecoder&&) noexcept
 
 Result<void> OtlpMetricsDecoder::decode_protobuf(std::string_view body,
                                                  const OtlpOptions& options) {
-  return impl_->decode(body, options);
+  return impl_->decode(body, options, body.size());
 }
 
 Result<void> OtlpMetricsDecoder::decode_json(std::string_view body, const OtlpOptions& options) {
-  impl_->begin(options);
+  impl_->begin(options, 0);
   GANTRY_CHECK(otlp_json_to_protobuf(OtlpJsonMessage::MetricsRequest, body, impl_->protobuf_body));
-  return impl_->decode(impl_->protobuf_body, options);
+  return impl_->decode(impl_->protobuf_body, options, body.size());
 }
 
 const telemetry::MetricBatch& OtlpMetricsDecoder::batch() const {
@@ -532,6 +534,11 @@ const telemetry::MetricBatch& OtlpMetricsDecoder::batch() const {
 
 const OtlpOutcome& OtlpMetricsDecoder::outcome() const {
   return impl_->translator.outcome();
+}
+
+std::uint64_t OtlpMetricsDecoder::count_refused_points(
+    const telemetry::AppendResult& result) const {
+  return impl_->translator.count_refused_points(result);
 }
 
 }  // namespace gantry::codec

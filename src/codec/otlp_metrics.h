@@ -5,7 +5,8 @@
 //   codec::OtlpMetricsDecoder decoder;   // reuse one per worker
 //   GANTRY_CHECK(decoder.decode_protobuf(body, options));
 //   GANTRY_TRY(const auto result, store.append(decoder.batch(), {}));
-//   // decoder.outcome() has what was refused before the store saw it.
+//   // decoder.outcome() has what was refused before the store saw it, and
+//   // decoder.count_refused_points(result) how many points the store refused.
 
 #include <memory>
 #include <string_view>
@@ -40,6 +41,10 @@ class OtlpMetricsDecoder {
 
   /// Which data points are not in the batch, and why.
   [[nodiscard]] const OtlpOutcome& outcome() const;
+
+  /// How many data points of the batch lost a sample to what `result`, the store's answer to the
+  /// batch, names as refused. A point of several series counts once.
+  [[nodiscard]] std::uint64_t count_refused_points(const telemetry::AppendResult& result) const;
 
  private:
   struct Impl;

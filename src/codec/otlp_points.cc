@@ -61,6 +61,7 @@ Result<void> OtlpTranslator::Impl::check_attribute_keys(std::string_view attribu
 /// Hot: per point.
 bool OtlpTranslator::Impl::begin_point(const OtlpPoint& point, PointKey& key) {
   note_time(point.time_ns);
+  ++begun_points;
   if (point.time_ns == 0) ++outcome.points_without_time;
   if (!has_plain_keys(point.attributes)) {
     if (auto checked = check_attribute_keys(point.attributes); !checked) {
@@ -95,6 +96,7 @@ std::uint32_t OtlpTranslator::Impl::add_series(const PointKey& key, Part part, d
                      .part = part,
                      .bound = bound,
                      .attributes = key.attributes});
+  point_of_series.push_back(begun_points - 1);
   return static_cast<std::uint32_t>(batch.series.size() - 1);
 }
 

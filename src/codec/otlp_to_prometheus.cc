@@ -76,7 +76,7 @@ void OtlpOutcome::clear() {
   *this = {};
 }
 
-void OtlpTranslator::Impl::begin(const OtlpOptions& new_options) {
+void OtlpTranslator::Impl::begin(const OtlpOptions& new_options, std::uint64_t body_bytes) {
   options = &new_options;
   const std::uint64_t new_hash = hash_options(new_options);
   if (new_hash != options_hash || names.size() > kNamesKept) {
@@ -87,12 +87,15 @@ void OtlpTranslator::Impl::begin(const OtlpOptions& new_options) {
   ++request;
   batch.clear();
   batch.resolver = this;
+  batch.body_bytes = body_bytes;
   outcome.clear();
   arena.clear();
   resources.clear();
   scopes.clear();
   metrics.clear();
   sources.clear();
+  point_of_series.clear();
+  begun_points = 0;
   non_ascii_names.clear();
   target_info_seen.clear();
 }
@@ -272,6 +275,7 @@ void OtlpTranslator::Impl::end_resource() {
   const auto series = static_cast<std::uint32_t>(batch.series.size() - 1);
   sources.push_back(
       {.metric = static_cast<std::uint32_t>(resources.size() - 1), .part = Part::TargetInfo});
+  point_of_series.push_back(kNoPoint);
   if (target_info_seen.empty()) {
     batch.metadata.push_back({.family = "target_info",
                               .type = MetricType::Gauge,
@@ -299,8 +303,8 @@ OtlpTranslator::~OtlpTranslator() = default;
 OtlpTranslator::OtlpTranslator(OtlpTranslator&&) noexcept = default;
 OtlpTranslator& OtlpTranslator::operator=(OtlpTranslator&&) noexcept = default;
 
-void OtlpTranslator::begin(const OtlpOptions& options) {
-  impl_->begin(options);
+void OtlpTranslator::begin(const OtlpOptions& options, std::uint64_t body_bytes) {
+  impl_->begin(options, body_bytes);
 }
 
 void OtlpTranslator::begin_resource(const OtlpResource& resource) {
@@ -345,6 +349,21 @@ const telemetry::MetricBatch& OtlpTranslator::batch() const {
 
 const OtlpOutcome& OtlpTranslator::outcome() const {
   return impl_->outcome;
+}
+
+std::uint64_t OtlpTranslator::count_refused_points(const telemetry::AppendResult& result) const {
+  std::vector<std::uint32_t> refused;
+  const auto collect = [&](const auto& samples, std::span<const std::uint32_t> positions) {
+    for (const std::uint32_t position : positions) {
+      const std::uint32_t point = impl_->point_of_series[samples[position].series];
+      if (point != Impl::kNoPoint) refused.push_back(point);
+    }
+  };
+  collect(impl_->batch.samples, result.refused_samples);
+  collect(impl_->batch.histograms, result.refused_histograms);
+  std::ranges::sort(refused);
+  const auto repeated = std::ranges::unique(refused);
+  return refused.size() - repeated.size();
 }
 
 }  // namespace gantry::codec

@@ -18,6 +18,7 @@
 
 #include "codec/otlp_names.h"
 #include "core/error.h"
+#include "telemetry/append_result.h"
 #include "telemetry/metric_batch.h"
 
 namespace gantry::codec {
@@ -176,8 +177,8 @@ class OtlpTranslator {
   OtlpTranslator(OtlpTranslator&&) noexcept;
   OtlpTranslator& operator=(OtlpTranslator&&) noexcept;
 
-  /// Forgets the last request.
-  void begin(const OtlpOptions& options);
+  /// Forgets the last request. `body_bytes` is the size of the new one, as it came.
+  void begin(const OtlpOptions& options, std::uint64_t body_bytes);
 
   void begin_resource(const OtlpResource& resource);
   void begin_scope(const OtlpScope& scope);
@@ -198,6 +199,10 @@ class OtlpTranslator {
 
   [[nodiscard]] const telemetry::MetricBatch& batch() const;
   [[nodiscard]] const OtlpOutcome& outcome() const;
+
+  /// How many data points of the batch lost a sample to what `result` names as refused. A point of
+  /// several series counts once; target_info belongs to no point.
+  [[nodiscard]] std::uint64_t count_refused_points(const telemetry::AppendResult& result) const;
 
  private:
   struct Impl;

@@ -30,6 +30,8 @@ struct HashOfKey {
 };
 
 struct OtlpTranslator::Impl final : telemetry::SeriesResolver {
+  static constexpr std::uint32_t kNoPoint = std::numeric_limits<std::uint32_t>::max();
+
   /// Which of a point's series it is.
   enum class Part : std::uint8_t { Value, Sum, Count, Bucket, Quantile, TargetInfo };
 
@@ -87,6 +89,9 @@ struct OtlpTranslator::Impl final : telemetry::SeriesResolver {
   std::vector<ScopeState> scopes;
   std::vector<MetricState> metrics;
   std::vector<Source> sources;
+  /// For each series of the batch the data point it is of; kNoPoint for target_info.
+  std::vector<std::uint32_t> point_of_series;
+  std::uint32_t begun_points = 0;
 
   std::deque<Name> names;
   boost::unordered_flat_map<core::Hash128, Name*, HashOfKey> name_by_key;
@@ -100,7 +105,7 @@ struct OtlpTranslator::Impl final : telemetry::SeriesResolver {
   std::vector<OtlpAttribute> attribute_scratch;
   std::vector<std::uint32_t> bucket_series;
 
-  void begin(const OtlpOptions& new_options);
+  void begin(const OtlpOptions& new_options, std::uint64_t body_bytes);
   void begin_resource(const OtlpResource& resource);
   void begin_scope(const OtlpScope& scope);
   bool begin_metric(const OtlpMetric& metric, std::uint64_t point_count);

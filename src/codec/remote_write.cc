@@ -482,6 +482,7 @@ Result<void> RemoteWriteDecoder::decode(RemoteWriteVersion version, std::string_
   impl_->version = version;
   impl_->key_seed =
       core::process_hash_seed() ^ (version == RemoteWriteVersion::V1 ? kKeySaltV1 : kKeySaltV2);
+  impl_->batch.body_bytes = body.size();
   try {
     version == RemoteWriteVersion::V1 ? impl_->decode_v1(body) : impl_->decode_v2(body);
   } catch (const protozero::exception& error) {

@@ -6,10 +6,9 @@
 // After GoogleTest, or it does not compile.
 #include <rapidcheck/gtest.h>
 
-#include "codec/compression.h"
-#include "codec/remote_write_encoder.h"
 #include "codec/testing/batch_text.h"
 #include "codec/testing/conformance.h"
+#include "codec/testing/remote_write_requests.h"
 #include "telemetry/sample.h"
 
 namespace gantry::codec {
@@ -17,75 +16,14 @@ namespace {
 
 using telemetry::RejectReason;
 using testing::batch_text;
+using testing::custom_histogram;
+using testing::encoded;
+using testing::float_histogram;
+using testing::full_request;
+using testing::integer_histogram;
+using testing::kVersions;
 using testing::series_text;
-
-constexpr RemoteWriteVersion kVersions[] = {RemoteWriteVersion::V1, RemoteWriteVersion::V2};
-
-WriteSeries simple_series(std::string_view name, double value = 1) {
-  return {.labels = {{"__name__", std::string(name)}, {"job", "j"}},
-          .samples = {{.timestamp_ms = 1000, .value = value}}};
-}
-
-telemetry::IntegerHistogram integer_histogram() {
-  telemetry::IntegerHistogram h;
-  h.schema = 3;
-  h.zero_threshold = 1e-128;
-  h.zero_count = 1;
-  h.count = 9;
-  h.sum = 18.4;
-  h.positive_spans = {{-1, 2}, {3, 1}};
-  h.positive_counts = {2, 1, 2};
-  h.negative_spans = {{0, 1}};
-  h.negative_counts = {3};
-  h.hint = telemetry::CounterResetHint::NotReset;
-  return h;
-}
-
-telemetry::FloatHistogram float_histogram() {
-  telemetry::FloatHistogram h = telemetry::to_float(integer_histogram());
-  h.positive_counts[0] = 2.5;
-  h.count = 9.5;
-  return h;
-}
-
-telemetry::IntegerHistogram custom_histogram() {
-  telemetry::IntegerHistogram h;
-  h.schema = telemetry::kCustomBucketsSchema;
-  h.custom_values = {0.5, 1.0};
-  h.count = 3;
-  h.sum = 4.5;
-  h.positive_spans = {{0, 3}};
-  h.positive_counts = {1, 1, 1};
-  return h;
-}
-
-WriteRequest full_request() {
-  WriteRequest request;
-  WriteSeries floats = simple_series("up");
-  floats.samples.push_back({.timestamp_ms = 2000, .value = telemetry::stale_nan()});
-  floats.samples.push_back({.timestamp_ms = -5, .value = -0.0});
-  floats.exemplars.push_back(
-      {.timestamp_ms = 1500, .value = 0.67, .labels = {{"trace_id", "abc"}}});
-  floats.metadata = {.type = telemetry::MetricType::Gauge, .help = "help text", .unit = "s"};
-  request.series.push_back(floats);
-  WriteSeries histograms = simple_series("h");
-  histograms.samples.clear();
-  histograms.histograms = {{.timestamp_ms = 1, .histogram = integer_histogram()},
-                           {.timestamp_ms = 2, .histogram = float_histogram()},
-                           {.timestamp_ms = 3, .histogram = custom_histogram()}};
-  histograms.metadata = {.type = telemetry::MetricType::Histogram, .help = "sizes"};
-  request.series.push_back(histograms);
-  request.metadata = {
-      {.family = "up", .type = telemetry::MetricType::Gauge, .help = "help text", .unit = "s"},
-      {.family = "h", .type = telemetry::MetricType::Histogram, .help = "sizes"}};
-  return request;
-}
-
-std::string encoded(RemoteWriteVersion version, const WriteRequest& request) {
-  std::string out;
-  encode_remote_write(version, request, out);
-  return out;
-}
+using testing::simple_series;
 
 TEST(RemoteWrite, BothVersionsCarryTheSame) {
   for (const RemoteWriteVersion version : kVersions) {
@@ -301,95 +239,15 @@ TEST(RemoteWrite, FineSchemasAreReduced) {
   EXPECT_EQ(h.positive_spans[0].offset, 1);
 }
 
-/// A 2.0 body by hand: symbols "", "__name__", "a" and one series.
-std::string v2_with_series(std::string_view series_hex) {
-  const std::string series = testing::from_hex(series_hex);
-  return testing::from_hex("220022085f5f6e616d655f5f220161") + "\x2a" +
-         static_cast<char>(series.size()) + series;
-}
-
-TEST(RemoteWrite, Version2RulesAreHeldPerSeries) {
-  struct Case {
-    std::string_view series_hex;
-    std::string_view message;
-  };
-
-  const std::string good = "0a020102120c09000000000000f03f10e807";
-  for (const Case& c : {
-           Case{"0a03010201120c09000000000000f03f10e807", "invalid labelRefs length 3"},
-           Case{"0a020109120c09000000000000f03f10e807",
-                "labelRefs 1 (name) = 9 (value) outside of symbols table (size 3)"},
-           Case{"0a020102",
-                "TimeSeries must contain at least one sample or histogram for series "
-                "{__name__=\"a\"}"},
-       }) {
-    const std::string good_series = testing::from_hex(good);
-    const std::string body =
-        v2_with_series(c.series_hex) + "\x2a" + static_cast<char>(good_series.size()) + good_series;
+TEST(RemoteWrite, TheBatchSaysHowLargeTheBodyWas) {
+  for (const RemoteWriteVersion version : kVersions) {
     RemoteWriteDecoder decoder;
-    ASSERT_TRUE(decoder.decode(RemoteWriteVersion::V2, body)) << c.message;
-    EXPECT_EQ(batch_text(decoder.batch()), "a 1 @1000\n");
-    ASSERT_EQ(decoder.rejections().kept().size(), 1U);
-    EXPECT_EQ(decoder.rejections().kept()[0].message, c.message);
-    EXPECT_EQ(decoder.rejections().kept()[0].count, 1U);
-    EXPECT_EQ(decoder.rejections().count(RejectReason::InvalidLabels), 1U);
+    const std::string body = encoded(version, full_request());
+    ASSERT_TRUE(decoder.decode(version, body));
+    EXPECT_EQ(decoder.batch().body_bytes, body.size());
+    ASSERT_FALSE(decoder.decode(version, "\xff"));
+    EXPECT_EQ(decoder.batch().body_bytes, 0U);
   }
-}
-
-TEST(RemoteWrite, Version2LabelReferencesMayBeSplitAndLate) {
-  // {1, 2} in two unpacked pieces, the second behind the sample.
-  const std::string body = v2_with_series("0801120c09000000000000f03f10e8070802");
-  RemoteWriteDecoder decoder;
-  ASSERT_TRUE(decoder.decode(RemoteWriteVersion::V2, body));
-  EXPECT_EQ(batch_text(decoder.batch()), "a 1 @1000\n");
-}
-
-TEST(RemoteWrite, Version2RefusedSeriesLeaveNothingBehind) {
-  WriteRequest request;
-  request.series = {simple_series("a"), simple_series("b"), simple_series("c")};
-  request.series[1].samples[0].start_timestamp_ms = 5;
-  request.series[1].samples.push_back({.timestamp_ms = 2000, .value = 2});
-  request.series[1].histograms = {{.timestamp_ms = 1, .histogram = integer_histogram()}};
-  request.series[1].exemplars = {{.timestamp_ms = 1, .value = 1, .labels = {{"t", "x"}}}};
-  std::string body = encoded(RemoteWriteVersion::V2, request);
-  // The name's reference of the second series: "b" is the sixth symbol.
-  const std::size_t at = body.find(std::string("\x0a\x04\x01\x05", 4));
-  ASSERT_NE(at, std::string::npos);
-  body[at + 3] = 0x7f;
-  RemoteWriteDecoder decoder;
-  ASSERT_TRUE(decoder.decode(RemoteWriteVersion::V2, body));
-  EXPECT_EQ(batch_text(decoder.batch()), "a{job=\"j\"} 1 @1000\nc{job=\"j\"} 1 @1000\n");
-  EXPECT_EQ(decoder.rejections().count(RejectReason::InvalidLabels), 3U);
-}
-
-TEST(RemoteWrite, Version2ExemplarsNeedATimestamp) {
-  WriteRequest request;
-  request.series = {simple_series("a")};
-  request.series[0].exemplars = {{.timestamp_ms = 0, .value = 1, .labels = {{"trace_id", "x"}}}};
-  const std::string body = encoded(RemoteWriteVersion::V2, request);
-  RemoteWriteDecoder decoder;
-  ASSERT_TRUE(decoder.decode(RemoteWriteVersion::V2, body));
-  EXPECT_TRUE(decoder.batch().exemplars.empty());
-  EXPECT_EQ(decoder.rejections().count(RejectReason::InvalidExemplar), 1U);
-  telemetry::AppendResult result;
-  decoder.rejections().add_to(result);
-  EXPECT_EQ(result.samples_rejected, 0U);
-}
-
-TEST(RemoteWrite, Version2MetadataNamesTheFamilyOnce) {
-  WriteRequest request;
-  for (const std::string_view name : {"d_bucket", "d_bucket", "d_sum", "c_total"}) {
-    request.series.push_back(simple_series(name));
-    request.series.back().metadata = {.type = name == "c_total" ? telemetry::MetricType::Counter
-                                                                : telemetry::MetricType::Histogram,
-                                      .help = "h"};
-  }
-  const std::string body = encoded(RemoteWriteVersion::V2, request);
-  RemoteWriteDecoder decoder;
-  ASSERT_TRUE(decoder.decode(RemoteWriteVersion::V2, body));
-  std::vector<std::string_view> families;
-  for (const auto& metadata : decoder.batch().metadata) families.push_back(metadata.family);
-  EXPECT_EQ(families, (std::vector<std::string_view>{"d", "d", "c_total"}));
 }
 
 TEST(RemoteWrite, WrongMessageDecodesEmpty) {
@@ -522,114 +380,6 @@ TEST(RemoteWrite, ContentTypes) {
   EXPECT_EQ(
       gzip.error().message,
       "gzip encoding (compression) is not accepted by this server; only snappy is acceptable");
-}
-
-/// What a receiver made of this codec would answer, and the batch.
-int answer(const nlohmann::json& test, RemoteWriteDecoder& decoder, std::string& body) {
-  const auto version = parse_remote_write_content_type(test.at("content_type").get<std::string>());
-  if (!version) return 415;
-  if (!check_remote_write_encoding(test.at("content_encoding").get<std::string>())) return 415;
-  const std::string sent = testing::from_hex(test.at("body_hex").get<std::string>());
-  if (!decompress(Encoding::SnappyBlock, sent, {}, body)) return 400;
-  if (!decoder.decode(*version, body)) return 400;
-  if (!decoder.rejections().is_empty()) return 400;
-  for (std::uint32_t i = 0; i < decoder.batch().series.size(); ++i) {
-    if (series_text(decoder.batch(), i).starts_with("error: ")) return 400;
-  }
-  return 204;
-}
-
-std::string expected_series(const nlohmann::json& labels) {
-  std::vector<telemetry::Label> list;
-  for (const auto& [name, value] : labels.items()) list.push_back({name, value.get<std::string>()});
-  return telemetry::format_series(telemetry::make_labels(std::move(list)));
-}
-
-bool histogram_matches(const nlohmann::json& want, const telemetry::HistogramSample& got) {
-  const telemetry::FloatHistogram h = telemetry::to_float(got.histogram);
-  std::vector<std::pair<std::int64_t, double>> buckets;
-  std::int64_t index = 0;
-  std::size_t position = 0;
-  for (const auto& span : h.positive_spans) {
-    index += span.offset;
-    for (std::uint32_t i = 0; i < span.length; ++i) {
-      buckets.emplace_back(index++, h.positive_counts[position++]);
-    }
-  }
-  std::vector<std::pair<std::int64_t, double>> wanted;
-  for (const auto& bucket : want.at("positive_buckets")) {
-    wanted.emplace_back(bucket[0].get<std::int64_t>(), testing::json_double(bucket[1]));
-  }
-  std::erase_if(buckets, [](const auto& bucket) { return bucket.second == 0; });
-  return want.at("timestamp_ms") == got.timestamp_ms && want.at("schema") == h.schema &&
-         testing::json_double(want.at("count")) == h.count &&
-         testing::json_double(want.at("sum")) == h.sum &&
-         want.value("zero_threshold", 0.0) == h.zero_threshold &&
-         want.value("zero_count", 0.0) == h.zero_count &&
-         want.value("start_timestamp_ms", std::int64_t{0}) == got.start_timestamp_ms &&
-         want.value("custom_values", std::vector<double>{}) == h.custom_values && buckets == wanted;
-}
-
-TEST(RemoteWriteConformance, Vectors) {
-  GANTRY_CONFORMANCE_JSON(file, "wire/remote-write/vectors.json");
-  testing::Score score("remote-write/vectors.json");
-  for (const auto& test : file.at("cases")) {
-    const std::string id = test.at("id").get<std::string>();
-    RemoteWriteDecoder decoder;
-    std::string body;
-    bool passed = answer(test, decoder, body) == test.at("status").get<int>();
-    EXPECT_TRUE(passed) << id << ": status";
-    const std::string text = batch_text(decoder.batch());
-    std::size_t sample_count = 0;
-    std::size_t histogram_count = 0;
-    for (const auto& want : test.at("expect")) {
-      std::vector<std::string> lines;
-      const std::string name = want.contains("labels") ? expected_series(want["labels"]) : "";
-      for (const auto& sample : want.value("samples", nlohmann::json::array())) {
-        std::string line = name + " ";
-        const double value = testing::json_double(sample[1]);
-        line += telemetry::is_stale_nan(value) ? "StaleNaN"
-                                               : nlohmann::json(static_cast<int>(value)).dump();
-        line += " @" + sample[0].dump();
-        lines.push_back(line);
-        ++sample_count;
-      }
-      for (const auto& exemplar : want.value("exemplars", nlohmann::json::array())) {
-        lines.push_back("exemplar " + name + " ");
-        for (const auto& [key, value] : exemplar.at("labels").items()) {
-          lines.push_back(key + "=\"" + value.get<std::string>() + "\"");
-        }
-        lines.push_back("@" + exemplar.at("timestamp_ms").dump());
-      }
-      if (want.contains("metadata")) {
-        const auto& m = want["metadata"];
-        lines.push_back("metadata " + m.at("family").get<std::string>() + " " +
-                        m.at("type").get<std::string>() + " " + m.at("help").dump() + " " +
-                        m.at("unit").dump());
-      }
-      if (want.contains("type")) lines.push_back(" " + want["type"].get<std::string>() + " \"");
-      for (const std::string& line : lines) {
-        const bool found = text.find(line) != std::string::npos;
-        EXPECT_TRUE(found) << id << ": wants " << line << " in\n" << text;
-        passed &= found;
-      }
-      for (const auto& histogram : want.value("histograms", nlohmann::json::array())) {
-        const bool found =
-            histogram_count < decoder.batch().histograms.size() &&
-            histogram_matches(histogram, decoder.batch().histograms[histogram_count]);
-        EXPECT_TRUE(found) << id << ": histogram " << histogram;
-        passed &= found;
-        ++histogram_count;
-      }
-    }
-    if (test.at("status") == 204) {
-      passed &= decoder.batch().samples.size() == sample_count &&
-                decoder.batch().histograms.size() == histogram_count;
-      EXPECT_EQ(decoder.batch().samples.size(), sample_count) << id;
-      EXPECT_EQ(decoder.batch().histograms.size(), histogram_count) << id;
-    }
-    score.add(passed);
-  }
 }
 
 }  // namespace

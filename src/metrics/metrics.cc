@@ -51,6 +51,9 @@ StoreMetrics::StoreMetrics(core::MetricRegistry& registry)
                                       "Merges that failed; they are tried again.")),
       merged_bytes(registry.counter("gantry_metrics_merged_bytes_total",
                                     "Bytes of parts that merges have written.")),
+      refused_bytes(registry.counter("gantry_metrics_refused_bytes_total",
+                                     "Bytes of the requests that limits.bytes_per_day_max "
+                                     "refused.")),
       quarantined_parts(registry.counter("gantry_metrics_quarantined_parts_total",
                                          "Parts set aside because their checksums failed.")),
       dropped_partitions(registry.counter("gantry_metrics_dropped_partitions_total",
@@ -65,6 +68,8 @@ StoreMetrics::StoreMetrics(core::MetricRegistry& registry)
       tombstones(registry.gauge("gantry_metrics_tombstones",
                                 "Deletions that merges have not made physical.")),
       exemplars(registry.gauge("gantry_metrics_exemplars", "Exemplars kept.")),
+      day_bytes(registry.gauge("gantry_metrics_day_bytes",
+                               "Bytes of the requests taken since midnight UTC.")),
       head_bytes{.records = head_part(registry, "records"),
                  .labels = head_part(registry, "labels"),
                  .symbols = head_part(registry, "symbols"),

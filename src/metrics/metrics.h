@@ -26,6 +26,7 @@ struct StoreMetrics {
   core::Counter& flush_failures;
   core::Counter& merge_failures;
   core::Counter& merged_bytes;
+  core::Counter& refused_bytes;
   core::Counter& quarantined_parts;
   core::Counter& dropped_partitions;
   core::Gauge& active_series;
@@ -35,6 +36,7 @@ struct StoreMetrics {
   core::Gauge& part_bytes;
   core::Gauge& tombstones;
   core::Gauge& exemplars;
+  core::Gauge& day_bytes;
 
   /// One per part of the head's memory.
   struct HeadBytes {

@@ -136,6 +136,7 @@ Result<void> StoreImpl::start() {
                  {{"error", loaded.error().message}});
     }
   }
+  GANTRY_CHECK(load_day_bytes());
   GANTRY_CHECK(replay_log());
   const core::Lock lock(flush_mutex_);
   last_flush_ms_ = environment_.clock.now().since_epoch;
@@ -251,6 +252,10 @@ Result<void> StoreImpl::close() {
   stop_thread();
   GANTRY_CHECK(flush());
   catalog_.remove_retired();
+  {
+    const core::Lock flush_lock(flush_mutex_);
+    GANTRY_CHECK(save_day_bytes());
+  }
   is_closed_ = true;
   return {};
 }

@@ -47,6 +47,12 @@ struct Limits {
   std::uint64_t exemplars_max = 100'000;  ///< Kept in all; the oldest are overwritten.
   std::uint64_t metadata_families_max = 30'000;
   std::uint32_t metadata_per_family_max = 10;
+
+  /// MetricBatch::body_bytes of all requests that the store has taken since midnight UTC, whatever
+  /// became of their samples; what has no body (own metrics, scrapes) is free. A request that would
+  /// exceed it is refused whole. While the limit is on, the count is put on disk every 10 seconds
+  /// and by `close`: a crash forgets what came after the last time.
+  std::uint64_t bytes_per_day_max = 0;
 };
 
 /// When an append is acknowledged.
@@ -64,6 +70,9 @@ struct StoreOptions {
   std::uint64_t retention_bytes = 0;          ///< 0: no limit; else the oldest partitions go first.
   DurationMs flush_interval{10 * 60 * 1000};  ///< The head is cut into a part at least this often.
   std::uint64_t wal_bytes_max = 256ULL << 20;  ///< And when the log has grown to this.
+  /// Bytes that background merges write, on average over each merge; 0: no limit. `merge_all` and
+  /// `clean_tombstones` are not bound by it.
+  std::uint64_t merge_bytes_per_second_max = 32ULL << 20;
 };
 
 /// What the store is given. All must outlive it.
@@ -129,7 +138,8 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   /// Stores what is good, reports what is not; returns when the good part is durable and visible to
-  /// queries that start afterwards. Errors, with nothing stored: ResourceExhausted
+  /// queries that start afterwards. A request over bytes_per_day_max is no error: all of it is
+  /// reported as refused, with `retry_after`. Errors, with nothing stored: ResourceExhausted
   /// (samples_per_request_max), Unavailable (disk full, log failed, closing).
   virtual Result<telemetry::AppendResult> append(const telemetry::MetricBatch& batch,
                                                  const AppendOptions& options) = 0;

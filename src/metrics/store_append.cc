@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "core/rfc3339.h"
 #include "metrics/log/log_record.h"
 #include "metrics/store_impl.h"
 #include "storage/disk_guard.h"
@@ -98,7 +99,16 @@ Result<telemetry::AppendResult> StoreImpl::append(const telemetry::MetricBatch& 
   const InsideGate inside(gate_);
   if (!inside.is_inside()) return fail(Code::Unavailable, "the metrics store is closing");
 
-  AppendPlan plan(*state_, *settings, environment_.clock.now(), batch, append_options.is_import);
+  const TimestampMs now = environment_.clock.now();
+  const std::uint64_t day_bytes_max = settings->limits.bytes_per_day_max;
+  const DayBytes::Answer day = day_bytes_.take(batch.body_bytes, day_bytes_max, now);
+  if (!day.is_taken) {
+    auto refused = refuse_for_today(batch, day.bytes_before, day_bytes_max, now);
+    metrics_.refused_bytes.add(batch.body_bytes);
+    count_result(refused, 0);
+    return refused;
+  }
+  AppendPlan plan(*state_, *settings, now, batch, append_options.is_import);
   plan.make(budget_);
   if (!plan.record.is_empty() || !plan.exemplars.empty() || !plan.metadata.empty()) {
     // Appends that change a stored value go one by one, so that the head has the value that comes
@@ -109,6 +119,7 @@ Result<telemetry::AppendResult> StoreImpl::append(const telemetry::MetricBatch& 
     if (logged) logged = wait_for(tickets);
     if (!logged) {
       metrics_.append_failures.add();
+      day_bytes_.give_back(batch.body_bytes, now);
       forget_newest(plan.record);
       return std::unexpected(std::move(logged).error());
     }
@@ -117,6 +128,34 @@ Result<telemetry::AppendResult> StoreImpl::append(const telemetry::MetricBatch& 
   count_result(plan.result, plan.created_series);
   metrics_.append_seconds.observe(static_cast<double>(monotonic_ns() - started_ns) * 1e-9);
   return std::move(plan.result);
+}
+
+telemetry::AppendResult StoreImpl::refuse_for_today(const telemetry::MetricBatch& batch,
+                                                    std::uint64_t taken_bytes,
+                                                    std::uint64_t bytes_max,
+                                                    TimestampMs now) const {
+  using telemetry::RejectReason;
+  telemetry::AppendResult result;
+  const auto refuse = [&](const auto& samples, std::vector<std::uint32_t>& positions) {
+    for (std::uint32_t i = 0; i < samples.size(); ++i) {
+      if (!batch.series[samples[i].series].is_best_effort) positions.push_back(i);
+    }
+    result.samples_rejected += positions.size();
+  };
+  refuse(batch.samples, result.refused_samples);
+  refuse(batch.histograms, result.refused_histograms);
+  const std::uint64_t item_count = batch.samples.size() + batch.histograms.size() +
+                                   batch.exemplars.size() + batch.metadata.size();
+  result.rejected_counts[static_cast<std::size_t>(RejectReason::BytesPerDay)] = item_count;
+  result.retry_after = until_next_day(now);
+  result.rejections.push_back(
+      {.reason = RejectReason::BytesPerDay,
+       .message = fmt::format("the request has {} bytes, {} were taken since midnight UTC, the "
+                              "limit for a day is {} (limits.bytes_per_day_max); it lifts at {}",
+                              batch.body_bytes, taken_bytes, bytes_max,
+                              core::format_rfc3339(now + result.retry_after)),
+       .count = item_count});
+  return result;
 }
 
 Result<void> StoreImpl::log_plan(AppendPlan& plan, std::vector<storage::LogTicket>& tickets) {

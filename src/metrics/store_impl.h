@@ -1,7 +1,7 @@
 #pragma once
 
 // The store behind store.h. Its parts: append (store_append.cc), opening and replay (store.cc),
-// flush, deletion, merging and retention (store_maintenance.cc).
+// flush and deletion (store_maintenance.cc), merging and retention (store_merge.cc).
 
 #include <cstdint>
 #include <memory>
@@ -14,8 +14,10 @@
 
 #include "core/mutex.h"
 #include "metrics/append/append_plan.h"
+#include "metrics/append/day_bytes.h"
 #include "metrics/append_gate.h"
 #include "metrics/index/label_order.h"
+#include "metrics/merge_pacer.h"
 #include "metrics/metrics.h"
 #include "metrics/partition/catalog.h"
 #include "metrics/query/store_source.h"
@@ -27,6 +29,11 @@ namespace gantry::metrics {
 
 /// Whether a store flushes, merges and drops by itself. Tests that count files do without.
 enum class Background : bool { Off, On };
+
+/// For histograms of durations.
+inline double seconds_since(std::int64_t started_ns) {
+  return static_cast<double>(monotonic_ns() - started_ns) * 1e-9;
+}
 
 /// Lock order: merge_mutex_, flush_mutex_, gate_, overwrite_mutex_, then what StoreState says.
 class StoreImpl final : public Store {
@@ -70,6 +77,10 @@ class StoreImpl final : public Store {
   void stop_thread();
   [[nodiscard]] std::shared_ptr<const StoreOptions> options() const;
 
+  [[nodiscard]] telemetry::AppendResult refuse_for_today(const telemetry::MetricBatch& batch,
+                                                         std::uint64_t taken_bytes,
+                                                         std::uint64_t bytes_max,
+                                                         TimestampMs now) const;
   Result<void> log_plan(AppendPlan& plan, std::vector<storage::LogTicket>& tickets);
   Result<storage::LogTicket> enqueue_batch(AppendPlan& plan);
   void define_series(AppendPlan& plan, std::uint32_t segment_mark);
@@ -87,8 +98,17 @@ class StoreImpl final : public Store {
   void collect_series() GANTRY_REQUIRES(merge_mutex_, flush_mutex_);
 
   void flush_if_due();
-  Result<void> merge_parts_once(std::int64_t day, std::span<const std::shared_ptr<const Part>> in)
-      GANTRY_REQUIRES(merge_mutex_);
+  [[nodiscard]] std::filesystem::path day_bytes_path() const;
+  Result<void> load_day_bytes();
+  Result<void> save_day_bytes() GANTRY_REQUIRES(flush_mutex_);
+  void save_day_bytes_if_due();
+
+  /// Whether a merge keeps its budget and lets queries go first.
+  enum class Pace : bool { Full, GivesWay };
+
+  void give_way(MergePacer& pacer, std::uint64_t bytes_written, std::int64_t& tended_ns);
+  Result<void> merge_parts_once(std::int64_t day, std::span<const std::shared_ptr<const Part>> in,
+                                Pace pace) GANTRY_REQUIRES(merge_mutex_);
 
   /// The deletions that a rewrite takes into account.
   struct Deletions {
@@ -98,7 +118,7 @@ class StoreImpl final : public Store {
 
   [[nodiscard]] Deletions deletions_now() const;
   Result<void> rewrite(std::span<const std::shared_ptr<const Part>> inputs,
-                       const Deletions& deletions) GANTRY_REQUIRES(merge_mutex_);
+                       const Deletions& deletions, Pace pace) GANTRY_REQUIRES(merge_mutex_);
   Result<bool> merge_one() GANTRY_REQUIRES(merge_mutex_);
   Result<bool> apply_retention() GANTRY_REQUIRES(merge_mutex_);
   void quarantine_damaged();
@@ -112,6 +132,7 @@ class StoreImpl final : public Store {
   std::unique_ptr<storage::WriteAheadLog> log_;
   AppendGate gate_;
   SeriesBudget budget_;
+  DayBytes day_bytes_;
   CancelToken cancel_;
 
   mutable core::Mutex options_mutex_;
@@ -124,6 +145,8 @@ class StoreImpl final : public Store {
   std::int64_t last_flush_ms_ GANTRY_GUARDED_BY(flush_mutex_) = 0;
   std::int64_t retry_flush_ms_ GANTRY_GUARDED_BY(flush_mutex_) = 0;
   bool must_collect_ GANTRY_GUARDED_BY(flush_mutex_) = false;
+  DayBytes::Count saved_day_bytes_ GANTRY_GUARDED_BY(flush_mutex_);
+  std::int64_t day_bytes_due_ms_ GANTRY_GUARDED_BY(flush_mutex_) = 0;
   std::int64_t retry_merge_ms_ GANTRY_GUARDED_BY(merge_mutex_) = 0;
 
   core::Mutex close_mutex_;

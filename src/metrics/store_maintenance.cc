@@ -1,4 +1,4 @@
-// What the store does with data it has: flush, deletion, merging, retention.
+// What the store does besides appending and answering: flush, deletion, the background thread.
 
 #include <algorithm>
 #include <chrono>
@@ -8,7 +8,6 @@
 #include "core/log.h"
 #include "metrics/annotations/annotations_file.h"
 #include "metrics/flush.h"
-#include "metrics/partition/merge_policy.h"
 #include "metrics/store_impl.h"
 #include "storage/directory.h"
 
@@ -16,20 +15,8 @@ namespace gantry::metrics {
 namespace {
 
 constexpr std::int64_t kRetryMs = 10'000;
-/// A day takes late samples for a while before it counts as closed.
-constexpr std::int64_t kDayClosesAfterMs = 2LL * 60 * 60 * 1000;
-
-double seconds_since(std::int64_t started_ns) {
-  return static_cast<double>(monotonic_ns() - started_ns) * 1e-9;
-}
-
-using PartList = std::vector<std::shared_ptr<const Part>>;
-
-std::map<std::int64_t, PartList> by_day(const PartView& view) {
-  std::map<std::int64_t, PartList> days;
-  for (const auto& part : view.parts) days[part->entry().day].push_back(part);
-  return days;
-}
+constexpr std::int64_t kSaveDayBytesMs = 10'000;
+constexpr std::uint64_t kDayBytesFileMax = 4096;
 
 }  // namespace
 
@@ -137,160 +124,6 @@ Result<void> StoreImpl::delete_series(std::span<const promql::Matcher> matchers,
   return erase_from_head(series, start_ms, end_ms);
 }
 
-Result<void> StoreImpl::clean_tombstones() {
-  const core::Lock lock(merge_mutex_);
-  const Deletions deletions = deletions_now();
-  for (const auto& part : deletions.view->parts) {
-    if (deletions.view->has_tombstones(*part)) GANTRY_CHECK(rewrite({&part, 1}, deletions));
-  }
-  GANTRY_CHECK(catalog_.forget_tombstones());
-  catalog_.remove_retired();
-  const core::Lock flush_lock(flush_mutex_);
-  collect_series();
-  return {};
-}
-
-StoreImpl::Deletions StoreImpl::deletions_now() const {
-  // In this order: the view has every deletion up to the sequence.
-  const std::uint64_t sequence = catalog_.tombstone_sequence();
-  return {.sequence = sequence, .view = state_->view()};
-}
-
-/// Writes the samples of `inputs` that are not deleted to one part in their place.
-Result<void> StoreImpl::rewrite(std::span<const std::shared_ptr<const Part>> inputs,
-                                const Deletions& deletions) {
-  const std::int64_t started_ns = monotonic_ns();
-  storage::FileSystem& files = environment_.files;
-  const PartEntry entry{.number = catalog_.next_part_number(),
-                        .day = inputs.front()->entry().day,
-                        .clean_sequence = deletions.sequence};
-  const PartView* const view = deletions.view.get();
-
-  std::vector<const PartReader*> readers;
-  std::uint32_t level = 0;
-  for (const auto& part : inputs) {
-    readers.push_back(&part->reader());
-    level = std::max(level, part->summary().level + 1);
-  }
-  MergeOptions options{.cancel = cancel_};
-  if (inputs.size() == 1 && view->has_tombstones(*inputs.front())) {
-    options.tombstones = [&](std::span<const telemetry::LabelView> labels,
-                             std::vector<TimeRange>& deleted) {
-      SeriesRegistry::Lookup lookup{.labels = labels};
-      state_->registry.find({&lookup, 1});
-      if (lookup.series == SeriesRegistry::kNone) return;
-      const PartSummary& summary = inputs.front()->summary();
-      view->deleted_ranges(*inputs.front(), lookup.series, summary.time_ms_min, summary.time_ms_max,
-                           deleted);
-    };
-  }
-  const storage::Path path = catalog_.part_path(entry);
-  GANTRY_TRY(const storage::Path temporary, prepare_part(files, path));
-  const auto write = [&]() -> Result<PartSummary> {
-    GANTRY_TRY(const auto writer, PartWriter::create(files, temporary, {.level = level}));
-    GANTRY_CHECK(merge_parts(readers, options, *writer));
-    return writer->finish();
-  };
-  const Result<PartSummary> summary = write();
-  if (!summary) {
-    static_cast<void>(files.remove_all(temporary));
-    for (const auto& part : inputs) {
-      if (part->reader().is_damaged()) state_->report_damage(part->entry().number);
-    }
-    return std::unexpected(summary.error());
-  }
-  if (summary->series_count == 0) {
-    GANTRY_CHECK(files.remove_all(temporary));
-    return catalog_.commit_merge(inputs, nullptr);
-  }
-  GANTRY_CHECK(storage::publish_directory(files, temporary, path, storage::FilesSynced::Yes));
-  GANTRY_TRY(auto output, catalog_.open_part(entry));
-  GANTRY_CHECK(catalog_.commit_merge(inputs, std::move(output)));
-  metrics_.merged_bytes.add(summary->data_bytes + summary->index_bytes);
-  metrics_.merge_seconds.observe(seconds_since(started_ns));
-  return {};
-}
-
-/// One part of several neighbours of a day. Those with deletions are rewritten one by one first: a
-/// deletion must not hit what was written again later.
-Result<void> StoreImpl::merge_parts_once(std::int64_t day,
-                                         std::span<const std::shared_ptr<const Part>> in) {
-  const Deletions deletions = deletions_now();
-  bool has_cleaned = false;
-  for (const auto& part : in) {
-    if (!deletions.view->has_tombstones(*part)) continue;
-    GANTRY_CHECK(rewrite({&part, 1}, deletions));
-    has_cleaned = true;
-  }
-  if (has_cleaned) return catalog_.forget_tombstones();
-  GANTRY_ASSERT(std::ranges::all_of(in, [&](const auto& p) { return p->entry().day == day; }),
-                "only parts of one day are merged");
-  return in.size() < 2 ? Result<void>() : rewrite(in, deletions);
-}
-
-Result<bool> StoreImpl::merge_one() {
-  const std::shared_ptr<const PartView> view = state_->view();
-  const std::int64_t now_ms = environment_.clock.now().since_epoch;
-  for (const auto& [day, parts] : by_day(*view)) {
-    std::vector<std::uint64_t> sizes;
-    for (const auto& part : parts) sizes.push_back(part->bytes());
-    const DayState day_state =
-        (day + 1) * kDayMs + kDayClosesAfterMs < now_ms ? DayState::Closed : DayState::Growing;
-    const auto choice = choose_merge(sizes, day_state);
-    if (!choice) continue;
-    GANTRY_CHECK(merge_parts_once(day, std::span(parts).subspan(choice->first, choice->count)));
-    return true;
-  }
-  return false;
-}
-
-Result<void> StoreImpl::merge_all() {
-  const core::Lock lock(merge_mutex_);
-  bool has_merged = true;
-  while (has_merged) {
-    has_merged = false;
-    const std::shared_ptr<const PartView> view = state_->view();
-    for (const auto& [day, parts] : by_day(*view)) {
-      const bool has_tombstones =
-          std::ranges::any_of(parts, [&](const auto& part) { return view->has_tombstones(*part); });
-      if (parts.size() < 2 && !has_tombstones) continue;
-      GANTRY_CHECK(merge_parts_once(day, parts));
-      has_merged = true;
-      break;
-    }
-  }
-  catalog_.remove_retired();
-  return {};
-}
-
-Result<bool> StoreImpl::apply_retention() {
-  const std::shared_ptr<const StoreOptions> settings = options();
-  const std::shared_ptr<const PartView> view = state_->view();
-  const std::map<std::int64_t, PartList> days = by_day(*view);
-  std::uint64_t total_bytes = 0;
-  for (const auto& part : view->parts) total_bytes += part->bytes();
-  const std::int64_t oldest_ms = environment_.clock.now().since_epoch - settings->retention.count;
-
-  PartList removed;
-  std::size_t left = days.size();
-  for (const auto& [day, parts] : days) {
-    const bool is_old = settings->retention.count > 0 && (day + 1) * kDayMs <= oldest_ms;
-    const bool is_over =
-        settings->retention_bytes > 0 && total_bytes > settings->retention_bytes && left > 1;
-    if (!is_old && !is_over) break;
-    for (const auto& part : parts) total_bytes -= part->bytes();
-    removed.insert(removed.end(), parts.begin(), parts.end());
-    --left;
-    metrics_.dropped_partitions.add();
-    log::info("metrics partition dropped",
-              {{"day", day_name(day)}, {"reason", is_old ? "age" : "size"}});
-  }
-  if (removed.empty()) return false;
-  GANTRY_CHECK(catalog_.commit_removal(removed));
-  GANTRY_CHECK(catalog_.forget_tombstones());
-  return true;
-}
-
 void StoreImpl::collect_series() {
   std::vector<std::uint32_t> dead;
   const ClosedGate closed(gate_);
@@ -339,9 +172,50 @@ void StoreImpl::flush_if_due() {
   }
 }
 
+std::filesystem::path StoreImpl::day_bytes_path() const {
+  return directory_ / "day-bytes";
+}
+
+Result<void> StoreImpl::load_day_bytes() {
+  GANTRY_TRY(const bool exists, environment_.files.exists(day_bytes_path()));
+  if (!exists) return {};
+  const auto bytes = storage::read_file(environment_.files, day_bytes_path(), kDayBytesFileMax);
+  const Result<DayBytes::Count> count =
+      bytes ? decode_day_bytes(*bytes) : Result<DayBytes::Count>(std::unexpected(bytes.error()));
+  if (!count) {
+    if (count.error().code == Code::FailedPrecondition) return std::unexpected(count.error());
+    log::error("the count of the day's bytes was lost", {{"error", count.error().message}});
+    return {};
+  }
+  day_bytes_.restore(*count);
+  const core::Lock lock(flush_mutex_);
+  saved_day_bytes_ = *count;
+  return {};
+}
+
+Result<void> StoreImpl::save_day_bytes() {
+  const DayBytes::Count count = day_bytes_.count();
+  if (options()->limits.bytes_per_day_max == 0 || count == saved_day_bytes_) return {};
+  GANTRY_CHECK(storage::write_file_atomically(environment_.files, day_bytes_path(),
+                                              encode_day_bytes(count)));
+  saved_day_bytes_ = count;
+  return {};
+}
+
+void StoreImpl::save_day_bytes_if_due() {
+  const core::Lock lock(flush_mutex_);
+  const std::int64_t now_ms = environment_.clock.now().since_epoch;
+  if (now_ms < day_bytes_due_ms_) return;
+  day_bytes_due_ms_ = now_ms + kSaveDayBytesMs;
+  if (const auto saved = save_day_bytes(); !saved) {
+    log::warn("the count of the day's bytes was not saved", {{"error", saved.error().message}});
+  }
+}
+
 void StoreImpl::maintain() {
   if (state_->has_damage.load(std::memory_order_acquire)) quarantine_damaged();
   flush_if_due();
+  save_day_bytes_if_due();
   const core::Lock lock(merge_mutex_);
   const std::int64_t now_ms = environment_.clock.now().since_epoch;
   if (now_ms >= retry_merge_ms_) {
@@ -399,6 +273,7 @@ void StoreImpl::update_gauges() {
   set(metrics_.part_bytes, part_bytes);
   set(metrics_.tombstones, view->tombstones.size());
   set(metrics_.exemplars, state_->exemplars.size());
+  set(metrics_.day_bytes, day_bytes_.count().bytes);
 }
 
 }  // namespace gantry::metrics

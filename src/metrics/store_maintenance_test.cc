@@ -1,5 +1,7 @@
 // Deletion, retention, merging, quarantine, and what survives a restart beside samples.
 
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "metrics/testing/store_fixture.h"
@@ -167,6 +169,41 @@ TEST_F(StoreMaintenanceTest, MergesKeepEverySampleAndFewParts) {
   EXPECT_EQ(points("a"), expected);
   open(options);
   EXPECT_EQ(points("a"), expected);
+}
+
+TEST_F(StoreMaintenanceTest, MergesFinishWhileAQueryRuns) {
+  open();
+  for (int i = 0; i < 6; ++i) {
+    fill(kTestNowMs + i * 60'000LL, 30);
+    ASSERT_TRUE(store_->flush());
+  }
+  ASSERT_EQ(store_->parts().size(), 6U);
+  const promql::Matcher matchers[] = {matcher(MatchOp::Equal, "series", "a")};
+  const auto running = store_->source().select(
+      {.matchers = matchers, .start_ms = -kAll, .end_ms = kAll}, CancelToken());
+  ASSERT_TRUE(running);
+  store_->maintain();
+  EXPECT_LT(store_->parts().size(), 6U);
+  EXPECT_EQ(points("a").size(), 180U);
+}
+
+TEST_F(StoreMaintenanceTest, AMergeThatWaitsForItsBudgetEndsWithTheStore) {
+  StoreOptions options;
+  options.merge_bytes_per_second_max = 1;
+  open(options);
+  for (int i = 0; i < 6; ++i) {
+    fill(kTestNowMs + i * 60'000LL, 30);
+    ASSERT_TRUE(store_->flush());
+  }
+  std::jthread merging([this] { store_->maintain(); });
+  ASSERT_TRUE(store_->close());
+  merging.join();
+  EXPECT_EQ(store_->parts().size(), 6U);
+  // Who asks for a merge by hand does not wait.
+  open(options);
+  ASSERT_TRUE(store_->merge_all());
+  EXPECT_EQ(store_->parts().size(), 1U);
+  EXPECT_EQ(points("a").size(), 180U);
 }
 
 TEST_F(StoreMaintenanceTest, MergedAwayDirectoriesAreRemovedOnceNobodyReadsThem) {

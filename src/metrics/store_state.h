@@ -48,6 +48,9 @@ struct StoreState {
     view_.swap(view);
   }
 
+  /// Queries that are being answered: merges give way to them.
+  std::atomic<std::uint32_t> queries_running{0};
+
   /// A part has failed its checksums: maintenance will set it aside.
   void report_damage(std::uint64_t part_number) {
     {
@@ -70,6 +73,27 @@ struct StoreState {
   std::shared_ptr<const PartView> view_ GANTRY_GUARDED_BY(mutex_) =
       std::make_shared<const PartView>();
   std::vector<std::uint64_t> damaged_parts_ GANTRY_GUARDED_BY(mutex_);
+};
+
+/// A query that runs as long as this lives; `state` lives longer.
+class RunningQuery {
+ public:
+  explicit RunningQuery(StoreState& state) : running_(&state.queries_running) {
+    running_->fetch_add(1, std::memory_order_relaxed);
+  }
+
+  ~RunningQuery() {
+    if (running_ != nullptr) running_->fetch_sub(1, std::memory_order_relaxed);
+  }
+
+  RunningQuery(RunningQuery&& other) noexcept : running_(std::exchange(other.running_, nullptr)) {}
+
+  RunningQuery(const RunningQuery&) = delete;
+  RunningQuery& operator=(const RunningQuery&) = delete;
+  RunningQuery& operator=(RunningQuery&&) = delete;
+
+ private:
+  std::atomic<std::uint32_t>* running_;
 };
 
 }  // namespace gantry::metrics

@@ -153,6 +153,10 @@ constexpr std::array kSettings = {
     Setting{"limits.metadata_per_family_max", Kind::Count, kReloadable,
             GANTRY_SLOT(storage.limits.metadata_per_family_max),
             "Different descriptions of one metric family. 0: no limit."},
+    Setting{"limits.bytes_per_day_max", Kind::Bytes, kReloadable,
+            GANTRY_SLOT(storage.limits.bytes_per_day_max),
+            "Uncompressed bytes of the write requests that a stack takes from one midnight UTC to "
+            "the next; a request beyond it is refused whole with 429. 0B: no limit."},
 
     Setting{"storage.durability", Kind::Choice, kAtStart, GANTRY_SLOT(storage.durability),
             "When a write is acknowledged: `synced` to disk, or `written` to the operating system "
@@ -173,6 +177,10 @@ constexpr std::array kSettings = {
     Setting{"storage.wal_bytes_max", Kind::Bytes, kReloadable, GANTRY_SLOT(storage.wal_bytes_max),
             "Size of the write-ahead log at which samples move to a part before their time.",
             1 << 20},
+    Setting{"storage.merge_bytes_per_second_max", Kind::Bytes, kReloadable,
+            GANTRY_SLOT(storage.merge_bytes_per_second_max),
+            "Bytes per second that merging in the background writes, for each stack. 0B: no "
+            "limit."},
     Setting{"storage.disk_free_min", Kind::Bytes, kReloadable, GANTRY_SLOT(disk_free_min),
             "Free disk space below which writes are answered with 503; reads go on."},
     Setting{"storage.disk_free_resume", Kind::Bytes, kReloadable, GANTRY_SLOT(disk_free_resume),

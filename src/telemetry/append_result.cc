@@ -24,6 +24,8 @@ std::string_view reject_reason_name(RejectReason reason) {
       return "invalid_exemplar";
     case RejectReason::MetadataLimit:
       return "metadata_limit";
+    case RejectReason::BytesPerDay:
+      return "bytes_per_day";
   }
   return "unknown";
 }

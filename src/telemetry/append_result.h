@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/time.h"
+
 namespace gantry::telemetry {
 
 enum class RejectReason : std::uint8_t {
@@ -21,8 +23,9 @@ enum class RejectReason : std::uint8_t {
   SeriesLimit,      ///< Active series or new series per minute: a rate answer (429), not bad data.
   InvalidExemplar,  ///< Never fails a request.
   MetadataLimit,    ///< Never fails a request.
+  BytesPerDay,      ///< The day's bytes are used up: all of the request, a rate answer (429).
 };
-inline constexpr std::size_t kRejectReasonCount = 10;
+inline constexpr std::size_t kRejectReasonCount = 11;
 
 /// snake_case, for metric labels: "out_of_order".
 [[nodiscard]] std::string_view reject_reason_name(RejectReason reason);
@@ -42,6 +45,14 @@ struct AppendResult {
   std::uint64_t samples_rejected =
       0;  ///< Float samples and histograms refused, best-effort series not counted.
   std::vector<Rejection> rejections;  ///< The first kRejectionsKept, for the answer's text.
+
+  /// Positions in the batch's `samples` and `histograms` of those that the store has counted in
+  /// `samples_rejected`; each once, in any order. Nothing is allocated when all are taken.
+  std::vector<std::uint32_t> refused_samples;
+  std::vector<std::uint32_t> refused_histograms;
+
+  /// Not 0: a limit refused the whole batch, and will not before this has passed.
+  DurationMs retry_after;
 
   static constexpr std::size_t kRejectionsKept = 10;
 

@@ -32,6 +32,7 @@ void MetricBatch::clear() {
   exemplars.clear();
   metadata.clear();
   resolver = nullptr;
+  body_bytes = 0;
 }
 
 }  // namespace gantry::telemetry

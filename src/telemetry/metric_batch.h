@@ -101,6 +101,7 @@ struct MetricBatch {
   std::vector<Exemplar> exemplars;
   std::vector<MetricMetadata> metadata;
   const SeriesResolver* resolver = nullptr;
+  std::uint64_t body_bytes = 0;  ///< Of the request, uncompressed; 0 for what came in none.
 
   void clear();
 };

@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <limits>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "core/duration.h"
-#include "metrics/encoding/histogram_block.h"
+#include "metrics/append/sample_kinds_internal.h"
 
 namespace gantry::metrics {
 namespace {
@@ -20,116 +19,6 @@ using telemetry::RejectReason;
 // Differences of any two accepted times fit 64 bits.
 constexpr std::int64_t kTimeMsLeast = -(std::int64_t{1} << 61);
 constexpr std::int64_t kTimeMsGreatest = std::int64_t{1} << 61;
-
-/// What differs between floats and histograms on the way to a plan.
-struct FloatKind {
-  using Sample = telemetry::FloatSample;
-
-  static std::span<const Sample> samples(const telemetry::MetricBatch& batch) {
-    return batch.samples;
-  }
-
-  static bool is_same(const Sample& a, const Sample& b) {
-    return std::bit_cast<std::uint64_t>(a.value) == std::bit_cast<std::uint64_t>(b.value);
-  }
-
-  static Presence find(const SeriesRecord& record, HeadContext& context, const Sample& sample) {
-    return find_float(record, context, sample.timestamp_ms, sample.value);
-  }
-
-  static Presence find(const promql::SampleColumns& stored, const Sample& sample) {
-    const auto at = std::ranges::lower_bound(stored.timestamps_ms, sample.timestamp_ms);
-    if (at != stored.timestamps_ms.end() && *at == sample.timestamp_ms) {
-      const double value =
-          stored.values[static_cast<std::size_t>(at - stored.timestamps_ms.begin())];
-      return std::bit_cast<std::uint64_t>(value) == std::bit_cast<std::uint64_t>(sample.value)
-                 ? Presence::Same
-                 : Presence::Different;
-    }
-    const bool is_histogram = std::ranges::any_of(stored.histograms, [&](const auto& point) {
-      return point.timestamp_ms == sample.timestamp_ms;
-    });
-    return is_histogram ? Presence::Different : Presence::Absent;
-  }
-
-  static void plan(BatchRecord& record, const telemetry::MetricBatch& batch, std::uint32_t series,
-                   std::uint32_t index, StoreMode mode) {
-    const Sample& sample = batch.samples[index];
-    record.floats.push_back(
-        {.series = series,
-         .mode = mode,
-         .point = {.timestamp_ms = sample.timestamp_ms,
-                   .value = sample.value,
-                   .start_timestamp_ms =
-                       batch.start_timestamps_ms.empty() ? 0 : batch.start_timestamps_ms[index]}});
-  }
-
-  static void replace_last(BatchRecord& record, const Sample& sample) {
-    record.floats.back().point.value = sample.value;
-  }
-
-  static std::uint64_t& written(telemetry::AppendResult& result) { return result.samples_written; }
-
-  static Result<void> check(const Sample&) { return {}; }
-};
-
-struct HistogramKind {
-  using Sample = telemetry::HistogramSample;
-
-  static std::span<const Sample> samples(const telemetry::MetricBatch& batch) {
-    return batch.histograms;
-  }
-
-  static bool is_same(const Sample& a, const Sample& b) {
-    return telemetry::is_identical(a.histogram, b.histogram);
-  }
-
-  static Presence find(const SeriesRecord& record, HeadContext& context, const Sample& sample) {
-    return find_histogram(record, context, sample.timestamp_ms, sample.histogram);
-  }
-
-  /// Parts give histograms in the float flavour: equal ones of the other flavour count as the same.
-  static Presence find(const promql::SampleColumns& stored, const Sample& sample) {
-    const auto at = std::ranges::find_if(stored.histograms, [&](const auto& point) {
-      return point.timestamp_ms == sample.timestamp_ms;
-    });
-    if (at == stored.histograms.end()) {
-      return std::ranges::binary_search(stored.timestamps_ms, sample.timestamp_ms)
-                 ? Presence::Different
-                 : Presence::Absent;
-    }
-    telemetry::FloatHistogram given = telemetry::to_float(sample.histogram);
-    given.hint = at->histogram->hint;  // reading fills hints in
-    return telemetry::is_identical(telemetry::NativeHistogram(*at->histogram),
-                                   telemetry::NativeHistogram(std::move(given)))
-               ? Presence::Same
-               : Presence::Different;
-  }
-
-  static void plan(BatchRecord& record, const telemetry::MetricBatch& batch, std::uint32_t series,
-                   std::uint32_t index, StoreMode mode) {
-    const Sample& sample = batch.histograms[index];
-    record.histograms.push_back({.series = series,
-                                 .mode = mode,
-                                 .timestamp_ms = sample.timestamp_ms,
-                                 .start_timestamp_ms = sample.start_timestamp_ms,
-                                 .histogram = &sample.histogram});
-  }
-
-  static void replace_last(BatchRecord& record, const Sample& sample) {
-    record.histograms.back().histogram = &sample.histogram;
-  }
-
-  static std::uint64_t& written(telemetry::AppendResult& result) {
-    return result.histograms_written;
-  }
-
-  static Result<void> check(const Sample& sample) {
-    GANTRY_CHECK(telemetry::validate(sample.histogram));
-    if (fits_histogram_block(sample.histogram)) return {};
-    return fail(Code::InvalidArgument, fmt::format("more than {} buckets", kHistogramBucketsMax));
-  }
-};
 
 std::int64_t newest_in_parts(const PartView& view, std::uint32_t series) {
   std::int64_t newest = kNoTime;
@@ -199,6 +88,15 @@ void AppendPlan::refuse_series() {
                     batch_.series[refused.batch_series].is_best_effort,
                     counts[refused.batch_series], [&] { return refused.problem.message; });
   }
+  const auto name_refused = [&](const auto& samples, std::vector<std::uint32_t>& positions) {
+    for (std::uint32_t i = 0; i < samples.size(); ++i) {
+      const std::uint32_t series = samples[i].series;
+      const bool is_named = is_refused_[series] != 0 && !batch_.series[series].is_best_effort;
+      if (is_named) positions.push_back(i);
+    }
+  };
+  name_refused(batch_.samples, result.refused_samples);
+  name_refused(batch_.histograms, result.refused_histograms);
 }
 
 template <class Kind>
@@ -335,26 +233,28 @@ bool AppendPlan::resolve_same_time(const typename Kind::Sample& sample, std::uin
     ++Kind::written(result);
     return false;
   }
-  rejections_.add(RejectReason::Duplicate, alias(sample.series), series.is_best_effort, 1, [&] {
+  return refuse<Kind>(sample, index, RejectReason::Duplicate, [&] {
     return fmt::format("duplicate sample for timestamp {}: the request has two values of series {}",
                        sample.timestamp_ms, series_text(sample.series));
   });
+}
+
+/// Always false: the sample is not in the plan.
+template <class Kind, class Message>
+bool AppendPlan::refuse(const typename Kind::Sample& sample, std::uint32_t index,
+                        RejectReason reason, const Message& message) {
+  const bool is_best_effort = batch_.series[sample.series].is_best_effort;
+  rejections_.add(reason, alias(sample.series), is_best_effort, 1, message);
+  if (!is_best_effort) Kind::refused(result).push_back(index);
   return false;
 }
 
-/// True if the sample was put into the plan. Hot: per sample.
+/// Whether the sample by itself is one that may be stored now. Hot: per sample.
 template <class Kind>
-bool AppendPlan::check_sample(const typename Kind::Sample& sample, std::uint32_t index,
-                              SeriesRecord& series_record, HeadContext& context,
-                              const PartSamples* stored) {
-  const telemetry::BatchSeries& series = batch_.series[sample.series];
-  const auto refuse = [&](RejectReason reason, const auto& message) {
-    rejections_.add(reason, alias(sample.series), series.is_best_effort, 1, message);
-    return false;
-  };
+bool AppendPlan::is_acceptable(const typename Kind::Sample& sample, std::uint32_t index) {
   const std::int64_t time_ms = sample.timestamp_ms;
   if (time_ms > time_ms_max_) {
-    return refuse(RejectReason::TooFarInFuture, [&] {
+    return refuse<Kind>(sample, index, RejectReason::TooFarInFuture, [&] {
       return fmt::format(
           "out of bounds: timestamp is too far in the future: {} of series {} is {} ahead, the "
           "limit is {} (storage.future_tolerance)",
@@ -363,7 +263,7 @@ bool AppendPlan::check_sample(const typename Kind::Sample& sample, std::uint32_t
     });
   }
   if (time_ms < time_ms_min_) {
-    return refuse(RejectReason::TooOld, [&] {
+    return refuse<Kind>(sample, index, RejectReason::TooOld, [&] {
       return fmt::format(
           "out of bounds: timestamp {} of series {} is older than the retention of {} "
           "(storage.retention)",
@@ -371,50 +271,76 @@ bool AppendPlan::check_sample(const typename Kind::Sample& sample, std::uint32_t
     });
   }
   if (const auto valid = Kind::check(sample); !valid) {
-    return refuse(RejectReason::InvalidHistogram, [&] {
+    return refuse<Kind>(sample, index, RejectReason::InvalidHistogram, [&] {
       return fmt::format("invalid histogram of series {}: {}", series_text(sample.series),
                          valid.error().message);
     });
   }
+  return true;
+}
 
-  StoreMode mode = StoreMode::Insert;
-  if (time_ms <= series_record.last_ms) {
-    const std::int64_t late_ms = series_record.last_ms - time_ms;
-    const std::int64_t window_ms = options_.out_of_order_window.count;
-    if (late_ms > 0 && !is_import_ && late_ms > window_ms) {
-      const bool has_window = window_ms > 0;
-      return refuse(has_window ? RejectReason::TooOld : RejectReason::OutOfOrder, [&] {
-        return has_window
-                   ? fmt::format(
-                         "too old sample: {} of series {} is {} older than the newest, the "
-                         "limit is {} (storage.out_of_order_window)",
-                         time_ms, series_text(sample.series), core::format_duration({late_ms}),
-                         core::format_duration(options_.out_of_order_window))
-                   : fmt::format(
-                         "out of order sample: {} of series {} is older than the newest, "
-                         "{} (storage.out_of_order_window is 0)",
-                         time_ms, series_text(sample.series), series_record.last_ms);
-      });
-    }
-    Presence presence = Kind::find(series_record, context, sample);
-    if (presence == Presence::Absent && stored != nullptr) {
-      presence = Kind::find(stored->columns, sample);
-    }
-    if (presence == Presence::Same ||
-        (presence == Presence::Different && series.duplicates == DuplicatePolicy::Ignore)) {
-      ++Kind::written(result);
-      return false;
-    }
-    if (presence == Presence::Different && series.duplicates == DuplicatePolicy::Refuse) {
-      return refuse(RejectReason::Duplicate, [&] {
-        return fmt::format("duplicate sample for timestamp {}: series {} has another value there",
-                           time_ms, series_text(sample.series));
-      });
-    }
-    if (presence == Presence::Different) mode = StoreMode::Overwrite;
+/// Whether a sample that is not newer than its series' newest is inside the out-of-order window.
+template <class Kind>
+bool AppendPlan::is_in_time(const typename Kind::Sample& sample, std::uint32_t index,
+                            std::int64_t newest_ms) {
+  const std::int64_t time_ms = sample.timestamp_ms;
+  const std::int64_t late_ms = newest_ms - time_ms;
+  const std::int64_t window_ms = options_.out_of_order_window.count;
+  if (late_ms == 0 || is_import_ || late_ms <= window_ms) return true;
+  if (window_ms == 0) {
+    return refuse<Kind>(sample, index, RejectReason::OutOfOrder, [&] {
+      return fmt::format(
+          "out of order sample: {} of series {} is older than the newest, {} "
+          "(storage.out_of_order_window is 0)",
+          time_ms, series_text(sample.series), newest_ms);
+    });
+  }
+  return refuse<Kind>(sample, index, RejectReason::TooOld, [&] {
+    return fmt::format(
+        "too old sample: {} of series {} is {} older than the newest, the limit is {} "
+        "(storage.out_of_order_window)",
+        time_ms, series_text(sample.series), core::format_duration({late_ms}),
+        core::format_duration(options_.out_of_order_window));
+  });
+}
+
+/// How to store a sample that is not newer than all of its series; nothing when it is not to be.
+template <class Kind>
+std::optional<StoreMode> AppendPlan::mode_of_late(const typename Kind::Sample& sample,
+                                                  std::uint32_t index, SeriesRecord& series_record,
+                                                  HeadContext& context, const PartSamples* stored) {
+  if (!is_in_time<Kind>(sample, index, series_record.last_ms)) return std::nullopt;
+  Presence presence = Kind::find(series_record, context, sample);
+  if (presence == Presence::Absent && stored != nullptr) {
+    presence = Kind::find(stored->columns, sample);
+  }
+  if (presence == Presence::Absent) return StoreMode::Insert;
+  const DuplicatePolicy policy = batch_.series[sample.series].duplicates;
+  if (presence == Presence::Same || policy == DuplicatePolicy::Ignore) {
+    ++Kind::written(result);
+    return std::nullopt;
+  }
+  if (policy == DuplicatePolicy::LastWins) return StoreMode::Overwrite;
+  refuse<Kind>(sample, index, RejectReason::Duplicate, [&] {
+    return fmt::format("duplicate sample for timestamp {}: series {} has another value there",
+                       sample.timestamp_ms, series_text(sample.series));
+  });
+  return std::nullopt;
+}
+
+/// True if the sample was put into the plan. Hot: per sample.
+template <class Kind>
+bool AppendPlan::check_sample(const typename Kind::Sample& sample, std::uint32_t index,
+                              SeriesRecord& series_record, HeadContext& context,
+                              const PartSamples* stored) {
+  if (!is_acceptable<Kind>(sample, index)) return false;
+  std::optional<StoreMode> mode = StoreMode::Insert;
+  if (sample.timestamp_ms <= series_record.last_ms) {
+    mode = mode_of_late<Kind>(sample, index, series_record, context, stored);
+    if (!mode) return false;
   }
   if (!may_be_active(series_record, context)) {
-    return refuse(RejectReason::SeriesLimit, [&] {
+    return refuse<Kind>(sample, index, RejectReason::SeriesLimit, [&] {
       return fmt::format("{} active series, the limit is {} (limits.active_series_max): series {}",
                          state_.head.active_count(), options_.limits.active_series_max,
                          series_text(sample.series));
@@ -422,7 +348,7 @@ bool AppendPlan::check_sample(const typename Kind::Sample& sample, std::uint32_t
   }
   // Either this sample is newer than everything, or the parts were asked, or there are none.
   series_record.set(kSeriesNewestIsKnown);
-  Kind::plan(record, batch_, series_.ids[sample.series], index, mode);
+  Kind::plan(record, batch_, series_.ids[sample.series], index, *mode);
   ++Kind::written(result);
   return true;
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,17 @@ class AppendPlan {
   template <class Kind>
   void check_run(const SampleRuns& runs, const SampleRun& run, SeriesRecord& record,
                  HeadContext& context, const PartSamples* stored);
+  template <class Kind, class Message>
+  bool refuse(const typename Kind::Sample& sample, std::uint32_t index,
+              telemetry::RejectReason reason, const Message& message);
+  template <class Kind>
+  bool is_acceptable(const typename Kind::Sample& sample, std::uint32_t index);
+  template <class Kind>
+  bool is_in_time(const typename Kind::Sample& sample, std::uint32_t index, std::int64_t newest_ms);
+  template <class Kind>
+  std::optional<StoreMode> mode_of_late(const typename Kind::Sample& sample, std::uint32_t index,
+                                        SeriesRecord& series_record, HeadContext& context,
+                                        const PartSamples* stored);
   template <class Kind>
   bool check_sample(const typename Kind::Sample& sample, std::uint32_t index, SeriesRecord& record,
                     HeadContext& context, const PartSamples* stored);

@@ -10,7 +10,8 @@
 namespace gantry::metrics {
 
 /// Counts exactly, keeps the first few messages. Consecutive refusals with the same reason and
-/// series are one entry. Best-effort series are counted by reason but not reported.
+/// series are one entry. Best-effort series are counted by reason but not reported. Who refuses
+/// samples of other series names their positions in the result as well.
 class Rejections {
  public:
   explicit Rejections(telemetry::AppendResult& result) : result_(result) {}

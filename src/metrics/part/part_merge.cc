@@ -118,14 +118,12 @@ void Merger::find_least() {
 Result<void> Merger::run() {
   GANTRY_CHECK(open_inputs());
   while (true) {
-    GANTRY_CHECK(options_.cancel.check());
     find_least();
     if (least_.empty()) return {};
     GANTRY_CHECK(merge_series());
     for (const std::size_t i : least_) {
       GANTRY_TRY(inputs_[i].has_series, inputs_[i].cursor->next());
     }
-    if (options_.progress) options_.progress(writer_.size_bytes());
   }
 }
 
@@ -162,6 +160,8 @@ Result<void> Merger::merge_series() {
     GANTRY_CHECK(is_copied ? copy(source)
                            : merge_cluster(std::span(sources_).subspan(first, end - first)));
     first = end;
+    if (options_.progress) options_.progress(writer_.size_bytes());
+    GANTRY_CHECK(options_.cancel.check());
   }
   return {};
 }

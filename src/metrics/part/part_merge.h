@@ -30,8 +30,8 @@ using TombstoneFilter = std::function<void(std::span<const telemetry::LabelView>
 
 struct MergeOptions {
   TombstoneFilter tombstones;  ///< Null: nothing is deleted.
-  CancelToken cancel;          ///< Looked at per series.
-  /// Called with the bytes written so far after each series: may sleep to keep a budget.
+  CancelToken cancel;          ///< Looked at per block.
+  /// Called with the bytes written so far after each block: may wait to keep a budget.
   std::function<void(std::uint64_t bytes_written)> progress;
 };
 

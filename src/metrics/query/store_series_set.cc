@@ -5,9 +5,12 @@
 
 namespace gantry::metrics {
 
-StoreSeriesSet::StoreSeriesSet(std::shared_ptr<StoreState> state, TimedSeries timed,
-                               TimeRange range, bool is_truncated)
-    : state_(std::move(state)), range_(range), is_truncated_(is_truncated) {
+StoreSeriesSet::StoreSeriesSet(std::shared_ptr<StoreState> state, RunningQuery running,
+                               TimedSeries timed, TimeRange range, bool is_truncated)
+    : state_(std::move(state)),
+      running_(std::move(running)),
+      range_(range),
+      is_truncated_(is_truncated) {
   auto sources = std::make_shared<Sources>();
   sources->head_drops = timed.head_drops;
   sources->view = std::move(timed.view);

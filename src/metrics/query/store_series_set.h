@@ -18,8 +18,8 @@ namespace gantry::metrics {
 class StoreSeriesSet final : public promql::SeriesSet {
  public:
   /// `state`'s registry lock is taken.
-  StoreSeriesSet(std::shared_ptr<StoreState> state, TimedSeries timed, TimeRange range,
-                 bool is_truncated);
+  StoreSeriesSet(std::shared_ptr<StoreState> state, RunningQuery running, TimedSeries timed,
+                 TimeRange range, bool is_truncated);
 
   [[nodiscard]] std::size_t size() const override { return labels_.size(); }
 
@@ -61,6 +61,7 @@ class StoreSeriesSet final : public promql::SeriesSet {
                           promql::SampleColumns& out) const;
 
   std::shared_ptr<StoreState> state_;
+  RunningQuery running_;
   std::shared_ptr<Epoch> epoch_;
   TimeRange range_;
   bool is_truncated_ = false;

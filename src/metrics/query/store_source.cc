@@ -56,6 +56,7 @@ Result<std::vector<std::uint32_t>> StoreSource::match(std::span<const promql::Ma
 
 Result<std::unique_ptr<promql::SeriesSet>> StoreSource::select(const promql::SelectRequest& request,
                                                                const CancelToken& cancel) const {
+  RunningQuery running(*state_);
   const TimeRange range{.start_ms = request.start_ms, .end_ms = request.end_ms};
   GANTRY_TRY(std::vector<std::uint32_t> candidates, match(request.matchers, cancel));
   GANTRY_TRY(TimedSeries timed, filter_by_time(*state_, std::move(candidates), range, cancel));
@@ -70,13 +71,15 @@ Result<std::unique_ptr<promql::SeriesSet>> StoreSource::select(const promql::Sel
     timed.head_ends.resize(request.series_limit);
     for (PartColumn& column : timed.parts) column.ordinals.resize(request.series_limit);
   }
-  return std::make_unique<StoreSeriesSet>(state_, std::move(timed), range, is_over);
+  return std::make_unique<StoreSeriesSet>(state_, std::move(running), std::move(timed), range,
+                                          is_over);
 }
 
 Result<promql::LabelStrings> StoreSource::label_names(std::span<const promql::Matcher> matchers,
                                                       std::int64_t start_ms, std::int64_t end_ms,
                                                       std::size_t limit,
                                                       const CancelToken& cancel) const {
+  const RunningQuery running(*state_);
   const TimeRange range{.start_ms = start_ms, .end_ms = end_ms};
   std::vector<std::uint32_t> names;
   if (matchers.empty() && covers_everything(*state_, range)) {
@@ -107,6 +110,7 @@ Result<promql::LabelStrings> StoreSource::label_values(std::string_view name,
                                                        std::int64_t start_ms, std::int64_t end_ms,
                                                        std::size_t limit,
                                                        const CancelToken& cancel) const {
+  const RunningQuery running(*state_);
   const TimeRange range{.start_ms = start_ms, .end_ms = end_ms};
   std::vector<std::uint32_t> values;
   if (matchers.empty() && covers_everything(*state_, range)) {
@@ -142,6 +146,7 @@ Result<promql::LabelStrings> StoreSource::label_values(std::string_view name,
 Result<std::vector<promql::ExemplarSeries>> StoreSource::exemplars(
     std::span<const std::vector<promql::Matcher>> selectors, std::int64_t start_ms,
     std::int64_t end_ms, const CancelToken& cancel) const {
+  const RunningQuery running(*state_);
   const std::vector<std::uint32_t> with_exemplars = state_->exemplars.series();
   std::set<std::uint32_t> matched;
   for (const std::vector<promql::Matcher>& matchers : selectors) {

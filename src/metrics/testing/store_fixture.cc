@@ -58,6 +58,11 @@ TestBatch& TestBatch::set_policy(telemetry::DuplicatePolicy policy) {
   return *this;
 }
 
+TestBatch& TestBatch::set_body_bytes(std::uint64_t bytes) {
+  batch_.body_bytes = bytes;
+  return *this;
+}
+
 TestBatch& TestBatch::set_best_effort() {
   for (telemetry::BatchSeries& series : batch_.series) series.is_best_effort = true;
   return *this;

@@ -41,6 +41,8 @@ class TestBatch final : public telemetry::SeriesResolver {
                           std::string trace_id);
   TestBatch& add_metadata(std::string family, telemetry::MetricType type, std::string help);
 
+  TestBatch& set_body_bytes(std::uint64_t bytes);
+
   /// For all series of the batch added so far.
   TestBatch& set_policy(telemetry::DuplicatePolicy policy);
   TestBatch& set_best_effort();

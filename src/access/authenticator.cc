@@ -346,7 +346,10 @@ void Authenticator::note_refusal(const Principal& principal, const ClientContext
                          .was_used = true};
   impl_->usages.of(grant)->reject(impl_->clock.now(), client, reason);
   if (impl_->options.audit == nullptr) return;
-  AuditEvent event = Impl::event_of(grant, client, "authz.denied", Outcome::Denied);
+  // Not the caller's doing: somebody has to mend the policy.
+  const bool is_policy_broken = reason == "label_policy_error";
+  AuditEvent event = Impl::event_of(
+      grant, client, is_policy_broken ? "lbac.policy_error" : "authz.denied", Outcome::Denied);
   event.stack = principal.stack;
   event.reason = reason;
   impl_->options.audit->note_sampled(fmt::format("denied {} {}", principal.token_id, reason),

@@ -9,12 +9,6 @@
 namespace gantry::access {
 namespace {
 
-#ifdef NDEBUG
-constexpr std::uint64_t kRecheckInterval = 1000;
-#else
-constexpr std::uint64_t kRecheckInterval = 1;
-#endif
-
 /// A token of the read-only endpoint, or a policy that grants nothing but reading.
 bool can_only_read(const Principal& principal) {
   if (principal.token_kind == TokenKind::Bearer) return true;
@@ -219,7 +213,7 @@ std::shared_ptr<const promql::SeriesSource> Gate::visible_source(
   const auto& policies = principal.visibility.policies();
   if (!policies) return nullptr;
   const bool rechecks =
-      restricted_count_.fetch_add(1, std::memory_order_relaxed) % kRecheckInterval == 0;
+      restricted_count_.fetch_add(1, std::memory_order_relaxed) % options_.recheck_interval == 0;
   return std::make_shared<const VisibleSeries>(
       metrics.source(), policies,
       VisibleSeries::Options{.rechecks = rechecks, .leaks = &label_policy_leaks_});

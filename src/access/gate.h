@@ -117,6 +117,13 @@ class StackStores {
   std::map<StackId, std::shared_ptr<metrics::Store>> metrics_ GANTRY_GUARDED_BY(mutex_);
 };
 
+/// Always in debug builds.
+#ifdef NDEBUG
+inline constexpr std::uint64_t kRecheckInterval = 1000;
+#else
+inline constexpr std::uint64_t kRecheckInterval = 1;
+#endif
+
 /// What a route declares about who may enter.
 struct EntryRule {
   Scope scope = Scope::MetricsRead;
@@ -140,6 +147,8 @@ class Gate {
     Door door = Door::Main;
     QueryLimiter* limiter = nullptr;                 ///< ReadOnlyBearer only, and needed there.
     const SessionAuthenticator* sessions = nullptr;  ///< Null: people cannot sign in.
+    /// Of the views of restricted principals one in so many looks twice at what it shows.
+    std::uint64_t recheck_interval = kRecheckInterval;
   };
 
   /// All must outlive it.

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "access/audit.h"
 #include "access/label_policy.h"
 #include "access/testing/directory_fixture.h"
 
@@ -201,6 +202,29 @@ TEST_F(GateTest, LabelPoliciesThatCannotBeReadAreForbidden) {
   EXPECT_EQ(view.error().status, 403);
   EXPECT_EQ(view.error().reason, "label_policy_error");
   EXPECT_EQ(view.error().message, "authentication error: invalid label policy");
+}
+
+TEST_F(GateTest, AnUnreadableLabelPolicyReachesTheAuditLog) {
+  AuditLog audit(*db_, clock_, registry_, {});
+  Authenticator audited(*directory_, hasher_, clock_, registry_, {.audit = &audit});
+  const Gate gate(audited, stores_, registry_, {});
+  const std::string policy =
+      add_policy(org_, "restricted", {Scope::MetricsRead},
+                 {{.type = Realm::Type::Stack,
+                   .identifier = stack_.value(),
+                   .label_policies = std::vector<std::string>{R"({ns="a"})"}}});
+  add_token(org_, policy, "r", "glc_restricted");
+  write([&](state::Transaction& tx) -> Result<void> {
+    auto update = tx.prepare("UPDATE policy_realms SET label_policies = ? WHERE policy_id = ?");
+    update->bind(std::string_view(R"(["{ns="])")).bind(policy);
+    return update->run();
+  });
+  EXPECT_FALSE(gate.admit(request("Bearer glc_restricted"), {.scope = Scope::MetricsRead}));
+  ASSERT_TRUE(audit.flush());
+  const auto records = audit.read({.event = "lbac.policy_error"});
+  ASSERT_TRUE(records);
+  ASSERT_EQ(records->size(), 1U);
+  EXPECT_EQ(records->front().event.reason, "label_policy_error");
 }
 
 TEST_F(GateTest, ARestrictedPrincipalCannotWriteWhateverItsScopes) {

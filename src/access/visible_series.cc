@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -107,17 +109,14 @@ class SeriesFilter {
   };
 
   std::uint32_t condition_of(const Matcher& matcher) {
-    const auto same = std::ranges::find_if(conditions_, [&](const Condition& condition) {
-      return condition.matcher->op() == matcher.op() &&
-             condition.matcher->name() == matcher.name() &&
-             condition.matcher->value() == matcher.value();
-    });
-    if (same != conditions_.end()) return static_cast<std::uint32_t>(same - conditions_.begin());
+    const auto [same, is_new] = index_.try_emplace({matcher.name(), matcher.op(), matcher.value()},
+                                                   static_cast<std::uint32_t>(conditions_.size()));
+    if (!is_new) return same->second;
     auto name = std::ranges::find(names_, matcher.name());
     if (name == names_.end()) name = names_.insert(names_.end(), matcher.name());
     conditions_.push_back(
         {.matcher = &matcher, .slot = static_cast<std::uint32_t>(name - names_.begin())});
-    return static_cast<std::uint32_t>(conditions_.size() - 1);
+    return same->second;
   }
 
   std::uint32_t slot_of(std::uint32_t name) {
@@ -141,6 +140,7 @@ class SeriesFilter {
   const SeriesSet& set_;
   std::vector<std::string_view> names_;
   std::vector<Condition> conditions_;
+  std::map<std::tuple<std::string_view, promql::MatchOp, std::string_view>, std::uint32_t> index_;
   std::vector<std::vector<std::uint32_t>> policies_;
   boost::unordered_flat_map<std::uint32_t, std::uint32_t> slots_;  ///< By the name's symbol.
   std::vector<std::uint32_t> values_;                              ///< Of one series, by slot.

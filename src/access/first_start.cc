@@ -116,7 +116,8 @@ Result<std::optional<FirstStart>> create_first_stack(const std::filesystem::path
                    .write_token = {},
                    .read_token = {},
                    .admin_token = {}};
-  GANTRY_TRY(const std::string password_hash, hash_password(first.admin_password));
+  PasswordHasher passwords({});
+  GANTRY_TRY(const std::string password_hash, passwords.hash(first.admin_password));
   const TimestampMs now = clock.now();
   GANTRY_TRY(state::Transaction tx, directory.begin_write());
   GANTRY_TRY(const OrgId org, directory.add_organisation(tx, "main", "main", now));

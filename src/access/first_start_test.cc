@@ -98,7 +98,8 @@ TEST_F(FirstStartTest, TheAdminCanSignIn) {
       "SELECT u.password_hash, u.is_super_admin, m.role FROM users u JOIN memberships m ON "
       "m.user_id = u.id WHERE u.login = 'admin'");
   ASSERT_TRUE(select && select->step().value_or(false));
-  EXPECT_TRUE(verify_password(first->admin_password, std::string(select->text(0))));
+  PasswordHasher passwords({});
+  EXPECT_TRUE(*passwords.verify(first->admin_password, std::string(select->text(0))));
   EXPECT_EQ(select->integer(1), 1);
   EXPECT_EQ(select->text(2), "admin");
 }

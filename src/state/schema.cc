@@ -173,12 +173,14 @@ CREATE TABLE user_identities (
 ) STRICT;
 
 -- hash: of the cookie's value, as of tokens. family_id: the sessions that followed each other by
--- rotation since one sign-in.
+-- rotation since one sign-in. provider: "password" or an OpenID provider's name; provider_session:
+-- the provider's own id of the session, for its back-channel logout.
 CREATE TABLE sessions (
   hash                BLOB PRIMARY KEY CHECK (length(hash) = 32),
   family_id           TEXT NOT NULL,
   user_id             TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
   provider            TEXT NOT NULL,
+  provider_session    TEXT NOT NULL DEFAULT '',
   ip                  TEXT NOT NULL,
   user_agent          TEXT NOT NULL,
   signed_in_at_ms     INTEGER NOT NULL,

@@ -23,6 +23,7 @@ THIRD_PARTY = {
     "curl/": ["net"],
     "openssl/": ["net", "access"],
     "sodium": ["access", "cli"],
+    "cjose/": ["access"],
     "CLI/": ["cli"],
     "nlohmann/": ["api", "access", "server", "cli", "net", "state"],
     "simdjson": ["codec", "gateway"],

@@ -14,6 +14,7 @@ namespace gantry::server {
 namespace {
 
 constexpr auto kHousekeepingInterval = std::chrono::seconds(1);
+constexpr int kPeopleRounds = 10;
 constexpr int kExpiryRounds = 3600;  // of the audit log: once an hour
 
 void warn(std::string_view what, const Result<void>& result) {
@@ -35,9 +36,20 @@ Result<std::unique_ptr<AccessParts>> AccessParts::open(const std::filesystem::pa
   parts->authenticator = std::make_unique<access::Authenticator>(
       *parts->directory, *parts->hasher, clock, registry,
       access::Authenticator::Options{.audit = parts->audit.get()});
-  const access::Gate::Options main{.cloud_compat_status = config.access.cloud_compat_status};
+  parts->people = std::make_unique<People>(People::Parts{.db = *parts->db,
+                                                         .hasher = *parts->hasher,
+                                                         .audit = *parts->audit,
+                                                         .clock = clock,
+                                                         .registry = registry},
+                                           config);
+  const access::Gate::Options main{.cloud_compat_status = config.access.cloud_compat_status,
+                                   .sessions = &parts->people->sessions()};
   parts->gate =
       std::make_unique<access::Gate>(*parts->authenticator, parts->stores, registry, main);
+  parts->people->admit_with(
+      [gate = parts->gate.get()](const net::Request& request, std::optional<access::OrgId> org) {
+        return gate->admit_control(request, std::nullopt, org);
+      });
   parts->limiter = std::make_unique<access::QueryLimiter>(clock, registry, config.read_only.limits);
   access::Gate::Options read_only = main;
   read_only.door = access::Gate::Door::ReadOnlyBearer;
@@ -62,6 +74,8 @@ void AccessParts::start_housekeeping() {
         wake.wait_for(held, stopping, kHousekeepingInterval, [] { return false; });
       }
       keep_house();
+      if (rounds % kPeopleRounds == 0)
+        warn("last-used times of sessions were not written", people->flush());
       if (++rounds % kExpiryRounds == 0) warn("old audit events were not removed", audit->expire());
     }
   });
@@ -76,6 +90,8 @@ Result<void> AccessParts::close() {
   if (std::exchange(is_closed_, true)) return {};
   housekeeper_ = {};
   Result<void> first = authenticator ? authenticator->flush_usage(true) : Result<void>();
+  if (people)
+    if (auto flushed = people->flush(); !flushed && first) first = std::move(flushed);
   if (audit)
     if (auto flushed = audit->flush(); !flushed && first) first = std::move(flushed);
   if (auto closed = stores.close(); !closed && first) first = std::move(closed);

@@ -15,6 +15,7 @@
 #include "core/metrics.h"
 #include "core/time.h"
 #include "server/config.h"
+#include "server/people.h"
 #include "state/db.h"
 
 namespace gantry::server {
@@ -43,6 +44,7 @@ class AccessParts {
   std::unique_ptr<access::TokenHasher> hasher;
   std::unique_ptr<access::AuditLog> audit;
   std::unique_ptr<access::Authenticator> authenticator;
+  std::unique_ptr<People> people;
   access::StackStores stores;
   std::unique_ptr<access::Gate> gate;
   std::unique_ptr<access::QueryLimiter> limiter;

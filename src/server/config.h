@@ -33,6 +33,7 @@ struct Config {
     DurationMs shutdown_timeout{20'000};
     bool metrics_require_token = false;
     std::vector<std::string> trusted_proxies;  ///< CIDR.
+    bool insecure_dev = false;  ///< The console over plain HTTP, on this machine only.
   } server;
 
   struct Http {
@@ -96,6 +97,12 @@ struct Config {
     DurationMs timeout{60'000};
     std::uint64_t response_bytes_max = 64 << 20;
   } read_only;
+
+  struct Session {
+    DurationMs idle_max{std::int64_t{8} * 3600 * 1000};
+    DurationMs lifetime{std::int64_t{24} * 3600 * 1000};
+    DurationMs remembered_lifetime{std::int64_t{7} * 24 * 3600 * 1000};
+  } session;
 
   struct Collect {
     bool host = false;

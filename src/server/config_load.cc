@@ -103,6 +103,12 @@ Result<void> validate(const Config& config) {
                 fmt::format("server.public_url: \"{}\" is not an http or https URL without a "
                             "trailing slash, a query or a fragment",
                             url));
+  GANTRY_TRY(const net::ListenAddress listen, net::parse_listen_address(config.server.listen));
+  if (config.server.insecure_dev && !listen.host.starts_with("127.") && listen.host != "::1")
+    return fail(Code::InvalidArgument,
+                fmt::format("server.insecure_dev: server.listen must be on a loopback address such "
+                            "as 127.0.0.1:9490, it is \"{}\"",
+                            config.server.listen));
   if (!access::is_token_name(config.server.zone) || config.server.zone.size() > 40)
     return fail(Code::InvalidArgument,
                 fmt::format("server.zone: \"{}\" is not 1 to 40 characters of a-z, 0-9 and -",

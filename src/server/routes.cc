@@ -12,6 +12,7 @@
 namespace gantry::server {
 
 std::shared_ptr<const net::Router> make_main_router(const api::Services& services,
+                                                    const net::Router& people,
                                                     const Readiness& readiness) {
   net::Router prometheus;
   api::add_prometheus_query_routes(prometheus, services);
@@ -27,6 +28,7 @@ std::shared_ptr<const net::Router> make_main_router(const api::Services& service
   api::add_remote_write_routes(everything, services);
   api::add_influx_routes(everything, services);
   api::add_otlp_routes(everything, services);
+  everything.mount("", people);
 
   net::Router router = serve_when_ready(everything, readiness);
   add_health_routes(router, readiness);

@@ -12,8 +12,9 @@
 
 namespace gantry::server {
 
-/// Everything, at `server.listen`.
+/// Everything, at `server.listen`. `people`: People::routes.
 [[nodiscard]] std::shared_ptr<const net::Router> make_main_router(const api::Services& services,
+                                                                  const net::Router& people,
                                                                   const Readiness& readiness);
 
 /// OTLP alone, at `otlp.http_listen`.

@@ -206,7 +206,7 @@ Result<void> Server::Impl::start_listeners() {
   std::vector<net::ListenerOptions> listeners;
   listeners.push_back({.name = std::string(kMainListener),
                        .address = config->server.listen,
-                       .router = make_main_router(*services, readiness),
+                       .router = make_main_router(*services, access->people->routes(), readiness),
                        .tls = tls_options(*config)});
   if (!config->otlp.http_listen.empty())
     listeners.push_back({.name = std::string(kOtlpListener),

@@ -48,6 +48,9 @@ constexpr std::array kSettings = {
     Setting{"server.metrics_require_token", Kind::Switch, kAtStart,
             GANTRY_SLOT(server.metrics_require_token),
             "Whether `/metrics` asks for a token with the scope metrics:read."},
+    Setting{"server.insecure_dev", Kind::Switch, kAtStart, GANTRY_SLOT(server.insecure_dev),
+            "Serve the console over plain HTTP to this machine; `server.listen` must be a loopback "
+            "address."},
 
     Setting{"http.body_bytes_max", Kind::Bytes, kAtStart, GANTRY_SLOT(http.body_bytes_max),
             "The largest body of a write request, as sent; larger ones are answered with 413.",
@@ -124,6 +127,14 @@ constexpr std::array kSettings = {
             "The largest answer of the read-only endpoint, before compression; a larger one is "
             "an error.",
             1024},
+
+    Setting{"session.idle_max", Kind::Duration, kAtStart, GANTRY_SLOT(session.idle_max),
+            "A console session ends after this long without use.", 60'000},
+    Setting{"session.lifetime", Kind::Duration, kAtStart, GANTRY_SLOT(session.lifetime),
+            "A console session ends this long after the sign-in, used or not.", 60'000},
+    Setting{"session.remembered_lifetime", Kind::Duration, kAtStart,
+            GANTRY_SLOT(session.remembered_lifetime),
+            "The same for who asked to be kept signed in.", 60'000},
 
     Setting{"limits.active_series_max", Kind::Count, kReloadable,
             GANTRY_SLOT(storage.limits.active_series_max),

@@ -1,0 +1,192 @@
+// The pages that work without the console: signing in, setting a password by link, one's account.
+
+#include <fmt/core.h>
+
+#include "api/console_assets_internal.h"
+#include "api/console_support_internal.h"
+#include "api/people_json_internal.h"
+#include "api/session.h"
+#include "core/rfc3339.h"
+
+namespace gantry::api {
+namespace {
+
+constexpr std::string_view kHome = "/account";
+
+std::string page(std::string_view title, std::string_view main_class, std::string_view body) {
+  return fmt::format(R"(<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{} – Gantry</title>
+<link rel="stylesheet" href="/login/style.css">
+<script src="/login/script.js" defer></script>
+</head>
+<body>
+<main class="{}">
+<p class="brand">Gantry</p>
+{}
+</main>
+</body>
+</html>
+)",
+                     title, main_class, body);
+}
+
+/// Where to after signing in: the console's own front page is the default.
+std::string return_path(const net::Request& request) {
+  const auto parameters = net::Parameters::parse(request.raw_query);
+  if (!parameters) return std::string(kHome);
+  const std::string path = access::safe_return_path(parameters->find("return_to").value_or(""));
+  return path == "/" ? std::string(kHome) : path;
+}
+
+net::Response refused_page(const net::Request& request, const access::AccessError& error) {
+  net::Response response =
+      page_response(request, error.status,
+                    page("Not available", "",
+                         fmt::format(R"(<div class="card"><h1>Not available</h1><p>{}</p></div>)",
+                                     escape_html(error.message))),
+                    {});
+  error.add_headers(response.headers);
+  return response;
+}
+
+net::Response login_page(const PeopleServices& services, net::Request& request) {
+  if (const auto allowed = services.sessions.console().check_transport(request); !allowed)
+    return refused_page(request, allowed.error());
+  const std::string target = return_path(request);
+  const std::string body = fmt::format(
+      R"(<div class="card">
+<h1>Sign in</h1>
+<p id="message" class="message" role="alert" hidden></p>
+<noscript><p class="message bad">Signing in needs JavaScript.</p></noscript>
+<form id="login" method="post" data-return-to="{}">
+<label for="user">User name</label>
+<input id="user" name="user" type="text" autocomplete="username" autocapitalize="none" spellcheck="false" required autofocus>
+<label for="secret">Password</label>
+<input id="secret" name="password" type="password" autocomplete="current-password" required>
+<label class="check"><input name="remember" type="checkbox"> Keep me signed in for a week</label>
+<button>Sign in</button>
+</form>
+</div>)",
+      escape_html(target));
+  return page_response(request, 200, page("Sign in", "", body), {});
+}
+
+net::Response link_page(const PeopleServices& services, net::Request& request) {
+  if (const auto allowed = services.sessions.console().check_transport(request); !allowed)
+    return refused_page(request, allowed.error());
+  static constexpr std::string_view kBody = R"(<div class="card">
+<h1>Set a password</h1>
+<p id="message" class="message" role="alert" hidden></p>
+<noscript><p class="message bad">This page needs JavaScript.</p></noscript>
+<form id="link" method="post" hidden>
+<p id="whose"></p>
+<input name="user" type="text" autocomplete="username" hidden>
+<label for="secret">New password</label>
+<input id="secret" name="password" type="password" autocomplete="new-password" minlength="8" aria-describedby="advice" required>
+<p class="hint" id="advice">At least 8 characters; 15 or more are better. A sentence is fine.</p>
+<label for="again">The same again</label>
+<input id="again" name="again" type="password" autocomplete="new-password" required>
+<button>Set the password</button>
+</form>
+<p id="after" hidden><a class="button" href="/login">Sign in</a></p>
+</div>)";
+  return page_response(request, 200, page("Set a password", "", kBody), {});
+}
+
+std::string organisation_rows(const access::SessionIdentity& identity) {
+  std::string rows;
+  for (const access::Membership& membership : identity.memberships)
+    rows += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+                        escape_html(membership.org_name), role_word(membership.role),
+                        membership.label_policies ? "restricted by labels" : "");
+  if (rows.empty()) rows = R"(<tr><td colspan="3">None.</td></tr>)";
+  return rows;
+}
+
+std::string session_rows(const std::vector<access::SessionRow>& sessions, std::string_view own) {
+  std::string rows;
+  for (const access::SessionRow& session : sessions) {
+    const std::string action =
+        session.family_id == own
+            ? "this one"
+            : fmt::format(R"(<button class="plain small" data-session="{}">End</button>)",
+                          escape_html(session.family_id));
+    rows += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+                        core::format_rfc3339(session.signed_in_at), escape_html(session.ip),
+                        escape_html(session.user_agent.substr(0, 60)), action);
+  }
+  return rows;
+}
+
+net::Response account_page(const PeopleServices& services, net::Request& request) {
+  const auto identity = services.sessions.identify(request);
+  if (!identity) {
+    if (identity.error().status == 401)
+      if (auto redirect = login_redirect(request)) return *std::move(redirect);
+    if (identity.error().status == 403) return refused_page(request, identity.error());
+    return console_error(request, identity.error());
+  }
+  const auto sessions = services.people.list_sessions(
+      services.sessions.principal(request, *identity, std::nullopt), identity->user.id);
+  if (!sessions) return console_error(request, sessions.error());
+  const std::string body = fmt::format(
+      R"(<div id="account" data-csrf="{}">
+<div class="row"><h1>{}</h1><button id="sign-out" class="plain small">Sign out</button></div>
+<p id="message" class="message" role="alert" hidden></p>
+<section class="card"><h2>Organisations</h2>
+<table><thead><tr><th>Name</th><th>Role</th><th></th></tr></thead><tbody>
+{}</tbody></table></section>
+<section class="card"><h2>Sessions</h2>
+<div class="scroll"><table><thead><tr><th>Since</th><th>Address</th><th>Browser</th><th></th></tr></thead><tbody>
+{}</tbody></table></div></section>
+<section class="card"><h2>Change the password</h2>
+<form id="password" method="post">
+<input name="user" type="text" autocomplete="username" value="{}" hidden>
+<label for="current">Current password</label>
+<input id="current" name="current" type="password" autocomplete="current-password" required>
+<label for="next">New password</label>
+<input id="next" name="password" type="password" autocomplete="new-password" minlength="8" aria-describedby="advice" required>
+<p class="hint" id="advice">At least 8 characters; 15 or more are better. A sentence is fine.</p>
+<label for="again">The same again</label>
+<input id="again" name="again" type="password" autocomplete="new-password" required>
+<button>Change it</button>
+</form></section>
+</div>)",
+      services.sessions.csrf_token(*identity), escape_html(identity->user.login),
+      organisation_rows(*identity), session_rows(*sessions, identity->row.family_id),
+      escape_html(identity->user.login));
+  return page_response(request, 200, page("Account", "wide", body), {});
+}
+
+net::Response asset(std::string_view type, std::string_view text) {
+  net::Response response{.status = 200};
+  response.headers.add("Content-Type", std::string(type));
+  response.headers.add("Cache-Control", "no-cache");
+  response.headers.add("X-Content-Type-Options", "nosniff");
+  response.headers.add("Cross-Origin-Resource-Policy", "same-origin");
+  response.body = text;
+  return response;
+}
+
+}  // namespace
+
+void add_login_page_routes(net::Router& router, const PeopleServices& services) {
+  using net::Method;
+  router.add(Method::Get, "/login", console_route("login"),
+             [&services](net::Request& request) { return login_page(services, request); });
+  router.add(Method::Get, "/login/password", console_route("login"),
+             [&services](net::Request& request) { return link_page(services, request); });
+  router.add(Method::Get, "/account", console_route("account"),
+             [&services](net::Request& request) { return account_page(services, request); });
+  router.add(Method::Get, "/login/style.css", console_route("login"),
+             [](net::Request&) { return asset("text/css; charset=utf-8", console_style()); });
+  router.add(Method::Get, "/login/script.js", console_route("login"), [](net::Request&) {
+    return asset("text/javascript; charset=utf-8", console_script());
+  });
+}
+
+}  // namespace gantry::api

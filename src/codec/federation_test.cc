@@ -16,7 +16,6 @@ namespace gantry::codec {
 namespace {
 
 using telemetry::FloatHistogram;
-using telemetry::Label;
 using telemetry::Labels;
 using testing::decode_metric_families;
 using testing::DecodedFamily;
@@ -193,6 +192,7 @@ TEST(Federation, CustomBucketsAreClassicHistogramsInProtobuf) {
   EXPECT_EQ(metric.histogram.sum, 4.5);
   EXPECT_TRUE(metric.histogram.positive_spans.empty());
   std::vector<std::pair<double, double>> buckets;
+  buckets.reserve(metric.buckets.size());
   for (const ClassicBucket& b : metric.buckets) {
     buckets.emplace_back(b.upper_bound, b.cumulative_count);
   }

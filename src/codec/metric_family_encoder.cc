@@ -80,6 +80,7 @@ void write_native(Writer& message, const telemetry::FloatHistogram& histogram) {
 
 std::vector<ClassicBucket> classic_buckets(const telemetry::FloatHistogram& histogram) {
   std::vector<ClassicBucket> buckets;
+  buckets.reserve(histogram.custom_values.size() + 1);
   for (const double bound : histogram.custom_values) buckets.push_back({.upper_bound = bound});
   std::int64_t index = 0;
   std::size_t position = 0;

@@ -80,7 +80,7 @@ void Session::abort() {
   });
 }
 
-Task<void> Session::run(std::shared_ptr<Session> self) {
+Task<void> Session::run([[maybe_unused]] std::shared_ptr<Session> self) {
   ErrorCode error;
   socket_.set_option(Tcp::no_delay(true), error);
   watch_deadline();

@@ -35,7 +35,7 @@ void find_resets(const RangeInput& in, std::vector<std::uint32_t>& resets) {
     // Most series have none, and this pass vectorises.
     std::size_t decreases = 0;
     for (std::size_t i = 1; i < count; ++i) {
-      decreases += in.values[i] < in.values[i - 1] ? 1 : 0;
+      decreases += static_cast<std::size_t>(in.values[i] < in.values[i - 1]);
     }
     if (decreases == 0) return;
   }

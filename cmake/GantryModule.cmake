@@ -33,6 +33,9 @@ target_compile_options(gantry_test_compile INTERFACE -Wno-sign-conversion -Wno-c
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # ccache can only use precompiled headers that were made without a time stamp inside.
   target_compile_options(gantry_test_compile INTERFACE "SHELL:-Xclang -fno-pch-timestamp")
+else()
+  # Assertions hold an if of their own.
+  target_compile_options(gantry_test_compile INTERFACE -Wno-dangling-else)
 endif()
 
 # gantry_add_test(core_test SOURCES a_test.cc LIBRARIES gantry_core): a GoogleTest program, run by ctest as a whole.

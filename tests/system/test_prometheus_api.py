@@ -55,9 +55,11 @@ def test_one_plus_one_by_both_methods_below_all_prefixes(gantry, prefix):
         assert answer.text == '{"status":"success","data":{"resultType":"scalar","result":[4,"2"]}}'
 
 
-def test_body_parameters_come_before_those_of_the_url(gantry):
-    answer = requests.post(f"{gantry.url}/api/v1/query?query=1", data={"query": "2"}, auth=gantry.read_auth, timeout=5)
-    assert answer.json()["data"]["result"][1] == "2"
+def test_parameters_come_from_url_and_form(gantry):
+    answer = requests.post(f"{gantry.url}/api/v1/query?time=4&query=2", data={"query": "2"}, auth=gantry.read_auth, timeout=5)
+    assert answer.json()["data"]["result"] == [4, "2"]
+    torn = requests.post(f"{gantry.url}/api/v1/query?query=1", data={"query": "2"}, auth=gantry.read_auth, timeout=5)
+    assert error_of(torn, 400, "bad_data") == 'invalid parameter "query": given several times with different values'
     ignored = requests.post(f"{gantry.url}/api/v1/query?query=1", data='{"query":"2"}', auth=gantry.read_auth, timeout=5,
                             headers={"Content-Type": "application/json"})
     assert ignored.json()["data"]["result"][1] == "1"

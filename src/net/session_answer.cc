@@ -182,7 +182,9 @@ Task<bool> Session::write_answer() {
   expired_ = Deadline::None;
   const std::string head = answer_head();
   if (is_streamed) {
-    co_return co_await write_all(head, {}) && co_await write_stream();
+    // Not `a && co_await b`, here and below: g++ 12 awaits the second in any case.
+    if (!co_await write_all(head, {})) co_return false;
+    co_return co_await write_stream();
   }
   co_return co_await write_all(head, has_body() ? std::string_view(exchange_.response.body) : "");
 }
@@ -226,7 +228,8 @@ Task<bool> Session::write_stream() {
     }
     if (is_closed_) co_return false;
   }
-  co_return !exchange_.is_chunked || co_await write_all("0\r\n\r\n", {});
+  if (!exchange_.is_chunked) co_return true;
+  co_return co_await write_all("0\r\n\r\n", {});
 }
 
 /// In slices, each with its own deadline: a client that reads too slowly is cut, a large answer is

@@ -1,7 +1,9 @@
 #include "access/gate.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "access/label_policy.h"
 #include "access/visible_metadata.h"
 #include "access/visible_series.h"
 #include "core/log.h"
@@ -18,6 +20,14 @@ bool can_only_read(const Principal& principal) {
     if (principal.scopes.contains(scope) && !is_read_scope(scope)) return false;
   }
   return true;
+}
+
+/// Saving a policy refuses label policies beside such a scope; a record that has both all the same
+/// grants reading only.
+bool is_beyond_restriction(const ControlPrincipal& principal, Scope scope) {
+  const bool is_restricted = std::ranges::any_of(
+      principal.realms, [](const Realm& realm) { return realm.label_policies.has_value(); });
+  return principal.actor.type == Actor::Type::Token && is_restricted && !is_restrictable(scope);
 }
 
 }  // namespace
@@ -172,7 +182,7 @@ AccessResult<ControlPrincipal> Gate::admit_control(const net::Request& request,
     record_refusal(principal.error());
     return principal;
   }
-  if (scope && !principal->scopes.contains(*scope)) {
+  if (scope && (!principal->scopes.contains(*scope) || is_beyond_restriction(*principal, *scope))) {
     auto refused = missing_scope(*scope, options_.cloud_compat_status);
     record_refusal(refused);
     return std::unexpected(std::move(refused));
@@ -195,8 +205,7 @@ AccessResult<StackView> Gate::open(const Principal& principal, Scope scope,
     return std::unexpected(missing_scope(scope, options_.cloud_compat_status));
   if (const auto& policies = principal.visibility.policies()) {
     if (policies->is_empty()) return std::unexpected(unreadable_label_policy());
-    // Saving a policy refuses the combination; a record that has it all the same grants reading
-    // only.
+    // As is_beyond_restriction.
     if (!is_restrictable(scope))
       return std::unexpected(missing_scope(scope, options_.cloud_compat_status));
   }

@@ -238,6 +238,26 @@ TEST_F(GateTest, ARestrictedPrincipalCannotWriteWhateverItsScopes) {
   }
 }
 
+TEST_F(GateTest, ARestrictedTokenCannotMakePolicies) {
+  const auto admitted = [&](std::string_view name,
+                            std::optional<std::vector<std::string>> selectors) {
+    const std::string secret = "glc_" + std::string(name);
+    const std::string policy =
+        add_policy(org_, name, {Scope::AccessPoliciesWrite, Scope::StacksRead},
+                   {{.type = Realm::Type::Org,
+                     .identifier = org_.value(),
+                     .label_policies = std::move(selectors)}});
+    add_token(org_, policy, name, secret);
+    const net::Request made = request("Bearer " + secret);
+    std::string scopes;
+    for (const Scope scope : {Scope::AccessPoliciesWrite, Scope::StacksRead})
+      scopes += gate_.admit_control(made, scope) ? "+" : "-";
+    return scopes;
+  };
+  EXPECT_EQ(admitted("free", std::nullopt), "++");
+  EXPECT_EQ(admitted("bound", std::vector<std::string>{R"({ns="a"})"}), "-+");
+}
+
 using GateDeathTest = GateTest;
 
 TEST_F(GateDeathTest, AViewForReadingCannotWrite) {

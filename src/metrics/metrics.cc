@@ -79,6 +79,7 @@ StoreMetrics::StoreMetrics(core::MetricRegistry& registry)
                  .open = head_part(registry, "open"),
                  .sealed = head_part(registry, "sealed"),
                  .extra = head_part(registry, "extra"),
+                 .late_changes = head_part(registry, "late_changes"),
                  .exemplars = head_part(registry, "exemplars"),
                  .metadata = head_part(registry, "metadata"),
                  .part_indexes = head_part(registry, "part_indexes")} {}

@@ -49,6 +49,7 @@ struct StoreMetrics {
     core::Gauge& open;
     core::Gauge& sealed;
     core::Gauge& extra;
+    core::Gauge& late_changes;
     core::Gauge& exemplars;
     core::Gauge& metadata;
     core::Gauge& part_indexes;

@@ -59,7 +59,7 @@ void Replay::store_pending() {
   const std::size_t share_count =
       workers_ == nullptr ? 1 : std::min(Head::kShardCount, workers_->thread_count() + 1);
   if (share_count == 1) {
-    state_.head.apply(pending_);
+    state_.head.apply(pending_, Head::ShardSet{});
   } else {
     workers_->parallel_for(share_count, [&](std::size_t share) {
       state_.head.apply(pending_, {.modulus = share_count, .remainder = share});
@@ -82,7 +82,7 @@ Result<void> Replay::visit_batch(std::span<const std::byte> payload) {
   rename(record.histograms);
   pending_.insert(pending_.end(), record.floats.begin(), record.floats.end());
   if (pending_.size() >= kPendingMax || !record.histograms.empty()) store_pending();
-  state_.head.apply(record.histograms);
+  state_.head.apply(record.histograms, {});
   for (const PlannedExemplar& planned : record.exemplars) {
     const std::uint32_t series = series_of(planned.series);
     if (series == kNone) continue;

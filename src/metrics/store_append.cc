@@ -269,8 +269,8 @@ void StoreImpl::forget_newest(const BatchRecord& record) {
 }
 
 void StoreImpl::store_plan(AppendPlan& plan) {
-  state_->head.apply(plan.record.floats);
-  state_->head.apply(plan.record.histograms);
+  state_->head.apply(plan.record.floats, plan.replaced.floats);
+  state_->head.apply(plan.record.histograms, plan.replaced.histograms);
   for (StoredExemplar& exemplar : plan.exemplars) state_->exemplars.add(std::move(exemplar));
   for (const telemetry::MetricMetadata& entry : plan.metadata) state_->metadata.add(entry);
 }

@@ -257,6 +257,7 @@ void StoreImpl::update_gauges() {
   set(metrics_.head_bytes.open, head.open);
   set(metrics_.head_bytes.sealed, head.sealed);
   set(metrics_.head_bytes.extra, head.extra);
+  set(metrics_.head_bytes.late_changes, head.late_changes);
   set(metrics_.head_bytes.exemplars, state_->exemplars.allocated_bytes());
   set(metrics_.head_bytes.metadata, state_->metadata.allocated_bytes());
   std::size_t part_index_bytes = 0;

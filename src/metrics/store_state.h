@@ -75,7 +75,8 @@ struct StoreState {
   std::vector<std::uint64_t> damaged_parts_ GANTRY_GUARDED_BY(mutex_);
 };
 
-/// A query that runs as long as this lives; `state` lives longer.
+/// A query that runs as long as this lives, and that need not be of one moment; `state` lives
+/// longer.
 class RunningQuery {
  public:
   explicit RunningQuery(StoreState& state) : running_(&state.queries_running) {
@@ -94,6 +95,18 @@ class RunningQuery {
 
  private:
   std::atomic<std::uint32_t>* running_;
+};
+
+/// A query of one moment; `state` lives longer.
+class QueryMoment {
+ public:
+  explicit QueryMoment(StoreState& state) : running_(state), moment_(state.head) {}
+
+  [[nodiscard]] std::uint64_t mark() const { return moment_.mark(); }
+
+ private:
+  RunningQuery running_;
+  Head::Moment moment_;
 };
 
 }  // namespace gantry::metrics

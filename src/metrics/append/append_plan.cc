@@ -328,6 +328,20 @@ std::optional<StoreMode> AppendPlan::mode_of_late(const typename Kind::Sample& s
   return std::nullopt;
 }
 
+/// What a sample that is there is, for those who read while it is replaced.
+LateChange AppendPlan::find_replaced(const SeriesRecord& series_record, HeadContext& context,
+                                     const PartSamples* stored, std::int64_t timestamp_ms) {
+  context.columns.clear();
+  ColumnMerge<promql::SampleColumns> merge(context.columns);
+  LateChange found{.timestamp_ms = timestamp_ms};
+  if (read_head(series_record, timestamp_ms, timestamp_ms, merge, context.columns)) {
+    merge.finish();
+    found = make_change(context.columns, timestamp_ms);
+  }
+  if (found.before != LateChange::Before::Absent || stored == nullptr) return found;
+  return make_change(stored->columns, timestamp_ms);
+}
+
 /// True if the sample was put into the plan. Hot: per sample.
 template <class Kind>
 bool AppendPlan::check_sample(const typename Kind::Sample& sample, std::uint32_t index,
@@ -349,6 +363,10 @@ bool AppendPlan::check_sample(const typename Kind::Sample& sample, std::uint32_t
   // Either this sample is newer than everything, or the parts were asked, or there are none.
   series_record.set(kSeriesNewestIsKnown);
   Kind::plan(record, batch_, series_.ids[sample.series], index, *mode);
+  if (*mode == StoreMode::Overwrite) {
+    Kind::replaced(replaced).push_back(
+        find_replaced(series_record, context, stored, sample.timestamp_ms));
+  }
   ++Kind::written(result);
   return true;
 }

@@ -30,6 +30,7 @@ class AppendPlan {
 
   BatchRecord record;  ///< Without definitions: the log's segment decides about them.
   std::vector<telemetry::LabelView> definition_labels;  ///< What record.definitions refers to.
+  ReplacedSamples replaced;                             ///< By the samples of mode Overwrite.
   std::vector<telemetry::MetricMetadata> metadata;
   std::vector<StoredExemplar> exemplars;  ///< What record.exemplars refers to.
   telemetry::AppendResult result;
@@ -71,6 +72,9 @@ class AppendPlan {
   std::optional<StoreMode> mode_of_late(const typename Kind::Sample& sample, std::uint32_t index,
                                         SeriesRecord& series_record, HeadContext& context,
                                         const PartSamples* stored);
+  [[nodiscard]] static LateChange find_replaced(const SeriesRecord& series_record,
+                                                HeadContext& context, const PartSamples* stored,
+                                                std::int64_t timestamp_ms);
   template <class Kind>
   bool check_sample(const typename Kind::Sample& sample, std::uint32_t index, SeriesRecord& record,
                     HeadContext& context, const PartSamples* stored);

@@ -74,6 +74,8 @@ struct FloatKind {
     return result.refused_samples;
   }
 
+  static std::vector<LateChange>& replaced(ReplacedSamples& samples) { return samples.floats; }
+
   static Result<void> check(const Sample&) { return {}; }
 };
 
@@ -131,6 +133,8 @@ struct HistogramKind {
   static std::vector<std::uint32_t>& refused(telemetry::AppendResult& result) {
     return result.refused_histograms;
   }
+
+  static std::vector<LateChange>& replaced(ReplacedSamples& samples) { return samples.histograms; }
 
   static Result<void> check(const Sample& sample) {
     GANTRY_CHECK(telemetry::validate(sample.histogram));

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/mutex.h"
@@ -67,12 +68,17 @@ class Head {
     std::size_t remainder = 0;
   };
 
-  /// Stores what has been checked and logged, of the series of some shards. Hot: per sample.
-  void apply(std::span<const PlannedFloat> floats, ShardSet shards);
+  /// Stores what a replay has read, of the series of some shards. Nobody reads yet. Hot: per
+  /// sample.
+  void apply(std::span<const PlannedFloat> floats, ShardSet shards) { apply(floats, shards, {}); }
 
-  void apply(std::span<const PlannedFloat> floats) { apply(floats, {}); }
+  /// Stores what has been checked and logged. `replaced` has what each sample of mode Overwrite
+  /// replaces, in their order; not needed while nobody reads. Hot: per sample.
+  void apply(std::span<const PlannedFloat> floats, std::span<const LateChange> replaced) {
+    apply(floats, {}, replaced);
+  }
 
-  void apply(std::span<const PlannedHistogram> histograms);
+  void apply(std::span<const PlannedHistogram> histograms, std::span<const LateChange> replaced);
 
   [[nodiscard]] std::uint32_t generation() const {
     return generation_.load(std::memory_order_acquire);
@@ -103,10 +109,36 @@ class Head {
     return active_count_.load(std::memory_order_relaxed);
   }
 
+  /// The moment since which somebody reads. While it lives, what changes behind the newest samples
+  /// of their series is kept, so that it can be undone in what was read. The head lives longer.
+  class Moment {
+   public:
+    explicit Moment(const Head& head) : head_(&head), mark_(head.readers_.begin()) {}
+
+    ~Moment() {
+      if (head_ != nullptr) head_->end_moment(mark_);
+    }
+
+    Moment(Moment&& other) noexcept
+        : head_(std::exchange(other.head_, nullptr)), mark_(other.mark_) {}
+
+    Moment(const Moment&) = delete;
+    Moment& operator=(const Moment&) = delete;
+    Moment& operator=(Moment&&) = delete;
+
+    /// For LateLog::find.
+    [[nodiscard]] std::uint64_t mark() const { return mark_; }
+
+   private:
+    const Head* head_;
+    std::uint64_t mark_;
+  };
+
   struct Memory {
     std::size_t open = 0;
     std::size_t sealed = 0;
     std::size_t extra = 0;
+    std::size_t late_changes = 0;  ///< Kept for readers.
     std::uint64_t sealed_count = 0;
   };
 
@@ -132,10 +164,16 @@ class Head {
     HeadContext context GANTRY_GUARDED_BY(mutex);
   };
 
+  void apply(std::span<const PlannedFloat> floats, ShardSet shards,
+             std::span<const LateChange> replaced);
+  void keep_change(std::uint32_t series, const SeriesRecord& record, HeadContext& context,
+                   std::int64_t timestamp_ms, const LateChange* replaced);
+  void end_moment(std::uint64_t mark) const;
   void widen_times(std::int64_t min_ms, std::int64_t max_ms);
 
   SeriesRegistry& registry_;
   mutable std::array<Shard, kShardCount> shards_;
+  mutable LateReaders readers_;
   std::atomic<std::uint32_t> generation_{1};
   mutable std::atomic<std::uint64_t> active_count_{0};
   std::atomic<std::int64_t> time_min_{kNoTime};

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "metrics/head/column_merge.h"
+#include "metrics/head/late_log.h"
 #include "metrics/head/series_record.h"
 #include "metrics/part/block.h"
 #include "telemetry/native_histogram.h"
@@ -22,13 +23,14 @@ inline constexpr std::size_t kOpenSamplesMax = 30;
 inline constexpr std::size_t kOpenHistogramsMax = 30;
 inline constexpr std::size_t kLateSamplesMax = 120;
 
-/// Memory in use and buffers for encoding; one per shard.
+/// Memory in use, changes kept for readers, and buffers for encoding; one per shard.
 struct HeadContext {
   std::size_t open_bytes = 0;
   std::size_t sealed_bytes = 0;
   std::size_t extra_bytes = 0;
   std::uint64_t sealed_count = 0;
   std::uint64_t active_series = 0;
+  LateLog late_log;
 
   std::vector<std::int64_t> times;
   std::vector<double> values;

@@ -18,7 +18,7 @@ namespace gantry::metrics {
 class StoreSeriesSet final : public promql::SeriesSet {
  public:
   /// `state`'s registry lock is taken.
-  StoreSeriesSet(std::shared_ptr<StoreState> state, RunningQuery running, TimedSeries timed,
+  StoreSeriesSet(std::shared_ptr<StoreState> state, QueryMoment moment, TimedSeries timed,
                  TimeRange range, bool is_truncated);
 
   [[nodiscard]] std::size_t size() const override { return labels_.size(); }
@@ -39,29 +39,31 @@ class StoreSeriesSet final : public promql::SeriesSet {
   [[nodiscard]] std::vector<std::string> warnings() const override;
 
  private:
-  /// Where parts are read from; replaced when what the head had has moved to a newer part.
+  /// Parts to read, and the head that goes with them.
   struct Sources {
     std::uint64_t head_drops = 0;
     std::shared_ptr<const PartView> view;
     std::vector<PartColumn> parts;
-    bool is_original = true;
   };
 
   /// For one reading thread at a time; kept for the next one.
   struct Scratch {
-    std::shared_ptr<const Sources> sources;
     std::vector<PartScratch> parts;
+    std::shared_ptr<const Sources> flushed;
+    std::vector<PartScratch> flushed_parts;
+    std::vector<LateChange> changes;
   };
 
   [[nodiscard]] std::unique_ptr<Scratch> take_scratch() const;
   void give_back(std::unique_ptr<Scratch> scratch) const;
-  void renew_sources(std::uint64_t seen_drops) const;
-  Result<void> read_parts(std::size_t series, TimeRange range, Scratch& scratch,
-                          ColumnMerge<promql::SampleColumns>& merge,
+  static void use_flushed(Scratch& scratch, std::shared_ptr<const Sources> flushed);
+  void find_flushed(Scratch& scratch, std::uint64_t seen_drops) const;
+  Result<void> read_parts(const Sources& sources, std::size_t series, TimeRange range,
+                          std::span<PartScratch> scratch, ColumnMerge<promql::SampleColumns>& merge,
                           promql::SampleColumns& out) const;
 
   std::shared_ptr<StoreState> state_;
-  RunningQuery running_;
+  QueryMoment moment_;
   std::shared_ptr<Epoch> epoch_;
   TimeRange range_;
   bool is_truncated_ = false;
@@ -69,8 +71,11 @@ class StoreSeriesSet final : public promql::SeriesSet {
   std::vector<std::int64_t> head_ends_;
   std::vector<std::span<const promql::LabelSymbols>> labels_;
 
+  Sources original_;  ///< As of the moment.
+
   mutable core::Mutex mutex_;
-  mutable std::shared_ptr<const Sources> sources_ GANTRY_GUARDED_BY(mutex_);
+  /// Null, or where what the head had is since a flush: parts that are not in `original_`.
+  mutable std::shared_ptr<const Sources> flushed_ GANTRY_GUARDED_BY(mutex_);
   mutable std::vector<std::unique_ptr<Scratch>> scratches_ GANTRY_GUARDED_BY(mutex_);
   mutable std::vector<std::string> warnings_ GANTRY_GUARDED_BY(mutex_);
 };

@@ -56,7 +56,7 @@ Result<std::vector<std::uint32_t>> StoreSource::match(std::span<const promql::Ma
 
 Result<std::unique_ptr<promql::SeriesSet>> StoreSource::select(const promql::SelectRequest& request,
                                                                const CancelToken& cancel) const {
-  RunningQuery running(*state_);
+  QueryMoment moment(*state_);
   const TimeRange range{.start_ms = request.start_ms, .end_ms = request.end_ms};
   GANTRY_TRY(std::vector<std::uint32_t> candidates, match(request.matchers, cancel));
   GANTRY_TRY(TimedSeries timed, filter_by_time(*state_, std::move(candidates), range, cancel));
@@ -71,7 +71,7 @@ Result<std::unique_ptr<promql::SeriesSet>> StoreSource::select(const promql::Sel
     timed.head_ends.resize(request.series_limit);
     for (PartColumn& column : timed.parts) column.ordinals.resize(request.series_limit);
   }
-  return std::make_unique<StoreSeriesSet>(state_, std::move(running), std::move(timed), range,
+  return std::make_unique<StoreSeriesSet>(state_, std::move(moment), std::move(timed), range,
                                           is_over);
 }
 

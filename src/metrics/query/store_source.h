@@ -9,9 +9,10 @@
 
 namespace gantry::metrics {
 
-/// A set that is read after its samples were flushed reads them from the new part: the head is
-/// clipped at each series' newest timestamp as of `select`, so that later in-order samples are not
-/// seen. Samples that arrive late (out of order) for a set already made may be seen.
+/// A set shows the samples of the moment of `select`: appends that begin later are not seen,
+/// whether in order, late or in the place of others, and wherever flushes and merges have put them.
+/// Only when more than LateReaders::kChangesMax late samples arrive while queries run may some of
+/// these be seen. A deletion that begins later may be seen.
 class StoreSource final : public promql::SeriesSource {
  public:
   explicit StoreSource(std::shared_ptr<StoreState> state) : state_(std::move(state)) {}

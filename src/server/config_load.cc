@@ -33,6 +33,7 @@ Result<void> apply_environment(LoadedConfig& loaded, const ConfigSources& source
   std::vector<std::string> names;
   for (const Setting& setting : settings()) names.push_back(environment_name(setting));
   std::vector<std::string_view> candidates;
+  candidates.reserve(names.size());
   for (const std::string& name : names)
     candidates.push_back(std::string_view(name).substr(kVariablePrefix.size()));
   for (const auto& [name, value] : sources.environment) {

@@ -89,7 +89,9 @@ Result<std::string> make_url(const Config& config, std::uint16_t port) {
 /// The parts in the order in which they are made; each uses only those above it.
 struct Server::Impl {
   Impl(Config start_config, ConfigSource source)
-      : config_source(std::move(source)), live(start_config, clock.now()), config(live.current()) {}
+      : config_source(std::move(source)),
+        live(std::move(start_config), clock.now()),
+        config(live.current()) {}
 
   ConfigSource config_source;
   SystemClock clock;

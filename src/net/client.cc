@@ -1,10 +1,17 @@
 #include "net/client.h"
 
+#include <array>
 #include <memory>
 #include <mutex>
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "net/egress_url.h"
 
 namespace gantry::net {
 namespace {
@@ -66,6 +73,40 @@ Result<FieldList> make_fields(const Headers& headers) {
     fields.reset(curl_slist_append(fields.release(), line.c_str()));
   }
   return fields;
+}
+
+/// libcurl asks for each socket with the address that it will connect to: nothing between a check
+/// of the name and the connection can put another one in its place.
+curl_socket_t open_socket(void* user, curlsocktype, curl_sockaddr* peer) {
+  const auto& may_connect = *static_cast<const decltype(ClientRequest::may_connect)*>(user);
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const void* bytes = nullptr;
+  if (peer->family == AF_INET)
+    bytes = &reinterpret_cast<const sockaddr_in*>(&peer->addr)->sin_addr;
+  else if (peer->family == AF_INET6)
+    bytes = &reinterpret_cast<const sockaddr_in6*>(&peer->addr)->sin6_addr;
+  if (bytes == nullptr || inet_ntop(peer->family, bytes, text.data(), text.size()) == nullptr)
+    return CURL_SOCKET_BAD;
+  const auto address = core::IpAddress::parse(text.data());
+  if (!address || !may_connect(*address)) return CURL_SOCKET_BAD;
+  return ::socket(peer->family, peer->socktype | SOCK_CLOEXEC, peer->protocol);
+}
+
+/// The part of the options that says where to connect.
+void set_destination(CURL* curl, const ClientRequest& request, FieldList& resolved) {
+  if (request.may_connect) {
+    curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, &request.may_connect);
+  }
+  if (request.addresses.empty()) return;
+  curl_easy_setopt(curl, CURLOPT_PROXY, "");
+  curl_easy_setopt(curl, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  const auto url = parse_egress_url(request.url);
+  if (!url || url->address) return;
+  const std::string entry =
+      fmt::format("{}:{}:{}", url->host, url->port, fmt::join(request.addresses, ","));
+  resolved.reset(curl_slist_append(nullptr, entry.c_str()));
+  curl_easy_setopt(curl, CURLOPT_RESOLVE, resolved.get());
 }
 
 void set_options(CURL* curl, const ClientRequest& request, curl_slist* fields, Transfer& transfer) {
@@ -134,6 +175,8 @@ Result<ClientResponse> send(const ClientRequest& request) {
   char detail[CURL_ERROR_SIZE] = "";
   curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, detail);
   set_options(curl.get(), request, fields.get(), transfer);
+  FieldList resolved;
+  set_destination(curl.get(), request, resolved);
   const CURLcode code = curl_easy_perform(curl.get());
   if (code != CURLE_OK) {
     return std::unexpected(transfer_error(code, transfer, request, detail));

@@ -4,9 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "core/error.h"
+#include "core/ip_network.h"
 #include "core/time.h"
 #include "net/http.h"
 
@@ -21,6 +24,12 @@ struct ClientRequest {
   DurationMs timeout{60'000};                  ///< For the whole exchange.
   std::size_t response_bytes_max = 256 << 20;  ///< After decompression.
   std::string ca_file;  ///< PEM; the system's authorities when empty. The peer is always verified.
+
+  /// Connect to these addresses of the host instead of resolving it; proxies of the environment are
+  /// then ignored, and TLS 1.2 is the least.
+  std::vector<std::string> addresses;
+  /// Asked with the address of each connection before it is made; false refuses it.
+  std::function<bool(const core::IpAddress&)> may_connect;
 };
 
 struct ClientResponse {

@@ -1,0 +1,290 @@
+#include "net/egress.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <utility>
+
+#include <fmt/core.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "core/mutex.h"
+#include "core/worker_pool.h"
+#include "net/client.h"
+
+namespace gantry::net {
+namespace {
+
+constexpr std::size_t kRecordsMax = 16;
+constexpr std::array<std::uint16_t, 11> kPorts = {443,  4317, 4318, 8443, 9090, 9091,
+                                                  3100, 3200, 8428, 9009, 9411};
+
+struct Range {
+  core::IpNetwork network;
+  core::IpAddress base;
+  int prefix_bits = 0;
+};
+
+/// "10.0.0.0/8", or an address for itself alone.
+Result<Range> parse_range(std::string_view text) {
+  const auto address = core::IpAddress::parse(text);
+  const std::string whole =
+      address ? fmt::format("{}/{}", text, address->is_v4() ? 32 : 128) : std::string(text);
+  GANTRY_TRY(const core::IpNetwork network, core::IpNetwork::parse(whole));
+  const std::string canonical = network.text();
+  const std::size_t slash = canonical.find('/');
+  Range range{.network = network,
+              .base = *core::IpAddress::parse(std::string_view(canonical).substr(0, slash))};
+  std::from_chars(canonical.data() + slash + 1, canonical.data() + canonical.size(),
+                  range.prefix_bits);
+  return range;
+}
+
+std::vector<Range> ranges_of(std::initializer_list<std::string_view> texts) {
+  std::vector<Range> ranges;
+  for (const std::string_view text : texts) {
+    auto range = parse_range(text);
+    GANTRY_ASSERT(range, "the tables below are networks");
+    ranges.push_back(*std::move(range));
+  }
+  return ranges;
+}
+
+const std::vector<Range>& forbidden_ranges() {
+  static const std::vector<Range> ranges =
+      ranges_of({"127.0.0.0/8", "::1/128", "0.0.0.0/8", "::/128", "169.254.0.0/16", "fe80::/10",
+                 "fd00:ec2::254/128", "100.100.100.200/32", "168.63.129.16/32", "224.0.0.0/4",
+                 "ff00::/8", "240.0.0.0/4"});
+  return ranges;
+}
+
+const std::vector<Range>& private_ranges() {
+  static const std::vector<Range> ranges =
+      ranges_of({"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "192.0.0.0/24",
+                 "198.18.0.0/15", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "fc00::/7",
+                 "fec0::/10", "2001:db8::/32"});
+  return ranges;
+}
+
+core::IpAddress v4_of(const std::array<std::uint8_t, 4>& b) {
+  return *core::IpAddress::parse(fmt::format("{}.{}.{}.{}", b[0], b[1], b[2], b[3]));
+}
+
+/// The address, and the IPv4 addresses that a tunnel or translator would make of it.
+std::vector<core::IpAddress> readings(const core::IpAddress& address) {
+  std::vector<core::IpAddress> all = {address};
+  if (address.is_v4()) return all;
+  static const std::vector<Range> last_four = ranges_of({"::/96", "64:ff9b::/96"});
+  static const Range local_nat64 = ranges_of({"64:ff9b:1::/48"}).front();
+  static const Range six_to_four = ranges_of({"2002::/16"}).front();
+  static const Range teredo = ranges_of({"2001::/32"}).front();
+  const auto& b = address.bytes();
+  const bool has_last_four = std::ranges::any_of(
+      last_four, [&](const Range& range) { return range.network.contains(address); });
+  // ::1 and :: are addresses of their own.
+  if (has_last_four && (b[12] != 0 || b[13] != 0 || b[14] != 0 || b[15] > 1))
+    all.push_back(v4_of({b[12], b[13], b[14], b[15]}));
+  if (local_nat64.network.contains(address)) {
+    all.push_back(v4_of({b[12], b[13], b[14], b[15]}));
+    all.push_back(v4_of({b[6], b[7], b[9], b[10]}));  // RFC 6052 for a prefix of 48 bits
+  }
+  if (six_to_four.network.contains(address)) all.push_back(v4_of({b[2], b[3], b[4], b[5]}));
+  if (teredo.network.contains(address)) {
+    all.push_back(v4_of({b[4], b[5], b[6], b[7]}));
+    const auto inverted = [&](std::size_t i) { return static_cast<std::uint8_t>(~b[i]); };
+    all.push_back(v4_of({inverted(12), inverted(13), inverted(14), inverted(15)}));
+  }
+  return all;
+}
+
+const Range* find_range(const std::vector<Range>& ranges, const core::IpAddress& address) {
+  const auto found = std::ranges::find_if(
+      ranges, [&](const Range& range) { return range.network.contains(address); });
+  return found == ranges.end() ? nullptr : &*found;
+}
+
+bool is_special_name(std::string_view host) {
+  return host == "localhost" || host.ends_with(".localhost") || host == "metadata" ||
+         host == "metadata.amazonaws.com" ||
+         (host.ends_with(".internal") &&
+          (host.starts_with("metadata.") || host.starts_with("instance-data.")));
+}
+
+std::unexpected<Error> not_allowed() {
+  return fail(Code::PermissionDenied, "destination is not allowed");
+}
+
+Result<std::vector<core::IpAddress>> resolve_with_system(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* list = nullptr;
+  if (const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &list); error != 0)
+    return fail(Code::Unavailable, fmt::format("{}: {}", host, gai_strerror(error)));
+  std::vector<core::IpAddress> addresses;
+  for (const addrinfo* item = list; item != nullptr; item = item->ai_next) {
+    std::array<char, NI_MAXHOST> text{};
+    if (::getnameinfo(item->ai_addr, item->ai_addrlen, text.data(), text.size(), nullptr, 0,
+                      NI_NUMERICHOST) != 0)
+      continue;
+    // A link-local address with its zone does not parse: it is left out, as it may not be used.
+    if (const auto address = core::IpAddress::parse(text.data());
+        address && addresses.size() < kRecordsMax)
+      addresses.push_back(*address);
+  }
+  ::freeaddrinfo(list);
+  if (addresses.empty()) return fail(Code::Unavailable, fmt::format("{}: no address", host));
+  return addresses;
+}
+
+/// An answer that may come after nobody waits for it any more.
+struct Lookup {
+  core::Mutex mutex;
+  core::ConditionVariable wake;
+  std::optional<Result<std::vector<core::IpAddress>>> answer GANTRY_GUARDED_BY(mutex);
+};
+
+}  // namespace
+
+EgressClass classify_address(const core::IpAddress& address) {
+  EgressClass worst = EgressClass::Open;
+  for (const core::IpAddress& reading : readings(address)) {
+    if (find_range(forbidden_ranges(), reading) != nullptr) return EgressClass::Forbidden;
+    if (find_range(private_ranges(), reading) != nullptr) worst = EgressClass::Private;
+  }
+  return worst;
+}
+
+struct Egress::Impl {
+  explicit Impl(Options o)
+      : options(std::move(o)),
+        pool({.thread_count = 2, .queue_length_max = 64, .name = "resolve"}) {
+    if (!options.resolve) options.resolve = resolve_with_system;
+  }
+
+  Options options;
+  std::vector<Range> networks;
+  std::vector<std::string> hosts;
+  mutable core::WorkerPool pool;  // look-ups: they have no time-out of their own
+
+  [[nodiscard]] bool is_listed(std::string_view host) const {
+    return std::ranges::find(hosts, host) != hosts.end();
+  }
+
+  /// One that the operator named, as a network or an address.
+  [[nodiscard]] bool is_listed(const core::IpAddress& address) const {
+    return find_range(networks, address) != nullptr;
+  }
+
+  /// `host`: the name that it came from.
+  [[nodiscard]] bool may_connect(const core::IpAddress& address, std::string_view host) const {
+    return std::ranges::all_of(readings(address), [&](const core::IpAddress& reading) {
+      if (const Range* const range = find_range(forbidden_ranges(), reading))
+        // Only an entry inside the range: 0.0.0.0/0 is not meant to include cloud metadata.
+        return std::ranges::any_of(networks, [&](const Range& entry) {
+          return entry.network.contains(reading) && range->network.contains(entry.base) &&
+                 entry.prefix_bits >= range->prefix_bits;
+        });
+      if (find_range(private_ranges(), reading) != nullptr)
+        return is_listed(host) || is_listed(reading);
+      return true;
+    });
+  }
+
+  [[nodiscard]] Result<std::vector<core::IpAddress>> resolve(const EgressUrl& url) const;
+};
+
+Result<std::vector<core::IpAddress>> Egress::Impl::resolve(const EgressUrl& url) const {
+  if (url.address) return std::vector{*url.address};
+  const auto lookup = std::make_shared<Lookup>();
+  GANTRY_CHECK(pool.submit([lookup, host = url.host, resolve = options.resolve] {
+    auto answer = resolve(host);
+    const core::Lock lock(lookup->mutex);
+    lookup->answer = std::move(answer);
+    lookup->wake.notify_all();
+  }));
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(options.resolve_timeout.count);
+  core::Lock lock(lookup->mutex);
+  while (!lookup->answer) {
+    if (lookup->wake.wait_until(lock, deadline) == std::cv_status::timeout && !lookup->answer)
+      return fail(Code::DeadlineExceeded,
+                  fmt::format("{}: the name was not resolved in time", url.host));
+  }
+  return *lookup->answer;
+}
+
+Egress::Egress(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Egress::~Egress() = default;
+
+Result<std::unique_ptr<Egress>> Egress::make(Options options) {
+  auto impl = std::make_unique<Impl>(std::move(options));
+  for (const std::string& entry : impl->options.allow) {
+    const bool is_network = entry.contains('/') || core::IpAddress::parse(entry);
+    if (is_network) {
+      auto range = parse_range(entry);
+      if (!range) return std::unexpected(std::move(range).error());
+      impl->networks.push_back(*std::move(range));
+      continue;
+    }
+    auto url = parse_egress_url("https://" + entry);
+    if (!url || url->host != entry)
+      return fail(
+          Code::InvalidArgument,
+          fmt::format("\"{}\" is not a network, an address or a host name in lower case", entry));
+    impl->hosts.push_back(entry);
+  }
+  return std::unique_ptr<Egress>(new Egress(std::move(impl)));
+}
+
+Result<EgressUrl> Egress::check(std::string_view text) const {
+  GANTRY_TRY(EgressUrl url, parse_egress_url(text));
+  const bool is_listed =
+      impl_->is_listed(url.host) || (url.address && impl_->is_listed(*url.address));
+  if (url.scheme != "https" && !is_listed)
+    return fail(Code::InvalidArgument,
+                fmt::format("{} is for destinations in egress.allow only", url.scheme));
+  if (!is_listed && std::ranges::find(kPorts, url.port) == kPorts.end()) return not_allowed();
+  if (is_special_name(url.host) && !is_listed) return not_allowed();
+  if (url.address && !impl_->may_connect(*url.address, url.host)) return not_allowed();
+  return url;
+}
+
+Result<EgressResponse> Egress::send(const EgressRequest& request) const {
+  GANTRY_TRY(const EgressUrl url, check(request.url));
+  if (url.scheme == "grpc") return fail(Code::InvalidArgument, "grpc:// is not spoken here");
+  GANTRY_TRY(const std::vector<core::IpAddress> addresses, impl_->resolve(url));
+  const auto may_connect = [this, &url](const core::IpAddress& address) {
+    return impl_->may_connect(address, url.host);
+  };
+  // One forbidden address is enough: which one a connection gets is up to whoever answers for the
+  // name.
+  if (!std::ranges::all_of(addresses, may_connect)) return not_allowed();
+  ClientRequest exchange{.method = request.method,
+                         .url = url.text(),
+                         .headers = request.headers,
+                         .body = request.body,
+                         .connect_timeout = impl_->options.connect_timeout,
+                         .timeout = request.timeout,
+                         .response_bytes_max = request.response_bytes_max,
+                         .ca_file = impl_->options.ca_file,
+                         .may_connect = may_connect};
+  for (const core::IpAddress& address : addresses)
+    exchange.addresses.push_back(address.is_v4() ? address.text()
+                                                 : fmt::format("[{}]", address.text()));
+  GANTRY_TRY(ClientResponse response, net::send(exchange));
+  if (response.status >= 300 && response.status < 400) {
+    const auto target = parse_egress_url(response.headers.find("Location"));
+    return fail(Code::Unavailable,
+                fmt::format("the destination answered {} to {}; enter that URL instead",
+                            response.status, target ? target->origin() : "another path"));
+  }
+  return EgressResponse{.status = response.status,
+                        .headers = std::move(response.headers),
+                        .body = std::move(response.body)};
+}
+
+}  // namespace gantry::net

@@ -92,6 +92,18 @@ Result<std::optional<OneTimeSecret>> take_one_time_secret(state::Transaction& tx
   return std::move(found->secret);
 }
 
+Result<bool> claim_once(state::Transaction& tx, const TokenHasher& hasher, std::string_view purpose,
+                        std::string_view value, TimestampMs now, TimestampMs expires_at) {
+  GANTRY_TRY(state::Statement insert,
+             tx.prepare("INSERT INTO one_time_secrets (hash, purpose, created_at_ms, "
+                        "expires_at_ms, used_at_ms) VALUES (?, ?, ?, ?, ?) ON CONFLICT (hash) DO "
+                        "NOTHING"));
+  insert.bind(bytes_of(hasher.hash(value))).bind(purpose).bind(now.since_epoch);
+  insert.bind(expires_at.since_epoch).bind(now.since_epoch);
+  GANTRY_CHECK(insert.run());
+  return tx.changed_rows() == 1;
+}
+
 Result<void> remove_one_time_secrets(state::Transaction& tx, std::string_view purpose,
                                      std::string_view user_id) {
   GANTRY_TRY(state::Statement remove,

@@ -38,6 +38,10 @@ Result<std::optional<OneTimeSecret>> take_one_time_secret(state::Transaction& tx
                                                           std::string_view purpose,
                                                           std::string_view secret, TimestampMs now);
 
+/// For values that others make and that may come once (`jti`): false when it came before.
+Result<bool> claim_once(state::Transaction& tx, const TokenHasher& hasher, std::string_view purpose,
+                        std::string_view value, TimestampMs now, TimestampMs expires_at);
+
 /// All of a person's secrets of that purpose.
 Result<void> remove_one_time_secrets(state::Transaction& tx, std::string_view purpose,
                                      std::string_view user_id);

@@ -5,12 +5,14 @@ namespace {
 
 constexpr std::string_view kStyle = R"css(:root {
   color-scheme: light dark;
-  --ground: #f4f5f7; --card: #ffffff; --text: #1c2127; --soft: #5a6472; --line: #c5ccd6;
+  --ground: #f4f5f7; --card: #ffffff; --text: #1c2127; --soft: #5a6472; --line: #d5dae1;
+  --edge: #76818f;
   --accent: #1f5fbf; --on-accent: #ffffff; --bad: #a4161a; --bad-ground: #fdecec; --good: #14622f;
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --ground: #14171c; --card: #1d2229; --text: #e6e9ee; --soft: #a3adba; --line: #3b4450;
+    --ground: #14171c; --card: #1d2229; --text: #e6e9ee; --soft: #a3adba; --line: #343c47;
+    --edge: #7f8b99;
     --accent: #7fb0ff; --on-accent: #0d1420; --bad: #ffb3b5; --bad-ground: #3a1b1d; --good: #8fdba6;
   }
 }
@@ -31,7 +33,7 @@ h2 { font-size: 1.1rem; margin: 0 0 0.75rem; }
 label { display: block; font-weight: 600; margin: 0 0 0.3rem; }
 input[type="text"], input[type="password"] {
   width: 100%; padding: 0.6rem 0.7rem; margin: 0 0 1rem; font: inherit; color: inherit;
-  background: transparent; border: 1px solid var(--line); border-radius: 6px;
+  background: transparent; border: 1px solid var(--edge); border-radius: 6px;
 }
 .check { display: flex; gap: 0.5rem; align-items: center; font-weight: 400; margin: 0 0 1.25rem; }
 button, .button {
@@ -39,7 +41,7 @@ button, .button {
   text-align: center; text-decoration: none; color: var(--on-accent); background: var(--accent);
   border: 1px solid var(--accent); border-radius: 6px;
 }
-button.plain, .button.plain { color: var(--text); background: transparent; border-color: var(--line); }
+button.plain, .button.plain { color: var(--text); background: transparent; border-color: var(--edge); }
 button.small { width: auto; padding: 0.25rem 0.7rem; }
 button[disabled] { opacity: 0.6; cursor: progress; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
@@ -52,8 +54,10 @@ button[disabled] { opacity: 0.6; cursor: progress; }
 table { width: 100%; border-collapse: collapse; }
 th, td { text-align: left; padding: 0.4rem 0.6rem 0.4rem 0; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; font-size: 0.9rem; }
+td.short { white-space: nowrap; }
 .scroll { overflow-x: auto; }
-.row { display: flex; justify-content: space-between; align-items: center; gap: 1rem; }
+.row { display: flex; justify-content: space-between; align-items: center; gap: 1rem; margin: 0 0 1rem; }
+.row h1 { margin: 0; }
 [hidden] { display: none !important; }
 )css";
 
@@ -136,7 +140,7 @@ async function startLink(form) {
 
 function startAccount(page) {
   const csrf = page.dataset.csrf;
-  onSubmit($("password"), async (data) => {
+  if ($("password")) onSubmit($("password"), async (data) => {
     if (data.get("password") !== data.get("again")) {
       show("bad", "The two passwords differ.");
       return;
@@ -149,7 +153,13 @@ function startAccount(page) {
   });
   $("sign-out").addEventListener("click", async () => {
     const answer = await call("DELETE", "/api/session", undefined, csrf);
-    if (answer.ok) location.assign("/login"); else show("bad", answer.json.message);
+    if (answer.ok) location.assign(answer.json.logoutUrl || "/login");
+    else show("bad", answer.json.message);
+  });
+  const link = $("link-provider");
+  if (link) link.addEventListener("click", async () => {
+    const answer = await call("POST", link.dataset.path, undefined, csrf);
+    if (answer.ok) location.assign(answer.json.location); else show("bad", answer.json.message);
   });
   for (const button of document.querySelectorAll("button[data-session]"))
     button.addEventListener("click", async () => {

@@ -178,6 +178,41 @@ std::string escape_query(std::string_view text) {
   return out;
 }
 
+std::string html_page(std::string_view title, std::string_view main_class, std::string_view main) {
+  return fmt::format(R"(<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{} – Gantry</title>
+<link rel="stylesheet" href="/login/style.css">
+<script src="/login/script.js" defer></script>
+</head>
+<body>
+<main class="{}">
+<p class="brand">Gantry</p>
+{}
+</main>
+</body>
+</html>
+)",
+                     title, main_class, main);
+}
+
+net::Response message_page(const net::Request& request, const access::AccessError& error,
+                           std::string_view title) {
+  const std::string main = fmt::format(
+      R"(<div class="card"><h1>{}</h1><p>{}</p><p><a href="/login">Sign in</a></p></div>)", title,
+      escape_html(error.message));
+  net::Response response = page_response(request, error.status, html_page(title, "", main), {});
+  for (const auto& [name, value] : error.headers.fields()) response.headers.set(name, value);
+  return response;
+}
+
+std::string home_or(std::string_view path) {
+  return path == "/" ? "/account" : std::string(path);
+}
+
 net::Response redirect_response(std::string location) {
   net::Response response{.status = 302};
   response.headers.add("Location", std::move(location));

@@ -51,6 +51,17 @@ namespace gantry::api {
 /// Percent-encodes all but unreserved characters.
 [[nodiscard]] std::string escape_query(std::string_view text);
 
+/// A page that says what was refused and why.
+[[nodiscard]] net::Response message_page(const net::Request& request,
+                                         const access::AccessError& error, std::string_view title);
+
+/// A whole document around `main`.
+[[nodiscard]] std::string html_page(std::string_view title, std::string_view main_class,
+                                    std::string_view main);
+
+/// Where to after signing in: the path, or the front page of a person for "/".
+[[nodiscard]] std::string home_or(std::string_view path);
+
 [[nodiscard]] net::Response redirect_response(std::string location);
 
 /// A browser that opens a page of the console without being signed in: 302 to /login. Absent for

@@ -7,55 +7,39 @@
 #include "api/people_json_internal.h"
 #include "api/session.h"
 #include "core/rfc3339.h"
+#include "net/egress_url.h"
 
 namespace gantry::api {
 namespace {
 
-constexpr std::string_view kHome = "/account";
-
-std::string page(std::string_view title, std::string_view main_class, std::string_view body) {
-  return fmt::format(R"(<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{} – Gantry</title>
-<link rel="stylesheet" href="/login/style.css">
-<script src="/login/script.js" defer></script>
-</head>
-<body>
-<main class="{}">
-<p class="brand">Gantry</p>
-{}
-</main>
-</body>
-</html>
-)",
-                     title, main_class, body);
-}
-
 /// Where to after signing in: the console's own front page is the default.
 std::string return_path(const net::Request& request) {
   const auto parameters = net::Parameters::parse(request.raw_query);
-  if (!parameters) return std::string(kHome);
-  const std::string path = access::safe_return_path(parameters->find("return_to").value_or(""));
-  return path == "/" ? std::string(kHome) : path;
+  if (!parameters) return home_or("/");
+  return home_or(access::safe_return_path(parameters->find("return_to").value_or("")));
 }
 
-net::Response refused_page(const net::Request& request, const access::AccessError& error) {
-  net::Response response =
-      page_response(request, error.status,
-                    page("Not available", "",
-                         fmt::format(R"(<div class="card"><h1>Not available</h1><p>{}</p></div>)",
-                                     escape_html(error.message))),
-                    {});
-  error.add_headers(response.headers);
-  return response;
+/// "https://idp.example", for the policy that says where a sign-in may lead.
+std::string provider_origin(const PeopleServices& services) {
+  if (services.oidc == nullptr) return {};
+  const auto url = net::parse_egress_url(services.oidc->settings().issuer);
+  return url ? url->origin() : "";
+}
+
+std::string provider_button(const PeopleServices& services, std::string_view target) {
+  if (services.oidc == nullptr) return {};
+  const access::OidcSettings& provider = services.oidc->settings();
+  return fmt::format(
+      R"(
+<p class="or">or</p>
+<a class="button plain" href="/login/oidc/{}?return_to={}">Sign in with {}</a>)",
+      provider.name, escape_query(target),
+      escape_html(provider.display_name.empty() ? provider.name : provider.display_name));
 }
 
 net::Response login_page(const PeopleServices& services, net::Request& request) {
   if (const auto allowed = services.sessions.console().check_transport(request); !allowed)
-    return refused_page(request, allowed.error());
+    return message_page(request, allowed.error(), "Not available");
   const std::string target = return_path(request);
   const std::string body = fmt::format(
       R"(<div class="card">
@@ -69,15 +53,15 @@ net::Response login_page(const PeopleServices& services, net::Request& request) 
 <input id="secret" name="password" type="password" autocomplete="current-password" required>
 <label class="check"><input name="remember" type="checkbox"> Keep me signed in for a week</label>
 <button>Sign in</button>
-</form>
+</form>{}
 </div>)",
-      escape_html(target));
-  return page_response(request, 200, page("Sign in", "", body), {});
+      escape_html(target), provider_button(services, target));
+  return page_response(request, 200, html_page("Sign in", "", body), provider_origin(services));
 }
 
 net::Response link_page(const PeopleServices& services, net::Request& request) {
   if (const auto allowed = services.sessions.console().check_transport(request); !allowed)
-    return refused_page(request, allowed.error());
+    return message_page(request, allowed.error(), "Not available");
   static constexpr std::string_view kBody = R"(<div class="card">
 <h1>Set a password</h1>
 <p id="message" class="message" role="alert" hidden></p>
@@ -94,7 +78,7 @@ net::Response link_page(const PeopleServices& services, net::Request& request) {
 </form>
 <p id="after" hidden><a class="button" href="/login">Sign in</a></p>
 </div>)";
-  return page_response(request, 200, page("Set a password", "", kBody), {});
+  return page_response(request, 200, html_page("Set a password", "", kBody), {});
 }
 
 std::string organisation_rows(const access::SessionIdentity& identity) {
@@ -107,6 +91,43 @@ std::string organisation_rows(const access::SessionIdentity& identity) {
   return rows;
 }
 
+/// "2026-11-21 15:05 UTC"
+std::string minute_text(TimestampMs time) {
+  const std::string text = core::format_rfc3339(time);
+  return fmt::format("{} {} UTC", text.substr(0, 10), text.substr(11, 5));
+}
+
+/// Nothing for people who sign in with a provider only.
+std::string password_section(const access::User& user) {
+  if (user.password_hash.empty()) return {};
+  return fmt::format(
+      R"(<section class="card"><h2>Change the password</h2>
+<form id="password" method="post">
+<input name="user" type="text" autocomplete="username" value="{}" hidden>
+<label for="current">Current password</label>
+<input id="current" name="current" type="password" autocomplete="current-password" required>
+<label for="next">New password</label>
+<input id="next" name="password" type="password" autocomplete="new-password" minlength="8" aria-describedby="advice" required>
+<p class="hint" id="advice">At least 8 characters; 15 or more are better. A sentence is fine.</p>
+<label for="again">The same again</label>
+<input id="again" name="again" type="password" autocomplete="new-password" required>
+<button>Change it</button>
+</form></section>
+)",
+      escape_html(user.login));
+}
+
+std::string link_section(const PeopleServices& services) {
+  if (services.oidc == nullptr) return {};
+  const access::OidcSettings& provider = services.oidc->settings();
+  return fmt::format(
+      R"(<section class="card"><h2>Other ways to sign in</h2>
+<button id="link-provider" class="plain" data-path="/login/oidc/{}/link">Add {}</button></section>
+)",
+      provider.name,
+      escape_html(provider.display_name.empty() ? provider.name : provider.display_name));
+}
+
 std::string session_rows(const std::vector<access::SessionRow>& sessions, std::string_view own) {
   std::string rows;
   for (const access::SessionRow& session : sessions) {
@@ -115,9 +136,11 @@ std::string session_rows(const std::vector<access::SessionRow>& sessions, std::s
             ? "this one"
             : fmt::format(R"(<button class="plain small" data-session="{}">End</button>)",
                           escape_html(session.family_id));
-    rows += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
-                        core::format_rfc3339(session.signed_in_at), escape_html(session.ip),
-                        escape_html(session.user_agent.substr(0, 60)), action);
+    rows += fmt::format(
+        "<tr><td class=\"short\">{}</td><td class=\"short\">{}</td><td>{}</td><td "
+        "class=\"short\">{}</td></tr>\n",
+        minute_text(session.signed_in_at), escape_html(session.ip), escape_html(session.user_agent),
+        action);
   }
   return rows;
 }
@@ -127,7 +150,8 @@ net::Response account_page(const PeopleServices& services, net::Request& request
   if (!identity) {
     if (identity.error().status == 401)
       if (auto redirect = login_redirect(request)) return *std::move(redirect);
-    if (identity.error().status == 403) return refused_page(request, identity.error());
+    if (identity.error().status == 403)
+      return message_page(request, identity.error(), "Not available");
     return console_error(request, identity.error());
   }
   const auto sessions = services.people.list_sessions(
@@ -143,23 +167,11 @@ net::Response account_page(const PeopleServices& services, net::Request& request
 <section class="card"><h2>Sessions</h2>
 <div class="scroll"><table><thead><tr><th>Since</th><th>Address</th><th>Browser</th><th></th></tr></thead><tbody>
 {}</tbody></table></div></section>
-<section class="card"><h2>Change the password</h2>
-<form id="password" method="post">
-<input name="user" type="text" autocomplete="username" value="{}" hidden>
-<label for="current">Current password</label>
-<input id="current" name="current" type="password" autocomplete="current-password" required>
-<label for="next">New password</label>
-<input id="next" name="password" type="password" autocomplete="new-password" minlength="8" aria-describedby="advice" required>
-<p class="hint" id="advice">At least 8 characters; 15 or more are better. A sentence is fine.</p>
-<label for="again">The same again</label>
-<input id="again" name="again" type="password" autocomplete="new-password" required>
-<button>Change it</button>
-</form></section>
-</div>)",
+{}{}</div>)",
       services.sessions.csrf_token(*identity), escape_html(identity->user.login),
       organisation_rows(*identity), session_rows(*sessions, identity->row.family_id),
-      escape_html(identity->user.login));
-  return page_response(request, 200, page("Account", "wide", body), {});
+      password_section(identity->user), link_section(services));
+  return page_response(request, 200, html_page("Account", "wide", body), {});
 }
 
 net::Response asset(std::string_view type, std::string_view text) {

@@ -113,8 +113,15 @@ net::Response sign_out(const PeopleServices& services, net::Request& request) {
   if (!identity) return console_error(request, identity.error());
   if (const auto ended = services.sessions.end(*identity, access::client_context(request)); !ended)
     return console_error(request, ended.error());
+  // Where the person may end their session at the provider too.
+  const access::ConsoleOrigin& console = services.sessions.console();
+  const std::string elsewhere =
+      services.oidc != nullptr && identity->row.provider == services.oidc->settings().name
+          ? services.oidc->logout_url(console.url(request) + "/login")
+          : "";
   net::Response response{.status = 204};
-  response.headers.add("Cache-Control", "no-store");
+  if (!elsewhere.empty()) response = console_answer({{"logoutUrl", elsewhere}});
+  response.headers.set("Cache-Control", "no-store");
   response.headers.add("Clear-Site-Data", R"("cookies","storage")");
   response.headers.add("Set-Cookie", services.sessions.clear_cookie(request));
   return response;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "access/control.h"
+#include "access/oidc_sign_in.h"
 #include "access/sessions.h"
 #include "access/sign_in.h"
 #include "access/user_administration.h"
@@ -27,6 +28,7 @@ struct PeopleServices {
   access::Sessions& sessions;
   access::PasswordSignIn& sign_in;
   access::UserAdministration& people;
+  access::OidcSignIn* oidc = nullptr;  ///< Null: passwords only.
 
   /// A token's policy, or a session after the checks against forged requests.
   std::function<access::AccessResult<access::ControlPrincipal>(const net::Request&,

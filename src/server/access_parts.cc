@@ -36,12 +36,12 @@ Result<std::unique_ptr<AccessParts>> AccessParts::open(const std::filesystem::pa
   parts->authenticator = std::make_unique<access::Authenticator>(
       *parts->directory, *parts->hasher, clock, registry,
       access::Authenticator::Options{.audit = parts->audit.get()});
-  parts->people = std::make_unique<People>(People::Parts{.db = *parts->db,
-                                                         .hasher = *parts->hasher,
-                                                         .audit = *parts->audit,
-                                                         .clock = clock,
-                                                         .registry = registry},
-                                           config);
+  GANTRY_TRY(parts->people, People::make({.db = *parts->db,
+                                          .hasher = *parts->hasher,
+                                          .audit = *parts->audit,
+                                          .clock = clock,
+                                          .registry = registry},
+                                         config));
   const access::Gate::Options main{.cloud_compat_status = config.access.cloud_compat_status,
                                    .sessions = &parts->people->sessions()};
   parts->gate =

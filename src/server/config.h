@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "access/oidc_provider.h"
 #include "access/query_limiter.h"
 #include "codec/influx.h"
 #include "codec/otlp_to_prometheus.h"
@@ -103,6 +104,27 @@ struct Config {
     DurationMs lifetime{std::int64_t{24} * 3600 * 1000};
     DurationMs remembered_lifetime{std::int64_t{7} * 24 * 3600 * 1000};
   } session;
+
+  struct Oidc {
+    std::string name = "sso";
+    std::string display_name;
+    std::string issuer;  ///< "": passwords only.
+    std::string client_id;
+    std::string client_secret;
+    std::string client_secret_file;
+    access::ClientAuthentication client_authentication = access::ClientAuthentication::SecretBasic;
+    std::vector<std::string> scopes = {"openid", "profile", "email"};
+    std::string groups_claim = "/groups";
+    std::vector<std::string> group_rules;  ///< "group=organisation:role"
+    bool role_strict = true;
+    std::string super_admin_group;
+    bool link_by_email = false;
+  } oidc;
+
+  struct Egress {
+    std::vector<std::string> allow;
+    std::string ca_file;
+  } egress;
 
   struct Collect {
     bool host = false;

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "access/token.h"
+#include "net/egress.h"
 #include "net/server.h"
+#include "server/oidc_settings.h"
 #include "server/settings.h"
 #include "storage/file.h"
 #include "telemetry/labels.h"
@@ -116,6 +118,10 @@ Result<void> validate(const Config& config) {
                             config.server.zone));
   GANTRY_CHECK(check_label("influx.database_label", config.influx.database_label));
   GANTRY_CHECK(check_label("influx.source_label", config.influx.source_label));
+  GANTRY_TRY(const auto oidc, make_oidc_settings(config));
+  static_cast<void>(oidc);
+  if (const auto egress = net::Egress::make({.allow = config.egress.allow}); !egress)
+    return fail(Code::InvalidArgument, fmt::format("egress.allow: {}", egress.error().message));
   if (config.http.body_decompressed_bytes_max < config.http.body_bytes_max)
     return fail(Code::InvalidArgument,
                 "http.body_decompressed_bytes_max: must not be less than http.body_bytes_max");

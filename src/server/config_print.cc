@@ -45,7 +45,15 @@ std::string mask_userinfo(std::string text) {
   return text.replace(start, at - start, "****");
 }
 
+/// As it may be shown.
+std::string shown_value(const Config& config, const Setting& setting) {
+  std::string value = format_value(config, setting);
+  if (setting.kind == SettingKind::Secret) return value.empty() ? "" : "****";
+  return mask_userinfo(std::move(value));
+}
+
 std::string yaml_value(const Config& config, const Setting& setting) {
+  if (setting.kind == SettingKind::Secret) return quote_yaml(shown_value(config, setting));
   std::string value = format_value(config, setting);
   if (setting.kind == SettingKind::Text) return quote_yaml(mask_userinfo(std::move(value)));
   if (setting.kind != SettingKind::List) return value;
@@ -74,6 +82,8 @@ std::string type_text(const Setting& setting) {
       return "duration";
     case SettingKind::Choice:
       return fmt::format("`{}`", fmt::join(choice_words(setting), "`, `"));
+    case SettingKind::Secret:
+      return "text, never shown";
     case SettingKind::List:
       return "list of text";
   }
@@ -138,7 +148,7 @@ std::string format_config_yaml(const Config& config) {
 std::vector<std::pair<std::string, std::string>> list_config(const Config& config) {
   std::vector<std::pair<std::string, std::string>> list;
   for (const Setting& setting : settings())
-    list.emplace_back(setting.key, mask_userinfo(format_value(config, setting)));
+    list.emplace_back(setting.key, shown_value(config, setting));
   return list;
 }
 

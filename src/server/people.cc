@@ -3,11 +3,15 @@
 #include <utility>
 
 #include "access/console_origin.h"
+#include "access/oidc_sign_in.h"
 #include "access/password.h"
 #include "access/sessions.h"
 #include "access/sign_in.h"
 #include "access/user_administration.h"
 #include "api/admin_users.h"
+#include "api/oidc.h"
+#include "net/egress.h"
+#include "server/oidc_settings.h"
 
 namespace gantry::server {
 namespace {
@@ -52,10 +56,36 @@ struct People::Impl {
   access::PasswordSignIn sign_in;
   access::UserAdministration administration;
   api::PeopleServices services;
+  std::unique_ptr<net::Egress> egress;  // this and the next two: null without oidc.issuer
+  std::unique_ptr<access::OidcProvider> provider;
+  std::unique_ptr<access::OidcSignIn> oidc;
 };
 
-People::People(const Parts& parts, const Config& config)
-    : impl_(std::make_unique<Impl>(parts, config)) {}
+People::People(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Result<std::unique_ptr<People>> People::make(const Parts& parts, const Config& config) {
+  auto impl = std::make_unique<Impl>(parts, config);
+  GANTRY_TRY(std::optional<access::OidcSettings> oidc, make_oidc_settings(config));
+  if (oidc) {
+    GANTRY_TRY(impl->egress,
+               net::Egress::make({.allow = config.egress.allow, .ca_file = config.egress.ca_file}));
+    impl->provider = std::make_unique<access::OidcProvider>(
+        *std::move(oidc),
+        [egress = impl->egress.get()](const net::EgressRequest& request) {
+          return egress->send(request);
+        },
+        parts.clock);
+    impl->oidc =
+        std::make_unique<access::OidcSignIn>(access::OidcSignIn::Parts{.db = parts.db,
+                                                                       .sessions = impl->sessions,
+                                                                       .provider = *impl->provider,
+                                                                       .hasher = parts.hasher,
+                                                                       .audit = parts.audit,
+                                                                       .clock = parts.clock});
+    impl->services.oidc = impl->oidc.get();
+  }
+  return std::unique_ptr<People>(new People(std::move(impl)));
+}
 
 People::~People() = default;
 
@@ -68,6 +98,7 @@ net::Router People::routes() const {
   api::add_session_routes(router, impl_->services);
   api::add_login_page_routes(router, impl_->services);
   api::add_admin_user_routes(router, impl_->services);
+  if (impl_->oidc) api::add_oidc_routes(router, impl_->services);
   return api::rotate_sessions(router, impl_->sessions);
 }
 

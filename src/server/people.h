@@ -29,7 +29,8 @@ class People {
     core::MetricRegistry& registry;
   };
 
-  People(const Parts& parts, const Config& config);
+  /// Errors: InvalidArgument (oidc.*, egress.*).
+  static Result<std::unique_ptr<People>> make(const Parts& parts, const Config& config);
   ~People();
   People(const People&) = delete;
   People& operator=(const People&) = delete;
@@ -51,6 +52,7 @@ class People {
 
  private:
   struct Impl;
+  explicit People(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -47,8 +47,19 @@ constexpr std::array kInfluxMappings = {
     Word<codec::InfluxMapping>{"grafana_cloud", codec::InfluxMapping::GrafanaCloud},
     Word<codec::InfluxMapping>{"victoriametrics", codec::InfluxMapping::VictoriaMetrics}};
 
+constexpr std::array kClientAuthentications = {
+    Word<access::ClientAuthentication>{"client_secret_basic",
+                                       access::ClientAuthentication::SecretBasic},
+    Word<access::ClientAuthentication>{"client_secret_post",
+                                       access::ClientAuthentication::SecretPost}};
+
 template <class Enum>
 constexpr std::span<const Word<Enum>> words();
+
+template <>
+constexpr std::span<const Word<access::ClientAuthentication>> words() {
+  return kClientAuthentications;
+}
 
 template <>
 constexpr std::span<const Word<log::Level>> words() {

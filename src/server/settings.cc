@@ -136,6 +136,46 @@ constexpr std::array kSettings = {
             GANTRY_SLOT(session.remembered_lifetime),
             "The same for who asked to be kept signed in.", 60'000},
 
+    Setting{"oidc.issuer", Kind::Text, kAtStart, GANTRY_SLOT(oidc.issuer),
+            "The OpenID provider, exactly as it names itself; empty: people sign in with passwords "
+            "only."},
+    Setting{"oidc.name", Kind::Text, kAtStart, GANTRY_SLOT(oidc.name),
+            "The provider's name in paths: the redirect URL to register is "
+            "`<server.public_url>/login/oidc/<name>/callback`."},
+    Setting{"oidc.display_name", Kind::Text, kAtStart, GANTRY_SLOT(oidc.display_name),
+            "The provider's name on the sign-in page."},
+    Setting{"oidc.client_id", Kind::Text, kAtStart, GANTRY_SLOT(oidc.client_id),
+            "What the provider calls this Gantry."},
+    Setting{"oidc.client_secret", Kind::Secret, kAtStart, GANTRY_SLOT(oidc.client_secret),
+            "The client's secret at the provider."},
+    Setting{"oidc.client_secret_file", Kind::Text, kAtStart, GANTRY_SLOT(oidc.client_secret_file),
+            "A file that holds the secret, instead of `oidc.client_secret`."},
+    Setting{"oidc.client_authentication", Kind::Choice, kAtStart,
+            GANTRY_SLOT(oidc.client_authentication), "How the secret is sent to the provider."},
+    Setting{"oidc.scopes", Kind::List, kAtStart, GANTRY_SLOT(oidc.scopes),
+            "What the provider is asked for; some want `groups` to tell groups."},
+    Setting{"oidc.groups_claim", Kind::Text, kAtStart, GANTRY_SLOT(oidc.groups_claim),
+            "Where the ID token lists groups: a JSON pointer such as `/groups` or "
+            "`/realm_access/roles`."},
+    Setting{
+        "oidc.group_rules", Kind::List, kAtStart, GANTRY_SLOT(oidc.group_rules),
+        "Roles by group, each `GROUP=ORGANISATION:ROLE`; `*` is everybody, and the highest role "
+        "in an organisation counts."},
+    Setting{"oidc.role_strict", Kind::Switch, kAtStart, GANTRY_SLOT(oidc.role_strict),
+            "Whether people whose groups give no role are refused."},
+    Setting{"oidc.super_admin_group", Kind::Text, kAtStart, GANTRY_SLOT(oidc.super_admin_group),
+            "The group whose members are super-admins; empty: none."},
+    Setting{"oidc.link_by_email", Kind::Switch, kAtStart, GANTRY_SLOT(oidc.link_by_email),
+            "Whether a verified e-mail address finds an existing user. Only for providers whose "
+            "addresses nobody but their owner can claim."},
+
+    Setting{"egress.allow", Kind::List, kAtStart, GANTRY_SLOT(egress.allow),
+            "Networks, addresses and host names that the server may contact although they are not "
+            "public; named ones also without TLS and on any port. Loopback and cloud metadata "
+            "addresses only by entries that name them precisely."},
+    Setting{"egress.ca_file", Kind::Text, kAtStart, GANTRY_SLOT(egress.ca_file),
+            "Certificate authorities (PEM) for those contacts; empty: the system's."},
+
     Setting{"limits.active_series_max", Kind::Count, kReloadable,
             GANTRY_SLOT(storage.limits.active_series_max),
             "Series of a stack with recent samples; samples of one more are refused with 429. 0: "

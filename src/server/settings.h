@@ -23,6 +23,7 @@ enum class SettingKind : std::uint8_t {
   Bytes,     ///< 64MiB
   Duration,  ///< 1h30m
   Choice,    ///< One of a few words.
+  Secret,    ///< Text that is never shown.
   List,      ///< A YAML sequence; elsewhere separated by commas.
 };
 
@@ -30,7 +31,7 @@ using SettingSlot =
     std::variant<std::string*, bool*, std::uint32_t*, std::uint64_t*, DurationMs*,
                  std::vector<std::string>*, log::Level*, log::Format*, metrics::Durability*,
                  codec::TranslationStrategy*, codec::ExplicitHistograms*, codec::DeltaPolicy*,
-                 codec::InfluxMapping*>;
+                 codec::InfluxMapping*, access::ClientAuthentication*>;
 
 struct Setting {
   std::string_view key;  ///< "limits.active_series_max"

@@ -134,6 +134,11 @@ AccessError unknown_token(std::string_view token, const ChallengeContext& contex
   return invalid_token(context, parse_access_token(token) ? "unknown_token" : "malformed_token");
 }
 
+std::optional<std::int64_t> earliest(const KnownToken& token, TimestampMs now) {
+  if (!token.query_policy || !token.query_policy->lookback_max_ms) return std::nullopt;
+  return now.since_epoch - *token.query_policy->lookback_max_ms;
+}
+
 Actor actor_of(const TokenGrant& grant) {
   std::string name = grant.policy_name;
   if (!grant.token_name.empty()) name += "/" + grant.token_name;
@@ -315,7 +320,8 @@ AccessResult<Principal> Authenticator::authenticate(const RawCredentials& raw,
                    .stack = (*stack)->stack,
                    .scopes = grant.scopes,
                    .visibility = *std::move(visibility),
-                   .query_policy = bearer.token->query_policy};
+                   .query_policy = bearer.token->query_policy,
+                   .earliest_ms = earliest(*bearer.token, bearer.now)};
 }
 
 AccessResult<ControlPrincipal> Authenticator::authenticate_control(

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "access/label_policy.h"
+#include "access/recent_series.h"
 #include "access/visible_metadata.h"
 #include "access/visible_series.h"
 #include "core/log.h"
@@ -39,7 +40,7 @@ StackView::StackView(Principal principal, Scope scope, std::shared_ptr<metrics::
       metrics_(std::move(metrics)),
       visible_(std::move(visible)),
       permit_(std::move(permit)) {
-  GANTRY_ASSERT(is_restricted() == (visible_ != nullptr), "who is restricted gets a filtered view");
+  GANTRY_ASSERT(!is_restricted() || visible_ != nullptr, "who is restricted gets a filtered view");
 }
 
 Result<void> StackView::require_server_sight() const {
@@ -150,7 +151,7 @@ AccessResult<StackView> Gate::admit(const RawCredentials& credentials,
   const auto refuse = [&](const AccessError& error) {
     record_refusal(error);
     authenticator_.note_refusal(*principal, credentials.client, error.reason);
-    count_use(*principal, error.status);
+    count_use(*principal, std::to_string(error.status));
     return std::unexpected(error);
   };
   QueryPermit permit;
@@ -219,6 +220,16 @@ AccessResult<StackView> Gate::open(const Principal& principal, Scope scope,
 
 std::shared_ptr<const promql::SeriesSource> Gate::visible_source(
     const Principal& principal, const metrics::Store& metrics) const {
+  auto visible = policy_source(principal, metrics);
+  if (!principal.earliest_ms) return visible;
+  if (!visible)  // the view keeps the store
+    visible =
+        std::shared_ptr<const promql::SeriesSource>(std::shared_ptr<void>(), &metrics.source());
+  return std::make_shared<const RecentSeries>(std::move(visible), *principal.earliest_ms);
+}
+
+std::shared_ptr<const promql::SeriesSource> Gate::policy_source(
+    const Principal& principal, const metrics::Store& metrics) const {
   const auto& policies = principal.visibility.policies();
   if (!policies) return nullptr;
   const bool rechecks =
@@ -228,11 +239,11 @@ std::shared_ptr<const promql::SeriesSource> Gate::visible_source(
       VisibleSeries::Options{.rechecks = rechecks, .leaks = &label_policy_leaks_});
 }
 
-void Gate::count_use(const Principal& principal, int status) const {
+void Gate::count_use(const Principal& principal, std::string_view code) const {
   if (principal.kind != PrincipalKind::Token) return;
   registry_
       .counter("gantry_token_requests_total", "Requests by token and by status of the answer.",
-               {{"token_id", principal.token_id}, {"code", std::to_string(status)}})
+               {{"token_id", principal.token_id}, {"code", std::string(code)}})
       .add();
 }
 

@@ -166,8 +166,8 @@ class Gate {
       const net::Request& request, std::optional<Scope> scope,
       std::optional<OrgId> org = std::nullopt) const;
 
-  /// Counts a request of a token by the status it was answered with.
-  void count_use(const Principal& principal, int status) const;
+  /// Counts a request of a token by the status it was answered with: an HTTP status, or "grpc_8".
+  void count_use(const Principal& principal, std::string_view code) const;
 
   /// The same for a transport that is not HTTP (gRPC metadata).
   [[nodiscard]] AccessResult<StackView> admit(const RawCredentials& credentials,
@@ -181,7 +181,10 @@ class Gate {
  private:
   AccessResult<StackView> open(const Principal& principal, Scope scope, QueryPermit permit) const;
   void record_refusal(const AccessError& error) const;
+  /// Null: the store's own source shows all that the principal may see.
   [[nodiscard]] std::shared_ptr<const promql::SeriesSource> visible_source(
+      const Principal& principal, const metrics::Store& metrics) const;
+  [[nodiscard]] std::shared_ptr<const promql::SeriesSource> policy_source(
       const Principal& principal, const metrics::Store& metrics) const;
 
   Authenticator& authenticator_;

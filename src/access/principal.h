@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -69,6 +70,7 @@ struct Principal {
   ScopeSet scopes;
   Visibility visibility;
   std::shared_ptr<const QueryPolicy> query_policy;  ///< Null: the endpoint's own limits.
+  std::optional<std::int64_t> earliest_ms;          ///< Older samples are not shown.
 };
 
 /// Gantry acting for itself on one stack.

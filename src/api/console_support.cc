@@ -82,10 +82,11 @@ net::Response console_answer(const nlohmann::json& body) {
   return response;
 }
 
-net::RouteOptions console_route(std::string name) {
+net::RouteOptions console_route(std::string name, std::string access) {
   return {.name = std::move(name),
           .body_bytes_max = kBodyBytesMax,
           .body_setting = "a fixed limit",
+          .access = std::move(access),
           .render_error = [](const net::Request& request, int status, std::string_view message) {
             return console_error(request, status, message);
           }};

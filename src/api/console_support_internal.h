@@ -26,7 +26,7 @@ namespace gantry::api {
 [[nodiscard]] net::Response console_answer(const nlohmann::json& body);
 
 /// For routes of the console: errors of the server itself in the same form.
-[[nodiscard]] net::RouteOptions console_route(std::string name);
+[[nodiscard]] net::RouteOptions console_route(std::string name, std::string access = "session");
 
 /// The body as a JSON object; an empty body is {}. Errors: InvalidArgument.
 [[nodiscard]] Result<nlohmann::json> read_object(const net::Request& request);

@@ -109,11 +109,11 @@ class FederateApi {
 }  // namespace
 
 void add_federate_route(net::Router& router, const Services& services) {
-  router.add(net::Method::Get, "/federate", {.name = "federate"},
-             admit_prometheus(
-                 services, access::Scope::MetricsRead,
-                 [api = FederateApi(services)](net::Request& request, const access::StackView& view)
-                     -> ApiResult<net::Response> { return api.federate(request, view); }));
+  add_prometheus_route(
+      router, net::Method::Get, "/federate", {.name = "federate"}, services,
+      access::Scope::MetricsRead,
+      [api = FederateApi(services)](net::Request& request, const access::StackView& view)
+          -> ApiResult<net::Response> { return api.federate(request, view); });
 }
 
 }  // namespace gantry::api

@@ -61,25 +61,8 @@ class InfluxApi {
   net::Response write(net::Request& request, codec::PrecisionWords words) const {
     const auto view = admit_writer(services_, request, true);
     if (!view) return influx_refusal(view.error());
-    thread_local codec::InfluxDecoder decoder;
-    thread_local std::string buffer;
-    auto result = store(request, words, *view, decoder, buffer);
-    if (!result) {
-      const int status = ingest_status(result.error());
-      net::Response response = influx_error(status, result.error().message);
-      if (status == 503) add_retry_after(response, retry_after_seconds(request));
-      return response;
-    }
-    metrics_.record(*result);
-    net::Response response{.status = 204};
-    if (const Verdict verdict = verdict_of(*result); verdict != Verdict::Accepted) {
-      response = influx_error(verdict == Verdict::Limited ? 429 : 400,
-                              "partial write: " + describe_rejections(*result));
-      if (verdict == Verdict::Limited) {
-        add_retry_after(response, retry_after_seconds(request, result->retry_after));
-      }
-    }
-    response.headers.set("X-Influxdb-Version", std::string(kInfluxVersion));
+    net::Response response = take(request, words, *view);
+    if (services_.count_use) services_.count_use(view->principal(), request, response);
     return response;
   }
 
@@ -104,6 +87,30 @@ class InfluxApi {
   }
 
  private:
+  net::Response take(net::Request& request, codec::PrecisionWords words,
+                     const access::StackView& view) const {
+    thread_local codec::InfluxDecoder decoder;
+    thread_local std::string buffer;
+    auto result = store(request, words, view, decoder, buffer);
+    if (!result) {
+      const int status = ingest_status(result.error());
+      net::Response response = influx_error(status, result.error().message);
+      if (status == 503) add_retry_after(response, retry_after_seconds(request));
+      return response;
+    }
+    metrics_.record(*result);
+    net::Response response{.status = 204};
+    if (const Verdict verdict = verdict_of(*result); verdict != Verdict::Accepted) {
+      response = influx_error(verdict == Verdict::Limited ? 429 : 400,
+                              "partial write: " + describe_rejections(*result));
+      if (verdict == Verdict::Limited) {
+        add_retry_after(response, retry_after_seconds(request, result->retry_after));
+      }
+    }
+    response.headers.set("X-Influxdb-Version", std::string(kInfluxVersion));
+    return response;
+  }
+
   /// The result's views are into the arguments.
   [[nodiscard]] Result<codec::InfluxOptions> read_options(const net::Parameters& parameters,
                                                           codec::PrecisionWords words,
@@ -166,11 +173,13 @@ net::Response health(net::Request&) {
 
 void add_influx_routes(net::Router& router, const Services& services) {
   const InfluxApi api(services);
+  const std::string write_scope(access::scope_name(access::Scope::MetricsWrite));
   const auto add_write = [&](std::string_view path, codec::PrecisionWords words) {
     router.add(net::Method::Post, path,
                {.name = "influx_write",
                 .runs_on = net::RunsOn::IngestPool,
-                .body_bytes_max = services.body_bytes_max},
+                .body_bytes_max = services.body_bytes_max,
+                .access = write_scope},
                [api, words](net::Request& request) { return api.write(request, words); });
   };
   // Telegraf's InfluxDB output appends /write to the URL it is given, so the path may come doubled.
@@ -184,14 +193,15 @@ void add_influx_routes(net::Router& router, const Services& services) {
   }
   for (const std::string_view path : {"/query", "/influx/query"}) {
     for (const net::Method method : {net::Method::Get, net::Method::Post}) {
-      router.add(method, path, {.name = "influx_query"},
+      router.add(method, path, {.name = "influx_query", .access = write_scope},
                  [api](net::Request& request) { return api.query(request); });
     }
   }
-  router.add(net::Method::Get, "/ping", {.name = "ping", .runs_on = net::RunsOn::IoThread}, ping);
+  router.add(net::Method::Get, "/ping",
+             {.name = "ping", .runs_on = net::RunsOn::IoThread, .access = "public"}, ping);
   for (const std::string_view path : {"/health", "/influx/health"}) {
-    router.add(net::Method::Get, path, {.name = "health", .runs_on = net::RunsOn::IoThread},
-               health);
+    router.add(net::Method::Get, path,
+               {.name = "health", .runs_on = net::RunsOn::IoThread, .access = "public"}, health);
   }
 }
 

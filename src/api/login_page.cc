@@ -188,15 +188,15 @@ net::Response asset(std::string_view type, std::string_view text) {
 
 void add_login_page_routes(net::Router& router, const PeopleServices& services) {
   using net::Method;
-  router.add(Method::Get, "/login", console_route("login"),
+  router.add(Method::Get, "/login", console_route("login", "public"),
              [&services](net::Request& request) { return login_page(services, request); });
-  router.add(Method::Get, "/login/password", console_route("login"),
+  router.add(Method::Get, "/login/password", console_route("login", "public"),
              [&services](net::Request& request) { return link_page(services, request); });
-  router.add(Method::Get, "/account", console_route("account"),
+  router.add(Method::Get, "/account", console_route("account", "public"),
              [&services](net::Request& request) { return account_page(services, request); });
-  router.add(Method::Get, "/login/style.css", console_route("login"),
+  router.add(Method::Get, "/login/style.css", console_route("login", "public"),
              [](net::Request&) { return asset("text/css; charset=utf-8", console_style()); });
-  router.add(Method::Get, "/login/script.js", console_route("login"), [](net::Request&) {
+  router.add(Method::Get, "/login/script.js", console_route("login", "public"), [](net::Request&) {
     return asset("text/javascript; charset=utf-8", console_script());
   });
 }

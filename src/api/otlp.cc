@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "api/ingest_support.h"
 #include "codec/otlp_metrics.h"
 #include "codec/otlp_response.h"
@@ -33,21 +35,10 @@ class OtlpApi {
     const auto view = admit_writer(services_, request, false);
     // A refusal comes first, but in an encoding that the sender can read.
     if (!view) return refusal(encoding.value_or(OtlpEncoding::Protobuf), view.error());
-    if (!encoding) {
-      return net::text_response(415, encoding.error().message);
-    }
-    thread_local std::string buffer;
-    const auto body = inflate_body(request, codec::SnappyForm::Framed,
-                                   services_.settings().body_decompressed_bytes_max, buffer);
-    if (!body) return failure(request, *encoding, body.error());
-    const auto done = store(*view, *encoding, *body);
-    if (!done) return failure(request, *encoding, done.error());
-    if (done->is_all_limited) {
-      return limited(request, *encoding, *done);
-    }
-    return answer(200, *encoding,
-                  codec::encode_otlp_response(*encoding, codec::OtlpSignal::Metrics,
-                                              done->rejected_points, done->message));
+    net::Response response = encoding ? take(request, *view, *encoding)
+                                      : net::text_response(415, encoding.error().message);
+    if (services_.count_use) services_.count_use(view->principal(), request, response);
+    return response;
   }
 
   net::GrpcResponse grpc(net::GrpcRequest& request) const {
@@ -64,7 +55,32 @@ class OtlpApi {
     if (!view) {
       return {.code = net::rpc_code(view.error().code), .message = view.error().message};
     }
-    const auto done = store(*view, OtlpEncoding::Protobuf, request.body);
+    net::GrpcResponse response = take_message(*view, request);
+    services_.gate.count_use(view->principal(),
+                             fmt::format("grpc_{}", static_cast<int>(response.code)));
+    return response;
+  }
+
+ private:
+  net::Response take(const net::Request& request, const access::StackView& view,
+                     OtlpEncoding encoding) const {
+    thread_local std::string buffer;
+    const auto body = inflate_body(request, codec::SnappyForm::Framed,
+                                   services_.settings().body_decompressed_bytes_max, buffer);
+    if (!body) return failure(request, encoding, body.error());
+    const auto done = store(view, encoding, *body);
+    if (!done) return failure(request, encoding, done.error());
+    if (done->is_all_limited) {
+      return limited(request, encoding, *done);
+    }
+    return answer(200, encoding,
+                  codec::encode_otlp_response(encoding, codec::OtlpSignal::Metrics,
+                                              done->rejected_points, done->message));
+  }
+
+  net::GrpcResponse take_message(const access::StackView& view,
+                                 const net::GrpcRequest& request) const {
+    const auto done = store(view, OtlpEncoding::Protobuf, request.body);
     if (!done) return grpc_failure(done.error());
     if (done->is_all_limited) {
       return grpc_failure({Code::Unavailable, done->message},
@@ -74,7 +90,6 @@ class OtlpApi {
                                                 done->rejected_points, done->message)};
   }
 
- private:
   Result<Export> store(const access::StackView& view, OtlpEncoding encoding,
                        std::string_view body) const {
     thread_local codec::OtlpMetricsDecoder decoder;
@@ -171,6 +186,7 @@ void add_otlp_routes(net::Router& router, const Services& services) {
                 .runs_on = net::RunsOn::IngestPool,
                 .body_bytes_max = services.body_bytes_max,
                 .cors = net::Cors::Yes,
+                .access = std::string(access::scope_name(access::Scope::MetricsWrite)),
                 .render_error = otlp_error},
                [api](net::Request& request) { return api.http(request); });
   }

@@ -27,7 +27,12 @@ void add_own_metrics_route(net::Router& router, const Services& services) {
                            return expose(services, request);
                          });
   }
-  router.add(net::Method::Get, "/metrics", {.name = "metrics"}, std::move(handler));
+  router.add(net::Method::Get, "/metrics",
+             {.name = "metrics",
+              .access = services.metrics_require_token
+                            ? std::string(access::scope_name(access::Scope::MetricsRead))
+                            : "public"},
+             std::move(handler));
 }
 
 }  // namespace gantry::api

@@ -31,10 +31,12 @@ ApiResult<net::Response> clean_tombstones(net::Request&, const access::StackView
 
 void add_prometheus_admin_routes(net::Router& router, const Services& services) {
   for (const net::Method method : {net::Method::Post, net::Method::Put}) {
-    router.add(method, "/api/v1/admin/tsdb/delete_series", {.name = "delete_series"},
-               admit_prometheus(services, access::Scope::MetricsDelete, delete_series));
-    router.add(method, "/api/v1/admin/tsdb/clean_tombstones", {.name = "clean_tombstones"},
-               admit_prometheus(services, access::Scope::MetricsDelete, clean_tombstones));
+    add_prometheus_route(router, method, "/api/v1/admin/tsdb/delete_series",
+                         {.name = "delete_series"}, services, access::Scope::MetricsDelete,
+                         delete_series);
+    add_prometheus_route(router, method, "/api/v1/admin/tsdb/clean_tombstones",
+                         {.name = "clean_tombstones"}, services, access::Scope::MetricsDelete,
+                         clean_tombstones);
   }
 }
 

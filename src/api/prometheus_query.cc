@@ -92,7 +92,7 @@ class QueryApi {
 
   ApiResult<net::Response> instant(net::Request& request, const access::StackView& view) const {
     const std::int64_t started_ns = monotonic_ns();
-    const Settings settings = services_.settings();
+    const Settings settings = settings_for(services_, view);
     GANTRY_TRY(const net::Parameters parameters, read_parameters(request));
     CommonParameters common{.query = std::string(parameters.find("query").value_or("")),
                             .stats = std::string(parameters.find("stats").value_or(""))};
@@ -101,8 +101,10 @@ class QueryApi {
                read_time(parameters, "time", services_.clock.now().since_epoch));
     GANTRY_CHECK(read_timeout(parameters, settings.query_timeout, common));
     GANTRY_CHECK(read_lookback(parameters, common));
-    const promql::InstantRequest query{
-        .query = common.query, .time_ms = time_ms, .lookback_ms = common.lookback_ms};
+    const promql::InstantRequest query{.query = common.query,
+                                       .time_ms = time_ms,
+                                       .lookback_ms = common.lookback_ms,
+                                       .samples_max = settings.samples_max};
     auto answer = services_.engine.instant(query, view.metrics_source(),
                                            with_timeout(request.cancel, common.timeout));
     if (!answer) return std::unexpected(query_error(answer.error()));
@@ -111,7 +113,7 @@ class QueryApi {
 
   ApiResult<net::Response> range(net::Request& request, const access::StackView& view) const {
     const std::int64_t started_ns = monotonic_ns();
-    const Settings settings = services_.settings();
+    const Settings settings = settings_for(services_, view);
     GANTRY_TRY(const net::Parameters parameters, read_parameters(request));
     CommonParameters common{.query = std::string(parameters.find("query").value_or("")),
                             .stats = std::string(parameters.find("stats").value_or(""))};
@@ -131,7 +133,8 @@ class QueryApi {
                                      .start_ms = start_ms,
                                      .end_ms = end_ms,
                                      .step_ms = step_ms,
-                                     .lookback_ms = common.lookback_ms};
+                                     .lookback_ms = common.lookback_ms,
+                                     .samples_max = settings.samples_max};
     auto answer = services_.engine.range(query, view.metrics_source(),
                                          with_timeout(request.cancel, common.timeout));
     if (!answer) return std::unexpected(query_error(answer.error()));
@@ -241,12 +244,12 @@ void add_prometheus_query_routes(net::Router& router, const Services& services) 
       ApiResult<net::Response> (QueryApi::*)(net::Request&, const access::StackView&) const;
   const auto add = [&](std::string_view path, std::string_view name, Member member) {
     for (const net::Method method : {net::Method::Get, net::Method::Post}) {
-      router.add(method, path, {.name = std::string(name), .cors = net::Cors::Yes},
-                 admit_prometheus(services, access::Scope::MetricsRead,
-                                  [api = QueryApi(services), member](
-                                      net::Request& request, const access::StackView& view) {
-                                    return (api.*member)(request, view);
-                                  }));
+      add_prometheus_route(
+          router, method, path, {.name = std::string(name), .cors = net::Cors::Yes}, services,
+          access::Scope::MetricsRead,
+          [api = QueryApi(services), member](net::Request& request, const access::StackView& view) {
+            return (api.*member)(request, view);
+          });
     }
   };
   add("/api/v1/query", "query", &QueryApi::instant);

@@ -238,12 +238,12 @@ void add_prometheus_series_routes(net::Router& router, const Services& services)
       ApiResult<net::Response> (SeriesApi::*)(net::Request&, const access::StackView&) const;
   const auto add = [&](net::Method method, std::string_view path, std::string_view name,
                        Member member) {
-    router.add(method, path, {.name = std::string(name), .cors = net::Cors::Yes},
-               admit_prometheus(services, access::Scope::MetricsRead,
-                                [api = SeriesApi(services), member](net::Request& request,
-                                                                    const access::StackView& view) {
-                                  return (api.*member)(request, view);
-                                }));
+    add_prometheus_route(
+        router, method, path, {.name = std::string(name), .cors = net::Cors::Yes}, services,
+        access::Scope::MetricsRead,
+        [api = SeriesApi(services), member](net::Request& request, const access::StackView& view) {
+          return (api.*member)(request, view);
+        });
   };
   for (const net::Method method : {net::Method::Get, net::Method::Post}) {
     add(method, "/api/v1/series", "series", &SeriesApi::series);

@@ -255,8 +255,9 @@ void add_prometheus_status_routes(net::Router& router, const Services& services)
       if (audience == Audience::Unrestricted && !view.sees_server()) return not_for_restricted();
       return handler(request, view);
     };
-    router.add(net::Method::Get, path, {.name = std::string(name), .cors = net::Cors::Yes},
-               admit_prometheus(services, access::Scope::MetricsRead, std::move(checked)));
+    add_prometheus_route(router, net::Method::Get, path,
+                         {.name = std::string(name), .cors = net::Cors::Yes}, services,
+                         access::Scope::MetricsRead, std::move(checked));
   };
   const auto add_member = [&](std::string_view path, std::string_view name, Member member,
                               Audience audience = Audience::Unrestricted) {

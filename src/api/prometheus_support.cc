@@ -29,6 +29,7 @@ constexpr auto kSingleValued = std::to_array<std::string_view>(
 net::Response refusal_response(const access::AccessError& error) {
   std::string_view type = "unauthorized";
   if (error.status == 400) type = "bad_data";
+  if (error.status == 429) type = "too_many_requests";
   if (error.status == 503) type = "unavailable";
   net::Response response =
       error_response({.status = error.status, .type = type, .message = error.message});
@@ -66,9 +67,37 @@ net::Handler admit_prometheus(const Services& services, access::Scope scope, Sta
   return [&services, scope, handler = std::move(handler)](net::Request& request) {
     const auto view = services.gate.admit(request, {.scope = scope});
     if (!view) return refusal_response(view.error());
-    auto response = handler(request, *view);
-    return response ? *std::move(response) : error_response(response.error());
+    auto answer = handler(request, *view);
+    net::Response response = answer ? *std::move(answer) : error_response(answer.error());
+    const std::uint64_t bytes_max = settings_for(services, *view).response_bytes_max;
+    if (bytes_max != 0 && response.body.size() > bytes_max)
+      response = error_response(
+          {.status = 422,
+           .type = "execution",
+           .message = fmt::format("the answer has {} bytes, the limit for this token is {}",
+                                  response.body.size(), bytes_max)});
+    if (services.count_use) services.count_use(view->principal(), request, response);
+    return response;
   };
+}
+
+void add_prometheus_route(net::Router& router, net::Method method, std::string_view path,
+                          net::RouteOptions options, const Services& services, access::Scope scope,
+                          StackHandler handler) {
+  options.access = access::scope_name(scope);
+  router.add(method, path, std::move(options),
+             admit_prometheus(services, scope, std::move(handler)));
+}
+
+Settings settings_for(const Services& services, const access::StackView& view) {
+  Settings settings = services.settings();
+  const auto& policy = view.principal().query_policy;
+  if (!policy) return settings;
+  if (policy->timeout_ms) settings.query_timeout = DurationMs{*policy->timeout_ms};
+  if (policy->points_max) settings.steps_max = *policy->points_max;
+  if (policy->samples_max) settings.samples_max = *policy->samples_max;
+  if (policy->response_bytes_max) settings.response_bytes_max = *policy->response_bytes_max;
+  return settings;
 }
 
 std::unexpected<ApiError> not_for_restricted() {

@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/json_writer.h"
 #include "net/http.h"
+#include "net/router.h"
 #include "promql/engine.h"
 
 namespace gantry::api {
@@ -37,6 +38,14 @@ using StackHandler =
 /// Admits for `scope`, and answers refusals and errors in the Prometheus API's form.
 [[nodiscard]] net::Handler admit_prometheus(const Services& services, access::Scope scope,
                                             StackHandler handler);
+
+/// Adds the route with its scope declared and checked.
+void add_prometheus_route(net::Router& router, net::Method method, std::string_view path,
+                          net::RouteOptions options, const Services& services, access::Scope scope,
+                          StackHandler handler);
+
+/// The settings as they hold for who asks: the token's policy may have its own query limits.
+[[nodiscard]] Settings settings_for(const Services& services, const access::StackView& view);
 
 /// 403: what the endpoint shows is not confined to what a label policy shows.
 [[nodiscard]] std::unexpected<ApiError> not_for_restricted();

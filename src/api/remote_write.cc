@@ -33,10 +33,17 @@ class RemoteWriteApi {
       view.error().add_headers(response.headers);
       return response;
     }
+    net::Response response = take(request, *view);
+    if (services_.count_use) services_.count_use(view->principal(), request, response);
+    return response;
+  }
+
+ private:
+  net::Response take(net::Request& request, const access::StackView& view) const {
     // Columns and buffers keep their memory from one request to the next.
     thread_local codec::RemoteWriteDecoder decoder;
     thread_local std::string buffer;
-    auto result = store(request, *view, decoder, buffer);
+    auto result = store(request, view, decoder, buffer);
     if (!result) {
       const int status = ingest_status(result.error());
       net::Response response = net::text_response(status, result.error().message + "\n");
@@ -48,7 +55,6 @@ class RemoteWriteApi {
     return answer(request, *result);
   }
 
- private:
   Result<telemetry::AppendResult> store(const net::Request& request, const access::StackView& view,
                                         codec::RemoteWriteDecoder& decoder,
                                         std::string& buffer) const {
@@ -100,7 +106,8 @@ void add_remote_write_routes(net::Router& router, const Services& services) {
     router.add(net::Method::Post, path,
                {.name = "remote_write",
                 .runs_on = net::RunsOn::IngestPool,
-                .body_bytes_max = services.body_bytes_max},
+                .body_bytes_max = services.body_bytes_max,
+                .access = std::string(access::scope_name(access::Scope::MetricsWrite))},
                [api](net::Request& request) { return api.write(request); });
   }
 }

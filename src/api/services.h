@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,7 +33,13 @@ struct Settings {
   DurationMs lookback{5 * 60 * 1000};                    ///< query.lookback
   std::uint32_t steps_max = 11'000;                      ///< query.steps_max
   InfluxSettings influx;
+  std::optional<std::uint64_t> samples_max;  ///< Of a query; absent: the engine's.
+  std::uint64_t response_bytes_max = 0;      ///< Of an answer before compression; 0: none.
 };
+
+/// Told of every request that was let in, once it is answered.
+using UseCounter =
+    std::function<void(const access::Principal&, const net::Request&, const net::Response&)>;
 
 /// What the status endpoints show of the process.
 struct ProcessInformation {
@@ -52,6 +59,7 @@ struct Services {
   std::function<Settings()> settings;
   std::function<codec::OtlpOptions(StackId)> otlp_options;  ///< With the stack's own delta state.
   ProcessInformation process;
+  UseCounter count_use;                     ///< Empty: nobody counts.
   std::uint64_t body_bytes_max = 16 << 20;  ///< http.body_bytes_max; fixed once routes are made.
   bool metrics_require_token = false;       ///< server.metrics_require_token
 };

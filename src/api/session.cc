@@ -217,17 +217,18 @@ net::Response end_own_session(const PeopleServices& services, net::Request& requ
 
 void add_session_routes(net::Router& router, const PeopleServices& services) {
   const auto add = [&](Method method, std::string_view path, std::string name,
-                       net::Response (*handler)(const PeopleServices&, net::Request&)) {
-    router.add(method, path, console_route(std::move(name)),
+                       net::Response (*handler)(const PeopleServices&, net::Request&),
+                       std::string access = "session") {
+    router.add(method, path, console_route(std::move(name), std::move(access)),
                [&services, handler](net::Request& request) { return handler(services, request); });
   };
   add(Method::Get, "/api/session", "session", who_am_i);
-  add(Method::Post, "/api/session", "session", sign_in);
+  add(Method::Post, "/api/session", "session", sign_in, "public");
   add(Method::Delete, "/api/session", "session", sign_out);
   add(Method::Post, "/api/session/reauthenticate", "session_reauthenticate", reauthenticate);
   add(Method::Post, "/api/session/password", "session_password", change_password);
-  add(Method::Post, "/api/session/link", "session_link", find_link);
-  add(Method::Post, "/api/session/link/password", "session_link", set_password_by_link);
+  add(Method::Post, "/api/session/link", "session_link", find_link, "public");
+  add(Method::Post, "/api/session/link/password", "session_link", set_password_by_link, "public");
   add(Method::Get, "/api/user", "user", own_user);
   add(Method::Get, "/api/user/orgs", "user_orgs", own_organisations);
   add(Method::Get, "/api/user/auth-tokens", "user_auth_tokens", own_sessions);

@@ -54,6 +54,8 @@ struct RouteOptions {
   std::uint64_t body_bytes_max = 1ULL << 20;  ///< As sent. One more byte is answered with 413.
   std::string body_setting = "http.body_bytes_max";  ///< Named by that answer.
   Cors cors = Cors::No;
+  std::string access;  ///< What a caller needs: the name of a scope, "session" (somebody signed
+                       ///< in), "any token", or "public"; the handler sees to it. Survives `mount`.
   ErrorRenderer render_error;  ///< Empty: the router's.
 };
 

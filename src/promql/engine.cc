@@ -147,8 +147,14 @@ Result<Value> evaluate(eval::QueryContext& context, const Expr& root, const eval
   return fail(Code::Internal, "unexpected error: expression without a type");
 }
 
+/// What a request overrides of the engine's options.
+struct Bounds {
+  std::int64_t lookback_ms = 0;
+  std::uint64_t samples_max = 0;
+};
+
 Result<Answer> run_query(const EngineOptions& options, std::string_view query, QuerySpan span,
-                         std::int64_t lookback_ms, const SeriesSource& source,
+                         const Bounds& bounds, const SeriesSource& source,
                          const CancelToken& cancel) {
   const std::int64_t started_ns = monotonic_ns();
   GANTRY_TRY(const ExprPtr root, parse(query, options.parser));
@@ -165,12 +171,12 @@ Result<Answer> run_query(const EngineOptions& options, std::string_view query, Q
   eval::QueryContext context{.options = options,
                              .source = source,
                              .cancel = cancel,
-                             .lookback_ms = lookback_ms,
+                             .lookback_ms = bounds.lookback_ms,
                              .query_start_ms = span.start_ms,
                              .query_end_ms = span.end_ms,
                              .query_step_ms = span.step_ms,
                              .is_range_query = span.is_range,
-                             .budget = eval::Budget(options.samples_max, options.memory_bytes_max),
+                             .budget = eval::Budget(bounds.samples_max, options.memory_bytes_max),
                              .labels = {},
                              .annotations = {},
                              .source_warnings = {},
@@ -197,6 +203,12 @@ Result<Answer> run_query(const EngineOptions& options, std::string_view query, Q
   return answer;
 }
 
+template <class Request>
+Bounds bounds_of(const Request& request, const EngineOptions& options) {
+  return {.lookback_ms = request.lookback_ms.value_or(options.lookback_ms),
+          .samples_max = request.samples_max.value_or(options.samples_max)};
+}
+
 }  // namespace
 
 Engine::Engine(EngineOptions options) : options_(std::move(options)) {}
@@ -207,7 +219,7 @@ Result<Answer> Engine::instant(const InstantRequest& request, const SeriesSource
                                const CancelToken& cancel) const {
   return run_query(options_, request.query,
                    {.start_ms = request.time_ms, .end_ms = request.time_ms, .step_ms = 0},
-                   request.lookback_ms.value_or(options_.lookback_ms), source, cancel);
+                   bounds_of(request, options_), source, cancel);
 }
 
 Result<Answer> Engine::range(const RangeRequest& request, const SeriesSource& source,
@@ -225,7 +237,7 @@ Result<Answer> Engine::range(const RangeRequest& request, const SeriesSource& so
                     .end_ms = request.end_ms,
                     .step_ms = request.step_ms,
                     .is_range = true},
-                   request.lookback_ms.value_or(options_.lookback_ms), source, cancel);
+                   bounds_of(request, options_), source, cancel);
 }
 
 }  // namespace gantry::promql

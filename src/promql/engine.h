@@ -102,6 +102,7 @@ struct InstantRequest {
   std::string_view query;
   std::int64_t time_ms = 0;
   std::optional<std::int64_t> lookback_ms;
+  std::optional<std::uint64_t> samples_max;  ///< Absent: the engine's.
 };
 
 struct RangeRequest {
@@ -110,6 +111,7 @@ struct RangeRequest {
   std::int64_t end_ms = 0;   ///< Not before start.
   std::int64_t step_ms = 0;  ///< Positive.
   std::optional<std::int64_t> lookback_ms;
+  std::optional<std::uint64_t> samples_max;  ///< Absent: the engine's.
 };
 
 /// Why a query failed, in the Prometheus API's terms: the code tells them apart.

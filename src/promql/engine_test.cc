@@ -312,6 +312,11 @@ TEST_F(EngineTest, LimitsFailCleanly) {
   EXPECT_TRUE(range("sum(x)", 0, 99, 1, few));
   EXPECT_FALSE(instant("x[1d:1ms]", 1, few));
   EXPECT_FALSE(instant("sum_over_time(vector(1)[30d:1ms])", 1, few));
+  // A request may bring a bound of its own.
+  const Engine engine{EngineOptions{}};
+  const RangeRequest own{
+      .query = "x", .start_ms = 0, .end_ms = 99'000, .step_ms = 1000, .samples_max = 1000};
+  EXPECT_EQ(code_of(engine.range(own, source_, {})), Code::ResourceExhausted);
   // Many distinct values make many rows; nested scalars are each as long as the grid.
   const EngineOptions tight{.memory_bytes_max = 2'000'000};
   EXPECT_EQ(code_of(range("count_values('v', x * time())", 0, 99, 1, {.memory_bytes_max = 60'000})),

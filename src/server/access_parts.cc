@@ -6,8 +6,10 @@
 
 #include "access/first_start.h"
 #include "access/secret_key.h"
+#include "core/hash.h"
 #include "core/log.h"
 #include "core/mutex.h"
+#include "net/http.h"
 #include "state/schema.h"
 
 namespace gantry::server {
@@ -16,6 +18,16 @@ namespace {
 constexpr auto kHousekeepingInterval = std::chrono::seconds(1);
 constexpr int kPeopleRounds = 10;
 constexpr int kExpiryRounds = 3600;  // of the audit log: once an hour
+
+/// Of the PromQL text, so that the audit log can tell queries apart without keeping them.
+std::uint64_t query_hash(const net::Request& request) {
+  for (const std::string& encoded : {request.raw_query, request.body}) {
+    const auto parameters = net::Parameters::parse(encoded);
+    if (!parameters) continue;
+    if (const auto query = parameters->find("query")) return core::hash64(*query);
+  }
+  return 0;
+}
 
 void warn(std::string_view what, const Result<void>& result) {
   if (!result) log::warn(what, {{"error", result.error().message}});
@@ -56,6 +68,8 @@ Result<std::unique_ptr<AccessParts>> AccessParts::open(const std::filesystem::pa
   read_only.limiter = parts->limiter.get();
   parts->read_only_gate =
       std::make_unique<access::Gate>(*parts->authenticator, parts->stores, registry, read_only);
+  parts->read_summaries = std::make_unique<access::ReadSummaries>(*parts->audit, clock,
+                                                                  access::ReadSummaries::Options{});
   return parts;
 }
 
@@ -81,8 +95,19 @@ void AccessParts::start_housekeeping() {
   });
 }
 
+void AccessParts::count_read(const access::Principal& principal, const net::Request& request,
+                             const net::Response& response) {
+  read_only_gate->count_use(principal, std::to_string(response.status));
+  read_summaries->add(principal, {.endpoint = request.path,
+                                  .status = response.status,
+                                  .bytes = response.body.size(),
+                                  .query_hash = query_hash(request),
+                                  .ip = request.peer_address});
+}
+
 void AccessParts::keep_house() {
   warn("last-used times of tokens were not written", authenticator->flush_usage(false));
+  read_summaries->flush(false);
   warn("audit events were not written", audit->flush());
 }
 
@@ -92,6 +117,7 @@ Result<void> AccessParts::close() {
   Result<void> first = authenticator ? authenticator->flush_usage(true) : Result<void>();
   if (people)
     if (auto flushed = people->flush(); !flushed && first) first = std::move(flushed);
+  if (read_summaries) read_summaries->flush(true);
   if (audit)
     if (auto flushed = audit->flush(); !flushed && first) first = std::move(flushed);
   if (auto closed = stores.close(); !closed && first) first = std::move(closed);

@@ -11,6 +11,7 @@
 #include "access/directory.h"
 #include "access/gate.h"
 #include "access/query_limiter.h"
+#include "access/read_summary.h"
 #include "access/token.h"
 #include "core/metrics.h"
 #include "core/time.h"
@@ -36,6 +37,10 @@ class AccessParts {
   /// Writes last-used times and noted audit events every now and then, until `close`.
   void start_housekeeping();
 
+  /// Counts a request to the read-only endpoint, also for the audit log's summaries.
+  void count_read(const access::Principal& principal, const net::Request& request,
+                  const net::Response& response);
+
   /// Ends the housekeeping after a last round. Once; later calls do nothing.
   Result<void> close();
 
@@ -49,6 +54,7 @@ class AccessParts {
   std::unique_ptr<access::Gate> gate;
   std::unique_ptr<access::QueryLimiter> limiter;
   std::unique_ptr<access::Gate> read_only_gate;  ///< Of the read-only bearer endpoint.
+  std::unique_ptr<access::ReadSummaries> read_summaries;
 
  private:
   AccessParts() = default;

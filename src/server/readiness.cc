@@ -35,9 +35,11 @@ net::GrpcHandler serve_when_ready(net::GrpcHandler handler, const Readiness& rea
 }
 
 void add_health_routes(net::Router& router, const Readiness& readiness) {
-  router.add(net::Method::Get, "/-/healthy", {.name = "healthy", .runs_on = net::RunsOn::IoThread},
+  router.add(net::Method::Get, "/-/healthy",
+             {.name = "healthy", .runs_on = net::RunsOn::IoThread, .access = "public"},
              [](net::Request&) { return net::text_response(200, "Gantry is healthy.\n"); });
-  router.add(net::Method::Get, "/-/ready", {.name = "ready", .runs_on = net::RunsOn::IoThread},
+  router.add(net::Method::Get, "/-/ready",
+             {.name = "ready", .runs_on = net::RunsOn::IoThread, .access = "public"},
              [&readiness](net::Request&) {
                return readiness.is_ready() ? net::text_response(200, "Gantry is ready.\n")
                                            : net::text_response(503, "Gantry is not ready.\n");

@@ -7,12 +7,14 @@
 #include "api/otlp.h"
 #include "api/own_metrics.h"
 #include "api/prometheus.h"
+#include "api/read_only.h"
 #include "api/remote_write.h"
 
 namespace gantry::server {
 
 std::shared_ptr<const net::Router> make_main_router(const api::Services& services,
                                                     const net::Router& people,
+                                                    const api::Services& read_only,
                                                     const Readiness& readiness) {
   net::Router prometheus;
   api::add_prometheus_query_routes(prometheus, services);
@@ -29,6 +31,8 @@ std::shared_ptr<const net::Router> make_main_router(const api::Services& service
   api::add_influx_routes(everything, services);
   api::add_otlp_routes(everything, services);
   everything.mount("", people);
+  for (const std::string_view mount : {"/metrics-api-bearer", "/api/readonly/prometheus"})
+    api::add_read_only_routes(everything, mount, read_only);
 
   net::Router router = serve_when_ready(everything, readiness);
   add_health_routes(router, readiness);

@@ -12,9 +12,11 @@
 
 namespace gantry::server {
 
-/// Everything, at `server.listen`. `people`: People::routes.
+/// Everything, at `server.listen`. `people`: People::routes. `read_only`: the services behind the
+/// read-only door.
 [[nodiscard]] std::shared_ptr<const net::Router> make_main_router(const api::Services& services,
                                                                   const net::Router& people,
+                                                                  const api::Services& read_only,
                                                                   const Readiness& readiness);
 
 /// OTLP alone, at `otlp.http_listen`.

@@ -109,8 +109,10 @@ struct Server::Impl {
   std::unique_ptr<promql::Engine> engine;
   std::map<StackId, std::unique_ptr<codec::DeltaToCumulative>> delta_states;  // fixed once ready
   std::unique_ptr<api::Services> services;
+  std::unique_ptr<api::Services> read_only_services;  // behind the read-only door
   std::unique_ptr<core::WorkerPool> query_pool;
   std::unique_ptr<core::WorkerPool> ingest_pool;
+  std::shared_ptr<const net::Router> router;
   std::unique_ptr<net::Server> http;
   std::unique_ptr<net::GrpcServer> grpc;
   std::string url;
@@ -121,6 +123,7 @@ struct Server::Impl {
 
   Result<void> open_data_directory();
   void make_services();
+  void make_read_only_services();
   Result<void> start_listeners();
   Result<void> create_first_stack();
   Result<void> open_stores();
@@ -156,6 +159,29 @@ codec::OtlpOptions Server::Impl::otlp_options(StackId stack) const {
   return options;
 }
 
+/// The same engine and stores with a door of their own, and tighter limits.
+void Server::Impl::make_read_only_services() {
+  read_only_services = std::make_unique<api::Services>(api::Services{
+      .gate = *access->read_only_gate,
+      .engine = *engine,
+      .clock = clock,
+      .registry = registry,
+      .settings =
+          [this] {
+            api::Settings settings = services->settings();
+            settings.query_timeout = std::min(settings.query_timeout, config->read_only.timeout);
+            settings.response_bytes_max = config->read_only.response_bytes_max;
+            return settings;
+          },
+      .otlp_options = services->otlp_options,
+      .process = services->process,
+      .count_use =
+          [this](const access::Principal& principal, const net::Request& request,
+                 const net::Response& response) {
+            access->count_read(principal, request, response);
+          }});
+}
+
 void Server::Impl::make_services() {
   engine = std::make_unique<promql::Engine>(engine_options(*config, *compute_pool));
   services = std::make_unique<api::Services>(api::Services{
@@ -186,6 +212,11 @@ void Server::Impl::make_services() {
                         return std::pair(last.is_successful, last.at);
                       },
                   .is_ready = [this] { return readiness.is_ready(); }},
+      .count_use =
+          [this](const access::Principal& principal, const net::Request&,
+                 const net::Response& response) {
+            access->gate->count_use(principal, std::to_string(response.status));
+          },
       .body_bytes_max = config->http.body_bytes_max,
       .metrics_require_token = config->server.metrics_require_token});
 }
@@ -205,10 +236,11 @@ Result<void> Server::Impl::start_listeners() {
                   fmt::format("server.trusted_proxies: {}", network.error().message));
     trusted_proxies.push_back(*network);
   }
+  router = make_main_router(*services, access->people->routes(), *read_only_services, readiness);
   std::vector<net::ListenerOptions> listeners;
   listeners.push_back({.name = std::string(kMainListener),
                        .address = config->server.listen,
-                       .router = make_main_router(*services, access->people->routes(), readiness),
+                       .router = router,
                        .tls = tls_options(*config)});
   if (!config->otlp.http_listen.empty())
     listeners.push_back({.name = std::string(kOtlpListener),
@@ -361,6 +393,7 @@ Result<std::unique_ptr<Server>> Server::start(Config config, ConfigSource source
              AccessParts::open(parts.data, *parts.config, parts.clock, parts.registry));
   parts.register_metrics();
   parts.make_services();
+  parts.make_read_only_services();
   GANTRY_CHECK(parts.start_listeners());
   GANTRY_CHECK(parts.create_first_stack());
   GANTRY_CHECK(parts.open_stores());
@@ -417,6 +450,10 @@ const std::optional<access::FirstStart>& Server::first_start() const {
 
 std::uint16_t Server::port() const {
   return impl_->http->bound_port(kMainListener);
+}
+
+const net::Router& Server::router() const {
+  return *impl_->router;
 }
 
 std::uint16_t Server::otlp_http_port() const {

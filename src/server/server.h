@@ -15,6 +15,7 @@
 
 #include "access/first_start.h"
 #include "core/error.h"
+#include "net/router.h"
 #include "server/config.h"
 
 namespace gantry::server {
@@ -49,6 +50,9 @@ class Server {
 
   /// Of what was created on an empty data directory; absent at later starts.
   [[nodiscard]] const std::optional<access::FirstStart>& first_start() const;
+
+  /// What is served at `server.listen`.
+  [[nodiscard]] const net::Router& router() const;
 
   /// Ports that were bound; 0 for a listener that is off.
   [[nodiscard]] std::uint16_t port() const;

@@ -143,7 +143,7 @@ WorldSite::WorldSite(access::Authenticator& authenticator, StackId stack, const 
                   .is_ready = [] { return true; }},
       .metrics_require_token = true});
   readiness_.set(true);
-  router_ = make_main_router(*services_, net::Router(), readiness_);
+  router_ = make_main_router(*services_, net::Router(), *services_, readiness_);
 }
 
 net::Response WorldSite::send(const WorldRequest& sent) const {

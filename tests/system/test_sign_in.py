@@ -1,6 +1,7 @@
 """People: signing in with a password, sessions, forged requests, managing users."""
 
 import re
+import sqlite3
 
 import pytest
 import requests
@@ -248,3 +249,31 @@ def test_nothing_secret_is_logged(gantry):
     for file in gantry.data.rglob("*"):
         if file.is_file() and file.name != "first-start.json":
             assert boss.session.encode() not in file.read_bytes(), file
+
+
+def test_a_replaced_session_id_ends_the_session(make_gantry):
+    gantry = make_gantry(environment=INSECURE_DEV).start()
+    console = admin(gantry)
+    first, csrf = console.session, console.csrf
+    assert gantry.stop() == 0
+    change_sessions(gantry, "UPDATE sessions SET issued_at_ms = issued_at_ms - 600000")
+    gantry.start()
+    assert console.call("GET", "/api/session").status_code == 200
+    second = console.session
+    assert second != first, "ten minutes old: a new id"
+    assert console.call("GET", "/api/session").json()["csrfToken"] == csrf, "the same session"
+    old = Console(gantry.url)
+    old.http.cookies.set("gantry_dev_session", first)
+    assert old.call("GET", "/api/session").status_code == 200, "a request under way"
+    assert gantry.stop() == 0
+    change_sessions(gantry, "UPDATE sessions SET replaced_at_ms = replaced_at_ms - 30000 WHERE replaced_at_ms > 0")
+    gantry.start()
+    assert old.call("GET", "/api/session").status_code == 401, "half a minute later it is a stolen one"
+    assert console.call("GET", "/api/session").status_code == 401, "which ends the session"
+
+
+def change_sessions(gantry, statement: str) -> None:
+    database = sqlite3.connect(gantry.data / "gantry.db")
+    with database:
+        assert database.execute(statement).rowcount == 1
+    database.close()

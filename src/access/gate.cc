@@ -57,7 +57,7 @@ Result<StackView::Metadata> StackView::metrics_metadata(std::string_view family,
                                                         const CancelToken& cancel) const {
   GANTRY_ASSERT(scope_ == Scope::MetricsRead, "reading needs a view for metrics:read");
   Metadata families = metrics_->metadata(family);
-  if (visible_) GANTRY_CHECK(keep_visible_families(families, *visible_, now, cancel));
+  if (is_restricted()) GANTRY_CHECK(keep_visible_families(families, *visible_, now, cancel));
   return families;
 }
 

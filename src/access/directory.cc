@@ -7,15 +7,20 @@
 #include <nlohmann/json.hpp>
 
 #include "access/label_policy.h"
+#include "state/auth_epoch.h"
 
 namespace gantry::access {
 namespace {
 
-Result<std::int64_t> read_integer(state::Db& db, std::string_view sql) {
-  GANTRY_TRY(state::Transaction tx, db.begin_read());
+Result<std::int64_t> read_integer(state::Transaction& tx, std::string_view sql) {
   GANTRY_TRY(state::Statement select, tx.prepare(sql));
   GANTRY_TRY(const bool has_row, select.step());
   return has_row ? select.integer(0) : 0;
+}
+
+Result<std::int64_t> read_integer(state::Db& db, std::string_view sql) {
+  GANTRY_TRY(state::Transaction tx, db.begin_read());
+  return read_integer(tx, sql);
 }
 
 /// ["a","b"]
@@ -248,7 +253,12 @@ Result<void> check_name(std::string_view what, std::string_view name) {
 }  // namespace
 
 Result<bool> Directory::is_empty() {
-  GANTRY_TRY(const std::int64_t count, read_integer(db_, "SELECT count(*) FROM organisations"));
+  GANTRY_TRY(state::Transaction tx, db_.begin_read());
+  return is_empty(tx);
+}
+
+Result<bool> Directory::is_empty(state::Transaction& tx) {
+  GANTRY_TRY(const std::int64_t count, read_integer(tx, "SELECT count(*) FROM organisations"));
   return count == 0;
 }
 
@@ -382,7 +392,7 @@ Result<void> Directory::revoke_token(state::Transaction& tx, std::string_view to
   GANTRY_CHECK(update.run());
   if (tx.changed_rows() == 0)
     return fail(Code::NotFound, fmt::format("no token with id {}", token_id));
-  return {};
+  return state::bump_auth_epoch(tx, now);
 }
 
 Result<void> Directory::set_policy_active(state::Transaction& tx, std::string_view policy_id,
@@ -395,7 +405,7 @@ Result<void> Directory::set_policy_active(state::Transaction& tx, std::string_vi
   GANTRY_CHECK(update.run());
   if (tx.changed_rows() == 0)
     return fail(Code::NotFound, fmt::format("no access policy with id {}", policy_id));
-  return {};
+  return state::bump_auth_epoch(tx, now);
 }
 
 Result<std::optional<TokenGrant>> Directory::find_grant(std::span<const TokenHash> hashes) {

@@ -101,8 +101,13 @@ class Directory {
 
   Result<state::Transaction> begin_write() { return db_.begin_write(); }
 
+  Result<state::Transaction> begin_read() { return db_.begin_read(); }
+
+  [[nodiscard]] const state::Db& database() const { return db_; }
+
   /// No organisation yet: the first start.
   [[nodiscard]] Result<bool> is_empty();
+  [[nodiscard]] Result<bool> is_empty(state::Transaction& tx);
 
   /// Is there any token? Without its secret key they are all void.
   [[nodiscard]] Result<bool> has_tokens();
@@ -129,9 +134,10 @@ class Directory {
   Result<std::string> add_token(state::Transaction& tx, const NewToken& token,
                                 const TokenHasher& hasher, TimestampMs now);
 
-  /// Effective for who asks next; other caches must be told.
+  /// Bumps the epoch: every replica forgets what it knew of tokens.
   Result<void> revoke_token(state::Transaction& tx, std::string_view token_id, TimestampMs now);
 
+  /// The same.
   Result<void> set_policy_active(state::Transaction& tx, std::string_view policy_id, bool is_active,
                                  TimestampMs now);
 

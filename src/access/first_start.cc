@@ -7,9 +7,12 @@
 #include <vector>
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include "access/password.h"
+#include "access/pepper_canary.h"
 #include "core/json_writer.h"
+#include "core/utf8.h"
 
 namespace gantry::access {
 namespace {
@@ -71,6 +74,35 @@ Result<void> add_tokens(Directory& directory, state::Transaction& tx, OrgId org,
   return {};
 }
 
+/// What an operator does about a missing or wrong key.
+std::string_view where_keys_are(const Directory& directory) {
+  return directory.database().is_shared()
+             ? "copy secret.key from another replica, or restore it from its backup"
+             : "restore it from its backup";
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "unknown";
+  return name.data();
+}
+
+/// A path need not be UTF-8, text in the database must.
+std::string to_utf8(std::string_view bytes) {
+  std::string text;
+  for (std::size_t position = 0; position < bytes.size();)
+    core::append_utf8(text, core::next_code_point(bytes, position));
+  return text;
+}
+
+Result<void> note_place(state::Transaction& tx, const std::filesystem::path& file,
+                        TimestampMs now) {
+  GANTRY_TRY(state::Statement insert,
+             tx.prepare("INSERT INTO first_start (id, at_ms, host, file) VALUES (1, ?, ?, ?)"));
+  insert.bind(now.since_epoch).bind(to_utf8(host_name())).bind(to_utf8(file.string()));
+  return insert.run();
+}
+
 }  // namespace
 
 std::string format_first_start(const FirstStart& first) {
@@ -92,15 +124,29 @@ std::string format_first_start(const FirstStart& first) {
 Result<SecretKey> open_secret_key(const std::filesystem::path& data_directory,
                                   Directory& directory) {
   const std::filesystem::path path = data_directory / kSecretKeyFile;
+  const std::string& database = directory.database().name();
   auto key = read_secret_key(path);
-  if (key || key.error().code != Code::NotFound) return key;
+  if (!key && key.error().code != Code::NotFound) return key;
+  GANTRY_CHECK(prepare_cryptography());
   GANTRY_TRY(const bool has_tokens, directory.has_tokens());
-  if (has_tokens)
+  // Under the writers' lock, so that of replicas that start at once one makes the key.
+  GANTRY_TRY(state::Transaction tx, directory.begin_write());
+  GANTRY_TRY(const bool has_key, has_pepper_canaries(tx));
+  if (!key) {
+    if (has_tokens || has_key)
+      return fail(Code::FailedPrecondition,
+                  fmt::format("{} is missing, and without it no token in {} can be checked: {}",
+                              path.string(), database, where_keys_are(directory)));
+    key = create_secret_key(path);
+    if (!key) return key;
+  }
+  GANTRY_TRY(const bool belongs, check_pepper_canaries(tx, *key));
+  if (!belongs)
     return fail(Code::FailedPrecondition,
-                fmt::format("{} is missing, and without it no token in gantry.db can be checked: "
-                            "restore it from its backup",
-                            path.string()));
-  return create_secret_key(path);
+                fmt::format("{} is not the key of the tokens in {}: {}", path.string(), database,
+                            where_keys_are(directory)));
+  GANTRY_CHECK(tx.commit());
+  return key;
 }
 
 Result<std::optional<FirstStart>> create_first_stack(const std::filesystem::path& data_directory,
@@ -120,6 +166,9 @@ Result<std::optional<FirstStart>> create_first_stack(const std::filesystem::path
   GANTRY_TRY(const std::string password_hash, passwords.hash(first.admin_password));
   const TimestampMs now = clock.now();
   GANTRY_TRY(state::Transaction tx, directory.begin_write());
+  // Another replica may have come first while this one waited for its turn.
+  GANTRY_TRY(const bool is_still_empty, directory.is_empty(tx));
+  if (!is_still_empty) return std::nullopt;
   GANTRY_TRY(const OrgId org, directory.add_organisation(tx, "main", "main", now));
   GANTRY_TRY(first.instance_id, directory.add_stack(tx, org, "main", options.zone, now));
   GANTRY_TRY(const std::string user_id,
@@ -127,11 +176,20 @@ Result<std::optional<FirstStart>> create_first_stack(const std::filesystem::path
   GANTRY_CHECK(add_tokens(directory, tx, org, options.zone, hasher, now, first));
 
   const std::filesystem::path file = data_directory / kFirstStartFile;
+  GANTRY_CHECK(note_place(tx, file, now));
   std::error_code ignored;  // usually there is none to remove
   std::filesystem::remove(file, ignored);
   GANTRY_CHECK(write_private_file(file, format_first_start(first)));
   GANTRY_CHECK(tx.commit());
   return first;
+}
+
+Result<std::optional<FirstStartPlace>> find_first_start(Directory& directory) {
+  GANTRY_TRY(state::Transaction tx, directory.begin_read());
+  GANTRY_TRY(state::Statement select, tx.prepare("SELECT host, file FROM first_start"));
+  GANTRY_TRY(const bool has_row, select.step());
+  if (!has_row) return std::nullopt;
+  return FirstStartPlace{.host = std::string(select.text(0)), .file = std::string(select.text(1))};
 }
 
 }  // namespace gantry::access

@@ -32,8 +32,8 @@ struct FirstStart {
 /// "admin_token":…}
 [[nodiscard]] std::string format_first_start(const FirstStart& first);
 
-/// Reads DIR/secret.key, or makes it when there is no token yet that it could belong to. Errors:
-/// FailedPrecondition when tokens exist and their key does not.
+/// Reads DIR/secret.key, or makes it when no key belongs to the database yet. Errors:
+/// FailedPrecondition when the database's key is not there, or is not this one.
 [[nodiscard]] Result<SecretKey> open_secret_key(const std::filesystem::path& data_directory,
                                                 Directory& directory);
 
@@ -42,11 +42,20 @@ struct FirstStartOptions {
   std::string zone;  ///< is_token_name, at most 40 characters.
 };
 
-/// Creates all of it when the directory is empty, else does nothing and returns null. All or
-/// nothing across a crash: the file is written before the rows are committed, and a file without
-/// rows is replaced.
+/// Creates all of it when the directory is empty, else does nothing and returns null; of processes
+/// that start at once on one database, one does. All or nothing across a crash: the file is written
+/// before the rows are committed, and a file without rows is replaced.
 [[nodiscard]] Result<std::optional<FirstStart>> create_first_stack(
     const std::filesystem::path& data_directory, Directory& directory, const TokenHasher& hasher,
     const Clock& clock, const FirstStartOptions& options);
+
+/// Where a first start has left its file.
+struct FirstStartPlace {
+  std::string host;
+  std::string file;
+};
+
+/// Null: there was none, or by a Gantry that did not note it.
+[[nodiscard]] Result<std::optional<FirstStartPlace>> find_first_start(Directory& directory);
 
 }  // namespace gantry::access

@@ -1,9 +1,13 @@
 #include "access/first_start.h"
 
+#include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <set>
 #include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -114,6 +118,105 @@ TEST_F(FirstStartTest, AFileLeftByACrashBeforeTheCommitIsReplaced) {
   const auto first = create();
   ASSERT_TRUE(first);
   EXPECT_NE(read("first-start.json").find(first->admin_token), std::string::npos);
+}
+
+/// A second process with a data directory of its own on the same database.
+class ReplicaTest : public FirstStartTest {
+ protected:
+  ReplicaTest() {
+    auto db = database_.open(state::migrations());
+    EXPECT_TRUE(db) << (db ? "" : db.error().message);
+    replica_db_ = *std::move(db);
+    replica_.emplace(*replica_db_);
+    std::filesystem::create_directories(replica_path_);
+  }
+
+  void copy_key() {
+    std::filesystem::copy_file(path_ / "secret.key", replica_path_ / "secret.key");
+  }
+
+  std::filesystem::path replica_path_ = path_ / "replica";
+  std::unique_ptr<state::Db> replica_db_;
+  std::optional<Directory> replica_;
+};
+
+TEST_F(ReplicaTest, FindsTheFirstStartDone) {
+  EXPECT_FALSE(*find_first_start(*replica_));
+  ASSERT_TRUE(create());
+  const auto second = create_first_stack(replica_path_, *replica_, hasher_, clock_,
+                                         {.url = "http://localhost:9490", .zone = "local"});
+  ASSERT_TRUE(second);
+  EXPECT_FALSE(*second);
+  EXPECT_FALSE(std::filesystem::exists(replica_path_ / "first-start.json"));
+  const auto place = find_first_start(*replica_);
+  ASSERT_TRUE(place && *place);
+  EXPECT_EQ((*place)->file, (path_ / "first-start.json").string());
+  EXPECT_FALSE((*place)->host.empty());
+}
+
+TEST_F(ReplicaTest, OfTwoThatStartAtOnceOneMakesTheFirstStack) {
+  std::atomic<int> created = 0;
+  std::atomic<int> failures = 0;
+  const auto start = [&](const std::filesystem::path& path, Directory& directory) {
+    const auto first = create_first_stack(path, directory, hasher_, clock_,
+                                          {.url = "http://localhost:9490", .zone = "local"});
+    if (!first) ++failures;
+    if (first && *first) ++created;
+  };
+  {
+    const std::jthread one([&] { start(path_, *directory_); });
+    const std::jthread two([&] { start(replica_path_, *replica_); });
+  }
+  EXPECT_EQ(created, 1);
+  EXPECT_EQ(failures, 0);
+  EXPECT_NE(std::filesystem::exists(path_ / "first-start.json"),
+            std::filesystem::exists(replica_path_ / "first-start.json"));
+}
+
+TEST_F(ReplicaTest, NeedsTheSameKeyBeforeThereIsAnyToken) {
+  const auto made = open_secret_key(path_, *directory_);
+  ASSERT_TRUE(made) << made.error().message;
+  const auto without = open_secret_key(replica_path_, *replica_);
+  ASSERT_FALSE(without);
+  EXPECT_EQ(without.error().code, Code::FailedPrecondition);
+  EXPECT_NE(without.error().message.find("secret.key is missing"), std::string::npos);
+  EXPECT_EQ(
+      without.error().message.find("copy secret.key from another replica") != std::string::npos,
+      replica_db_->is_shared());
+  EXPECT_FALSE(std::filesystem::exists(replica_path_ / "secret.key")) << "none was made";
+  copy_key();
+  const auto with = open_secret_key(replica_path_, *replica_);
+  ASSERT_TRUE(with) << with.error().message;
+  EXPECT_EQ(with->peppers[0].bytes, made->peppers[0].bytes);
+}
+
+TEST_F(ReplicaTest, AnotherDatabasesKeyIsRefused) {
+  ASSERT_TRUE(open_secret_key(path_, *directory_));
+  ASSERT_TRUE(create_secret_key(replica_path_ / "secret.key"));
+  const auto wrong = open_secret_key(replica_path_, *replica_);
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().code, Code::FailedPrecondition);
+  EXPECT_NE(wrong.error().message.find("is not the key of the tokens in " + replica_db_->name()),
+            std::string::npos)
+      << wrong.error().message;
+}
+
+TEST_F(ReplicaTest, AKeyWithANewPepperBesideTheOldIsTheSameKey) {
+  auto key = open_secret_key(path_, *directory_);
+  ASSERT_TRUE(key);
+  const auto write_key = [&](const SecretKey& content) {
+    std::filesystem::remove(replica_path_ / "secret.key");
+    ASSERT_TRUE(write_private_file(replica_path_ / "secret.key", format_secret_key(content)));
+  };
+  const Pepper fresh{.id = 2, .bytes = {42}};
+  write_key({.peppers = {fresh}});
+  EXPECT_FALSE(open_secret_key(replica_path_, *replica_)) << "nothing of the old key";
+  write_key({.peppers = {fresh, key->peppers[0]}});
+  EXPECT_TRUE(open_secret_key(replica_path_, *replica_));
+  write_key({.peppers = {fresh}});
+  EXPECT_TRUE(open_secret_key(replica_path_, *replica_)) << "known by now";
+  write_key({.peppers = {Pepper{.id = 2, .bytes = {43}}, key->peppers[0]}});
+  EXPECT_FALSE(open_secret_key(replica_path_, *replica_)) << "another pepper of that number";
 }
 
 TEST_F(FirstStartTest, TheKeyIsMadeOnceAndThenRequired) {

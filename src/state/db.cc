@@ -211,6 +211,11 @@ Result<std::unique_ptr<Db>> Db::open_postgres(std::string_view url, Options opti
   return Impl::open(std::move(backend), options, migrations);
 }
 
+Result<void> Db::check_url(std::string_view url) {
+  GANTRY_TRY(const std::unique_ptr<Backend> backend, make_postgres_backend(url, {}));
+  return {};
+}
+
 Result<std::unique_ptr<Db>> Db::open_url(std::string_view url,
                                          const std::filesystem::path& directory, Options options,
                                          std::span<const Migration> migrations) {

@@ -133,6 +133,9 @@ class Db {
   static Result<std::unique_ptr<Db>> open_postgres(std::string_view url, Options options,
                                                    std::span<const Migration> migrations);
 
+  /// Is it a URL for `open_postgres`? Connects nowhere. Errors: InvalidArgument.
+  static Result<void> check_url(std::string_view url);
+
   /// What the setting `state.url` means: PostgreSQL, or `directory`/gantry.db when it is empty.
   static Result<std::unique_ptr<Db>> open_url(std::string_view url,
                                               const std::filesystem::path& directory,

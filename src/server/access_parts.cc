@@ -39,7 +39,10 @@ Result<std::unique_ptr<AccessParts>> AccessParts::open(const std::filesystem::pa
                                                        const Config& config, const Clock& clock,
                                                        core::MetricRegistry& registry) {
   std::unique_ptr<AccessParts> parts(new AccessParts);
-  GANTRY_TRY(parts->db, state::Db::open(data / "gantry.db", {}, state::migrations()));
+  GANTRY_TRY(parts->db, state::Db::open_url(config.state.url, data, {.registry = &registry},
+                                            state::migrations()));
+  log::info("state database opened",
+            {{"database", parts->db->name()}, {"schema_version", parts->db->schema_version()}});
   parts->directory = std::make_unique<access::Directory>(*parts->db);
   GANTRY_TRY(const access::SecretKey key, access::open_secret_key(data, *parts->directory));
   parts->hasher = std::make_unique<access::TokenHasher>(key);
@@ -56,6 +59,11 @@ Result<std::unique_ptr<AccessParts>> AccessParts::open(const std::filesystem::pa
                                          config));
   const access::Gate::Options main{.cloud_compat_status = config.access.cloud_compat_status,
                                    .sessions = &parts->people->sessions()};
+  GANTRY_TRY(parts->changes,
+             state::ChangeListener::start(*parts->db, clock, registry, {}, [raw = parts.get()] {
+               raw->authenticator->forget_all();
+               raw->people->forget_all();
+             }));
   parts->gate =
       std::make_unique<access::Gate>(*parts->authenticator, parts->stores, registry, main);
   parts->people->admit_with(

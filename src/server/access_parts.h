@@ -17,6 +17,7 @@
 #include "core/time.h"
 #include "server/config.h"
 #include "server/people.h"
+#include "state/auth_epoch.h"
 #include "state/db.h"
 
 namespace gantry::server {
@@ -50,6 +51,7 @@ class AccessParts {
   std::unique_ptr<access::AuditLog> audit;
   std::unique_ptr<access::Authenticator> authenticator;
   std::unique_ptr<People> people;
+  std::unique_ptr<state::ChangeListener> changes;  ///< Of access, by any replica.
   access::StackStores stores;
   std::unique_ptr<access::Gate> gate;
   std::unique_ptr<access::QueryLimiter> limiter;

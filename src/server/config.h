@@ -49,6 +49,10 @@ struct Config {
     std::string key_file;
   } tls;
 
+  struct State {
+    std::string url;  ///< Of PostgreSQL, with its password; "": SQLite in `data`.
+  } state;
+
   struct Log {
     log::Level level = log::Level::Info;
     log::Format format = log::Format::Logfmt;

@@ -13,6 +13,7 @@
 #include "net/server.h"
 #include "server/oidc_settings.h"
 #include "server/settings.h"
+#include "state/db.h"
 #include "storage/file.h"
 #include "telemetry/labels.h"
 
@@ -116,6 +117,7 @@ Result<void> validate(const Config& config) {
     return fail(Code::InvalidArgument,
                 fmt::format("server.zone: \"{}\" is not 1 to 40 characters of a-z, 0-9 and -",
                             config.server.zone));
+  if (!config.state.url.empty()) GANTRY_CHECK(state::Db::check_url(config.state.url));
   GANTRY_CHECK(check_label("influx.database_label", config.influx.database_label));
   GANTRY_CHECK(check_label("influx.source_label", config.influx.source_label));
   GANTRY_TRY(const auto oidc, make_oidc_settings(config));

@@ -256,6 +256,8 @@ INSTANTIATE_TEST_SUITE_P(
                        "influx.database_label: "},
         ValidationCase{"influx_source_label", "influx.source_label", "__name__",
                        "influx.source_label: "},
+        ValidationCase{"state_url", "state.url", "mysql://host/db",
+                       "state.url is not a PostgreSQL"},
         ValidationCase{"bodies", "http.body_decompressed_bytes_max", "1MiB",
                        "http.body_decompressed_bytes_max: "}),
     [](const auto& c) { return std::string(c.param.name); });
@@ -279,6 +281,25 @@ TEST(ConfigPrintTest, CredentialsInAUrlAreMasked) {
   EXPECT_NE(format_config_yaml(config).find("https://****@host/path"), std::string::npos);
   for (const auto& [key, value] : list_config(config))
     EXPECT_EQ(value.find("hunter2"), std::string::npos);
+}
+
+TEST(ConfigPrintTest, SecretsAreMaskedWhole) {
+  Config config;
+  EXPECT_NE(format_config_yaml(config).find("  url: \"\"\n"), std::string::npos);
+  config.state.url = "postgres:///state?user=gantry&password=hunter2";
+  EXPECT_EQ(format_config_yaml(config).find("hunter2"), std::string::npos);
+  EXPECT_NE(format_config_yaml(config).find("state:\n  url: \"****\"\n"), std::string::npos);
+  for (const auto& [key, value] : list_config(config))
+    EXPECT_EQ(value.find("hunter2"), std::string::npos);
+}
+
+TEST(ConfigLoadTest, ABadSecretIsNotShown) {
+  const auto loaded =
+      load_config({.file = {},
+                   .environment = {{"GANTRY_STATE_URL", "postgres://a:hunter2%@h/d"}},
+                   .flags = {}});
+  ASSERT_FALSE(loaded);
+  EXPECT_EQ(loaded.error().message.find("hunter2"), std::string::npos) << loaded.error().message;
 }
 
 TEST(ConfigDocumentationTest, TheCommittedPageIsWhatTheTableSays) {

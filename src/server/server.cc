@@ -271,9 +271,16 @@ Result<void> Server::Impl::create_first_stack() {
   GANTRY_TRY(first_start,
              access::create_first_stack(data, *access->directory, *access->hasher, clock,
                                         {.url = url, .zone = config->server.zone}));
-  if (first_start)
+  if (first_start) {
     log::info("first stack created",
               {{"instance_id", first_start->instance_id.value()}, {"zone", config->server.zone}});
+    return {};
+  }
+  if (!access->db->is_shared()) return {};
+  GANTRY_TRY(const auto place, access::find_first_start(*access->directory));
+  if (place)
+    log::info("first start was done before; its login and tokens were printed there",
+              {{"host", place->host}, {"file", place->file}});
   return {};
 }
 

@@ -100,6 +100,11 @@ constexpr std::array kSettings = {
     Setting{"tls.key_file", Kind::Text, kAtStart, GANTRY_SLOT(tls.key_file),
             "The certificate's private key (PEM). The file is read again on SIGHUP."},
 
+    Setting{"state.url", Kind::Secret, kAtStart, GANTRY_SLOT(state.url),
+            "Where organisations, tokens and users are kept: the URL of a PostgreSQL database "
+            "(`postgres://user:password@host/database`), which several replicas may share; empty: "
+            "SQLite in the data directory."},
+
     Setting{"log.level", Kind::Choice, kReloadable, GANTRY_SLOT(log.level),
             "The least severe lines that are written."},
     Setting{"log.format", Kind::Choice, kReloadable, GANTRY_SLOT(log.format),

@@ -124,12 +124,13 @@ net::Response back_channel_logout(const PeopleServices& services, net::Request& 
 
 void add_oidc_routes(net::Router& router, const PeopleServices& services) {
   const auto add = [&](net::Method method, std::string_view path,
-                       net::Response (*handler)(const PeopleServices&, net::Request&)) {
-    router.add(method, path, console_route("login_oidc"),
+                       net::Response (*handler)(const PeopleServices&, net::Request&),
+                       std::string access = "public") {
+    router.add(method, path, console_route("login_oidc", std::move(access)),
                [&services, handler](net::Request& request) { return handler(services, request); });
   };
   add(net::Method::Get, "/login/oidc/{provider}", start);
-  add(net::Method::Post, "/login/oidc/{provider}/link", start_link);
+  add(net::Method::Post, "/login/oidc/{provider}/link", start_link, "session");
   add(net::Method::Get, "/login/oidc/{provider}/callback", finish);
   add(net::Method::Post, "/login/oidc/{provider}/backchannel-logout", back_channel_logout);
 }

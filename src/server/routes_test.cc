@@ -20,20 +20,21 @@ namespace {
 /// - /metrics: its own metrics, unless server.metrics_require_token
 /// - /ping and /health: what InfluxDB clients try before they send their token
 /// - /login and what signing in takes; the page /account, which shows nothing by itself
-const std::set<std::string, std::less<>> kPublic = {"/-/healthy",
-                                                    "/-/ready",
-                                                    "/metrics",
-                                                    "/ping",
-                                                    "/health",
-                                                    "/influx/health",
-                                                    "/login",
-                                                    "/login/password",
-                                                    "/login/style.css",
-                                                    "/login/script.js",
-                                                    "/account",
-                                                    "/api/session",
-                                                    "/api/session/link",
-                                                    "/api/session/link/password"};
+const std::set<std::string, std::less<>> kPublic = {
+    "/-/healthy",
+    "/-/ready",
+    "/metrics",
+    "/ping",
+    "/health",
+    "/influx/health",
+    "/login",
+    "/login/password",
+    "/login/style.css",
+    "/login/script.js",
+    "/account",
+    "/api/session",
+    "/api/session/link",
+    "/api/session/link/password"};  // and signing in at a provider: /login/oidc/…, when one is set
 
 class RoutesTest : public testing::Test {
  protected:

@@ -4,10 +4,10 @@
 #include <cstring>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include "access/label_policy.h"
-#include "state/auth_epoch.h"
+#include "access/policies.h"
+#include "access/rows_internal.h"
 
 namespace gantry::access {
 namespace {
@@ -16,35 +16,6 @@ Result<std::int64_t> read_integer(state::Transaction& tx, std::string_view sql) 
   GANTRY_TRY(state::Statement select, tx.prepare(sql));
   GANTRY_TRY(const bool has_row, select.step());
   return has_row ? select.integer(0) : 0;
-}
-
-Result<std::int64_t> read_integer(state::Db& db, std::string_view sql) {
-  GANTRY_TRY(state::Transaction tx, db.begin_read());
-  return read_integer(tx, sql);
-}
-
-/// ["a","b"]
-Result<std::vector<std::string>> parse_string_array(std::string_view text) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_array())
-    return fail(Code::DataLoss, "a list of the state database is no JSON array");
-  std::vector<std::string> values;
-  for (const auto& item : json) {
-    if (!item.is_string())
-      return fail(Code::DataLoss, "a list of the state database has an item that is no string");
-    values.push_back(item.get<std::string>());
-  }
-  return values;
-}
-
-std::string_view realm_type_name(Realm::Type type) {
-  return type == Realm::Type::Org ? "org" : "stack";
-}
-
-std::optional<TimestampMs> optional_time(const state::Statement& row, int column) {
-  const auto value = row.optional_integer(column);
-  if (!value) return std::nullopt;
-  return TimestampMs{*value};
 }
 
 Result<std::optional<TokenGrant>> read_token(state::Transaction& tx, const TokenHash& hash) {
@@ -169,7 +140,7 @@ Result<void> insert_scopes(state::Transaction& tx, std::string_view policy_id,
 std::string canonical_selectors(const LabelPolicySet& policies) {
   std::vector<std::string> selectors;
   for (const LabelPolicy& policy : policies.policies()) selectors.push_back(policy.text());
-  return nlohmann::json(selectors).dump();
+  return format_string_array(selectors);
 }
 
 Result<void> insert_realms(state::Transaction& tx, std::string_view policy_id,
@@ -242,7 +213,7 @@ Result<void> read_aliases(state::Transaction& tx, TokenGrant& grant) {
   return {};
 }
 
-Result<void> check_name(std::string_view what, std::string_view name) {
+Result<void> require_name(std::string_view what, std::string_view name) {
   if (is_token_name(name)) return {};
   return fail(Code::InvalidArgument,
               fmt::format("{} name \"{}\": must be 1 to 255 characters of a-z, 0-9 and -, and not "
@@ -269,23 +240,12 @@ Result<bool> Directory::has_tokens() {
 
 Result<std::vector<Stack>> Directory::list_stacks() {
   GANTRY_TRY(state::Transaction tx, db_.begin_read());
-  GANTRY_TRY(state::Statement select,
-             tx.prepare("SELECT id, org_id, slug, name, zone FROM stacks ORDER BY id"));
-  std::vector<Stack> stacks;
-  while (true) {
-    GANTRY_TRY(const bool has_row, select.step());
-    if (!has_row) return stacks;
-    stacks.push_back({.id = StackId(static_cast<std::uint32_t>(select.integer(0))),
-                      .org = OrgId(select.integer(1)),
-                      .slug = std::string(select.text(2)),
-                      .name = std::string(select.text(3)),
-                      .zone = std::string(select.text(4))});
-  }
+  return list_all_stacks(tx);
 }
 
 Result<OrgId> Directory::add_organisation(state::Transaction& tx, std::string_view slug,
                                           std::string_view name, TimestampMs now) {
-  GANTRY_CHECK(check_name("organisation", slug));
+  GANTRY_CHECK(require_name("organisation", slug));
   GANTRY_TRY(state::Statement insert,
              tx.prepare("INSERT INTO organisations (slug, name, created_at_ms, updated_at_ms) "
                         "VALUES (?, ?, ?, ?) RETURNING id"));
@@ -297,8 +257,8 @@ Result<OrgId> Directory::add_organisation(state::Transaction& tx, std::string_vi
 
 Result<StackId> Directory::add_stack(state::Transaction& tx, OrgId org, std::string_view slug,
                                      std::string_view zone, TimestampMs now) {
-  GANTRY_CHECK(check_name("stack", slug));
-  GANTRY_CHECK(check_name("zone", zone));
+  GANTRY_CHECK(require_name("stack", slug));
+  GANTRY_CHECK(require_name("zone", zone));
   GANTRY_TRY(state::Statement insert,
              tx.prepare("INSERT INTO stacks (id, org_id, slug, name, zone, created_at_ms, "
                         "updated_at_ms) VALUES ((SELECT coalesce(max(id) + 1, ?) FROM stacks), ?, "
@@ -334,7 +294,7 @@ Result<std::string> Directory::add_admin(state::Transaction& tx, OrgId org, std:
 
 Result<std::string> Directory::add_policy(state::Transaction& tx, const NewPolicy& policy,
                                           TimestampMs now) {
-  GANTRY_CHECK(check_name("policy", policy.name));
+  GANTRY_CHECK(require_name("policy", policy.name));
   std::string id = make_uuid();
   {
     GANTRY_TRY(state::Statement insert,
@@ -357,7 +317,7 @@ Result<std::string> Directory::add_policy(state::Transaction& tx, const NewPolic
 
 Result<std::string> Directory::add_token(state::Transaction& tx, const NewToken& token,
                                          const TokenHasher& hasher, TimestampMs now) {
-  GANTRY_CHECK(check_name("token", token.name));
+  GANTRY_CHECK(require_name("token", token.name));
   std::string id = make_uuid();
   const TokenHash hash = hasher.hash(token.secret);
   GANTRY_TRY(

@@ -11,22 +11,13 @@
 
 #include "access/control.h"
 #include "access/principal.h"
+#include "access/stacks.h"
 #include "access/token.h"
 #include "core/error.h"
 #include "core/time.h"
 #include "state/db.h"
 
 namespace gantry::access {
-
-inline constexpr StackId kFirstStackId{1'000'000};
-
-struct Stack {
-  StackId id;
-  OrgId org;
-  std::string slug;
-  std::string name;
-  std::string zone;
-};
 
 struct NewPolicy {
   OrgId org;

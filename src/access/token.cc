@@ -12,6 +12,9 @@ namespace {
 constexpr std::array<std::string_view, 4> kTokenKindNames = {"glc", "cqm", "legacy", "llm"};
 
 constexpr std::string_view kPrefix = "glc_";
+constexpr std::string_view kBearerPrefix = "cqm_";
+constexpr std::size_t kBearerRandomBytes = 20;
+constexpr std::size_t kBearerCharacters = 4 + 2 * kBearerRandomBytes;  // without the checksum
 constexpr std::string_view kBase62 =
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 constexpr std::size_t kSecretBytes = 32;
@@ -63,6 +66,12 @@ std::string encode_base64(std::string_view text) {
                     sodium_base64_VARIANT_ORIGINAL);
   encoded.pop_back();  // the terminating zero
   return encoded;
+}
+
+std::string random_hexadecimal(std::size_t bytes) {
+  std::string text;
+  for (std::size_t i = 0; i < bytes; ++i) text += fmt::format("{:02x}", randombytes_uniform(256));
+  return text;
 }
 
 /// The payload as JSON; discarded when it is not JSON or has a key twice.
@@ -133,6 +142,24 @@ std::string issue_access_token(const TokenSubject& subject) {
   sodium_memzero(secret.data(), secret.size());
   sodium_memzero(payload.data(), payload.size());
   return token;
+}
+
+std::string issue_bearer_token() {
+  std::string token(kBearerPrefix);
+  token += random_hexadecimal(kBearerRandomBytes);
+  token += fmt::format("{:08x}", crc32(token));
+  return token;
+}
+
+bool has_bearer_checksum(std::string_view token) {
+  return token.size() == kBearerCharacters + 8 && token.starts_with(kBearerPrefix) &&
+         token.substr(kBearerCharacters) ==
+             fmt::format("{:08x}", crc32(token.substr(0, kBearerCharacters)));
+}
+
+std::string issue_legacy_key(OrgId org, std::string_view name) {
+  return encode_base64(fmt::format(R"({{"k":"{}","n":"{}","id":{}}})",
+                                   random_hexadecimal(kBearerRandomBytes), name, org.value()));
 }
 
 Result<TokenHint> parse_access_token(std::string_view token) {

@@ -44,6 +44,18 @@ struct TokenSubject {
 /// Precondition: the names are token names.
 [[nodiscard]] std::string issue_access_token(const TokenSubject& subject);
 
+/// A new `cqm_` token: 40 hexadecimal digits (160 random bits) and a CRC-32 of what stands before
+/// it in 8.
+[[nodiscard]] std::string issue_bearer_token();
+
+/// Whether a `cqm_` token is whole. Says nothing about whether it was ever issued: tokens brought
+/// from elsewhere have no checksum.
+[[nodiscard]] bool has_bearer_checksum(std::string_view token);
+
+/// A new API key of the old kind: base64 of {"k":"<40 hex>","n":"<name>","id":<org>}. `name` is a
+/// token name.
+[[nodiscard]] std::string issue_legacy_key(OrgId org, std::string_view name);
+
 /// What a `glc_` token says about itself. Unproven.
 struct TokenHint {
   std::string org;

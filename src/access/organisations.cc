@@ -1,0 +1,118 @@
+#include "access/organisations.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "access/rows_internal.h"
+
+namespace gantry::access {
+namespace {
+
+constexpr std::size_t kSlugCharactersMax = 63;
+
+constexpr std::string_view kSelectById =
+    "SELECT id, slug, name, created_at_ms, updated_at_ms FROM organisations WHERE id = ?";
+constexpr std::string_view kSelectBySlug =
+    "SELECT id, slug, name, created_at_ms, updated_at_ms FROM organisations WHERE slug = ?";
+
+Organisation read_row(const state::Statement& row) {
+  return {.id = OrgId(row.integer(0)),
+          .slug = std::string(row.text(1)),
+          .name = std::string(row.text(2)),
+          .created_at = {row.integer(3)},
+          .updated_at = {row.integer(4)}};
+}
+
+void check_organisation_name(std::vector<FieldProblem>& problems, std::string_view name) {
+  check_display_text(problems, "name", name);
+  if (name.empty()) problems.push_back({.path = "name", .reason = "must not be empty"});
+}
+
+AuditTarget target_of(const Organisation& organisation) {
+  return {.type = "org", .id = std::to_string(organisation.id.value()), .name = organisation.slug};
+}
+
+}  // namespace
+
+ControlResult<Organisation> create_organisation(ControlChange& change, std::string_view slug,
+                                                std::string_view name) {
+  std::vector<FieldProblem> problems;
+  check_name(problems, "slug", slug, kSlugCharactersMax);
+  if (parse_identifier(slug))
+    problems.push_back({.path = "slug", .reason = "must not be a number"});
+  check_organisation_name(problems, name);
+  if (!problems.empty()) return refuse_fields(std::move(problems));
+  Organisation organisation{.id = {},
+                            .slug = std::string(slug),
+                            .name = std::string(name),
+                            .created_at = change.now(),
+                            .updated_at = change.now()};
+  GANTRY_TRY(state::Statement insert,
+             change.tx().prepare("INSERT INTO organisations (slug, name, created_at_ms, "
+                                 "updated_at_ms) VALUES (?, ?, ?, ?) RETURNING id"));
+  insert.bind(slug).bind(name).bind(change.now().since_epoch).bind(change.now().since_epoch);
+  const auto inserted = insert.step();
+  if (!inserted && inserted.error().code == Code::AlreadyExists)
+    return refuse(Code::AlreadyExists,
+                  fmt::format("an organisation with the slug \"{}\" exists", slug));
+  GANTRY_CHECK(inserted);
+  GANTRY_ASSERT(*inserted, "RETURNING gives a row for an inserted row");
+  organisation.id = OrgId(insert.integer(0));
+  change.record(organisation.id, "org.created", target_of(organisation));
+  return organisation;
+}
+
+ControlResult<Organisation> read_organisation(OrgId org, state::Transaction& tx) {
+  GANTRY_TRY(state::Statement select, tx.prepare(kSelectById));
+  select.bind(org.value());
+  GANTRY_TRY(const bool has_row, select.step());
+  if (!has_row) return refuse(Code::NotFound, "no such organisation");
+  return read_row(select);
+}
+
+ControlResult<std::optional<Organisation>> look_up_organisation(state::Transaction& tx,
+                                                                std::string_view slug_or_id) {
+  const auto id = parse_identifier(slug_or_id);
+  GANTRY_TRY(state::Statement select, tx.prepare(id ? kSelectById : kSelectBySlug));
+  if (id)
+    select.bind(*id);
+  else
+    select.bind(slug_or_id);
+  GANTRY_TRY(const bool has_row, select.step());
+  if (!has_row) return std::nullopt;
+  return read_row(select);
+}
+
+ControlResult<std::vector<Organisation>> list_organisations(state::Transaction& tx) {
+  GANTRY_TRY(state::Statement select,
+             tx.prepare("SELECT id, slug, name, created_at_ms, updated_at_ms FROM organisations "
+                        "ORDER BY id"));
+  std::vector<Organisation> organisations;
+  while (true) {
+    GANTRY_TRY(const bool has_row, select.step());
+    if (!has_row) return organisations;
+    organisations.push_back(read_row(select));
+  }
+}
+
+ControlResult<Organisation> rename_organisation(OrgId org, ControlChange& change,
+                                                std::string_view name) {
+  std::vector<FieldProblem> problems;
+  check_organisation_name(problems, name);
+  if (!problems.empty()) return refuse_fields(std::move(problems));
+  GANTRY_TRY(Organisation organisation, read_organisation(org, change.tx()));
+  GANTRY_TRY(
+      state::Statement update,
+      change.tx().prepare("UPDATE organisations SET name = ?, updated_at_ms = ? WHERE id = ?"));
+  update.bind(name).bind(change.now().since_epoch).bind(org.value());
+  GANTRY_CHECK(update.run());
+  const std::string before = std::exchange(organisation.name, std::string(name));
+  organisation.updated_at = change.now();
+  change.record(org, "org.updated", target_of(organisation),
+                {{.field = "name", .before = before, .after = organisation.name}});
+  return organisation;
+}
+
+}  // namespace gantry::access

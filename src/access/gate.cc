@@ -109,8 +109,17 @@ std::vector<std::shared_ptr<metrics::Store>> StackStores::all() const {
   return stores;
 }
 
-void StackStores::reconfigure(const metrics::StoreOptions& options) {
-  for (const auto& store : all()) store->reconfigure(options);
+std::shared_ptr<metrics::Store> StackStores::remove(StackId stack) {
+  const core::WriteLock lock(mutex_);
+  const auto found = metrics_.find(stack);
+  if (found == metrics_.end()) return nullptr;
+  auto store = std::move(found->second);
+  metrics_.erase(found);
+  return store;
+}
+
+void StackStores::reconfigure(StackId stack, const metrics::StoreOptions& options) {
+  if (const auto store = find(stack)) store->reconfigure(options);
 }
 
 Result<void> StackStores::close() {

@@ -101,8 +101,12 @@ class StackStores {
  public:
   void add(StackId stack, std::shared_ptr<metrics::Store> metrics);
 
-  /// Replaces limits, retention and windows of every store.
-  void reconfigure(const metrics::StoreOptions& options);
+  /// Nobody gets it from now on; requests in flight may hold it a while longer. Null when there is
+  /// none. Closing it is the caller's.
+  std::shared_ptr<metrics::Store> remove(StackId stack);
+
+  /// Replaces limits, retention and windows; does nothing when the stack is not open.
+  void reconfigure(StackId stack, const metrics::StoreOptions& options);
 
   /// Closes every store; appends are refused from now on. The first error, if any, after all were
   /// tried.

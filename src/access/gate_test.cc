@@ -348,7 +348,7 @@ TEST_F(GateTest, ASessionCountsOnlyWithoutAToken) {
 }
 
 TEST_F(GateTest, StoresAreReconfiguredAndClosedTogether) {
-  stores_.reconfigure({});
+  stores_.reconfigure(stack_, {});
   EXPECT_TRUE(stores_.close());
   EXPECT_EQ(store_->calls, "reconfigure close ");
 }

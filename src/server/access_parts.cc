@@ -33,6 +33,15 @@ void warn(std::string_view what, const Result<void>& result) {
   if (!result) log::warn(what, {{"error", result.error().message}});
 }
 
+access::ControlRules control_rules(const Config& config) {
+  return {.allow_unknown_scopes = config.access.allow_unknown_scopes,
+          .legacy_keys = config.access.legacy_keys,
+          .bearer_by_org_admin = config.access.bearer_by_org_admin,
+          .tokens_per_policy_max = config.access.tokens_per_policy_max,
+          .policies_per_organisation_max = config.access.policies_per_organisation_max,
+          .zone = config.server.zone};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<AccessParts>> AccessParts::open(const std::filesystem::path& data,
@@ -57,6 +66,14 @@ Result<std::unique_ptr<AccessParts>> AccessParts::open(const std::filesystem::pa
                                           .clock = clock,
                                           .registry = registry},
                                          config));
+  parts->control = std::make_unique<access::ControlPlane>(
+      access::ControlPlane{.db = *parts->db,
+                           .audit = *parts->audit,
+                           .authenticator = *parts->authenticator,
+                           .hasher = *parts->hasher,
+                           .clock = clock,
+                           .rules = control_rules(config)});
+  parts->answer_box = std::make_unique<access::SealedBox>(key, "gantry answers to requests v1");
   const access::Gate::Options main{.cloud_compat_status = config.access.cloud_compat_status,
                                    .sessions = &parts->people->sessions()};
   GANTRY_TRY(parts->changes,

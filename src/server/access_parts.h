@@ -8,10 +8,12 @@
 
 #include "access/audit.h"
 #include "access/authenticator.h"
+#include "access/control_plane.h"
 #include "access/directory.h"
 #include "access/gate.h"
 #include "access/query_limiter.h"
 #include "access/read_summary.h"
+#include "access/sealed_box.h"
 #include "access/token.h"
 #include "core/metrics.h"
 #include "core/time.h"
@@ -51,7 +53,8 @@ class AccessParts {
   std::unique_ptr<access::AuditLog> audit;
   std::unique_ptr<access::Authenticator> authenticator;
   std::unique_ptr<People> people;
-  std::unique_ptr<state::ChangeListener> changes;  ///< Of access, by any replica.
+  std::unique_ptr<access::ControlPlane> control;
+  std::unique_ptr<access::SealedBox> answer_box;  ///< Seals answers kept for repeated requests.
   access::StackStores stores;
   std::unique_ptr<access::Gate> gate;
   std::unique_ptr<access::QueryLimiter> limiter;

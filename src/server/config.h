@@ -94,6 +94,12 @@ struct Config {
 
   struct Access {
     bool cloud_compat_status = false;  ///< 401 instead of 403 for a missing scope.
+    bool allow_unknown_scopes = false;
+    bool legacy_keys = false;
+    bool bearer_by_org_admin = false;
+    std::uint32_t tokens_per_policy_max = 100;
+    std::uint32_t policies_per_organisation_max = 1000;
+    std::uint32_t control_requests_per_minute = 600;
   } access;
 
   /// The read-only bearer endpoint; what its tokens may ask, unless their policies say otherwise.

@@ -13,7 +13,7 @@
 namespace gantry::server {
 
 std::shared_ptr<const net::Router> make_main_router(const api::Services& services,
-                                                    const net::Router& people,
+                                                    const net::Router& administration,
                                                     const api::Services& read_only,
                                                     const Readiness& readiness) {
   net::Router prometheus;
@@ -30,7 +30,7 @@ std::shared_ptr<const net::Router> make_main_router(const api::Services& service
   api::add_remote_write_routes(everything, services);
   api::add_influx_routes(everything, services);
   api::add_otlp_routes(everything, services);
-  everything.mount("", people);
+  everything.mount("", administration);
   for (const std::string_view mount : {"/metrics-api-bearer", "/api/readonly/prometheus"})
     api::add_read_only_routes(everything, mount, read_only);
 

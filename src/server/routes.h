@@ -12,10 +12,10 @@
 
 namespace gantry::server {
 
-/// Everything, at `server.listen`. `people`: People::routes. `read_only`: the services behind the
-/// read-only door.
+/// Everything, at `server.listen`. `administration`: routes of people and of the control API.
+/// `read_only`: the services behind the read-only door.
 [[nodiscard]] std::shared_ptr<const net::Router> make_main_router(const api::Services& services,
-                                                                  const net::Router& people,
+                                                                  const net::Router& administration,
                                                                   const api::Services& read_only,
                                                                   const Readiness& readiness);
 

@@ -1,7 +1,6 @@
 #include "server/server.h"
 
 #include <algorithm>
-#include <map>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -12,8 +11,9 @@
 
 #include "access/directory.h"
 #include "access/gate.h"
+#include "access/stacks.h"
+#include "api/cloud.h"
 #include "api/services.h"
-#include "codec/delta_to_cumulative.h"
 #include "collect/collector.h"
 #include "collect/host_metrics.h"
 #include "collect/process_metrics.h"
@@ -32,6 +32,7 @@
 #include "server/live_config.h"
 #include "server/readiness.h"
 #include "server/routes.h"
+#include "server/stack_host.h"
 #include "storage/disk_guard.h"
 #include "storage/file.h"
 
@@ -107,9 +108,11 @@ struct Server::Impl {
   std::unique_ptr<core::WorkerPool> compute_pool;
   std::unique_ptr<AccessParts> access;
   std::unique_ptr<promql::Engine> engine;
-  std::map<StackId, std::unique_ptr<codec::DeltaToCumulative>> delta_states;  // fixed once ready
+  std::unique_ptr<OpenStacks> open_stacks;
   std::unique_ptr<api::Services> services;
   std::unique_ptr<api::Services> read_only_services;  // behind the read-only door
+  std::unique_ptr<api::RequestRate> control_rate;
+  std::unique_ptr<api::CloudServices> cloud;
   std::unique_ptr<core::WorkerPool> query_pool;
   std::unique_ptr<core::WorkerPool> ingest_pool;
   std::shared_ptr<const net::Router> router;
@@ -124,6 +127,7 @@ struct Server::Impl {
   Result<void> open_data_directory();
   void make_services();
   void make_read_only_services();
+  void make_cloud_services();
   Result<void> start_listeners();
   Result<void> create_first_stack();
   Result<void> open_stores();
@@ -154,8 +158,7 @@ codec::OtlpOptions Server::Impl::otlp_options(StackId stack) const {
   const auto now = live.current();
   codec::OtlpOptions options = now->otlp.translation;
   options.lookback_ms = now->query.lookback.count;
-  const auto state = delta_states.find(stack);
-  if (state != delta_states.end()) options.delta_state = state->second.get();
+  options.delta_state = open_stacks->delta_state(stack);
   return options;
 }
 
@@ -221,6 +224,27 @@ void Server::Impl::make_services() {
       .metrics_require_token = config->server.metrics_require_token});
 }
 
+void Server::Impl::make_cloud_services() {
+  open_stacks = std::make_unique<OpenStacks>(
+      OpenStacks::Environment{.data = data,
+                              .files = files,
+                              .clock = clock,
+                              .registry = registry,
+                              .workers = *compute_pool,
+                              .disk_guard = *disk_guard,
+                              .stores = access->stores,
+                              .options = [this] { return live.current()->storage; },
+                              .delta_streams_max = config->otlp.delta_streams_max});
+  control_rate =
+      std::make_unique<api::RequestRate>(clock, config->access.control_requests_per_minute);
+  cloud = std::make_unique<api::CloudServices>(api::CloudServices{.gate = *access->gate,
+                                                                  .control = *access->control,
+                                                                  .box = *access->answer_box,
+                                                                  .stacks = *open_stacks,
+                                                                  .rate = *control_rate,
+                                                                  .url = [this] { return url; }});
+}
+
 Result<void> Server::Impl::start_listeners() {
   const std::size_t queue = config->server.queue_length_max;
   query_pool =
@@ -236,7 +260,10 @@ Result<void> Server::Impl::start_listeners() {
                   fmt::format("server.trusted_proxies: {}", network.error().message));
     trusted_proxies.push_back(*network);
   }
-  router = make_main_router(*services, access->people->routes(), *read_only_services, readiness);
+  net::Router administration;
+  administration.mount("", access->people->routes());
+  api::add_cloud_routes(administration, *cloud);
+  router = make_main_router(*services, administration, *read_only_services, readiness);
   std::vector<net::ListenerOptions> listeners;
   listeners.push_back({.name = std::string(kMainListener),
                        .address = config->server.listen,
@@ -285,27 +312,11 @@ Result<void> Server::Impl::create_first_stack() {
 }
 
 Result<void> Server::Impl::open_stores() {
-  GANTRY_TRY(const std::vector<access::Stack> stacks, access->directory->list_stacks());
-  for (const access::Stack& stack : stacks) {
-    const std::int64_t started_ns = monotonic_ns();
-    const std::filesystem::path path =
-        data / "stacks" / std::to_string(stack.id.value()) / "metrics";
-    GANTRY_CHECK(files.create_directories(path));
-    GANTRY_TRY(std::unique_ptr<metrics::Store> store,
-               metrics::Store::open(path, config->storage,
-                                    {.files = files,
-                                     .clock = clock,
-                                     .registry = registry,
-                                     .workers = compute_pool.get(),
-                                     .disk_guard = disk_guard.get()}));
-    access->stores.add(stack.id, std::move(store));
-    delta_states.emplace(
-        stack.id, std::make_unique<codec::DeltaToCumulative>(codec::DeltaToCumulative::Options{
-                      .streams_max = config->otlp.delta_streams_max}));
-    log::info("stack opened", {{"stack", stack.slug},
-                               {"instance_id", stack.id.value()},
-                               {"took_ms", (monotonic_ns() - started_ns) / 1'000'000}});
-  }
+  GANTRY_TRY(const std::vector<access::Stack> all, access->directory->list_stacks());
+  for (const access::Stack& stack : all) GANTRY_CHECK(open_stacks->open(stack));
+  GANTRY_TRY(state::Transaction tx, access->db->begin_read());
+  GANTRY_TRY(const std::vector<StackId> deleted, access::list_deleted_stacks(tx));
+  for (const StackId stack : deleted) open_stacks->retire(stack);
   return {};
 }
 
@@ -401,6 +412,7 @@ Result<std::unique_ptr<Server>> Server::start(Config config, ConfigSource source
   parts.register_metrics();
   parts.make_services();
   parts.make_read_only_services();
+  parts.make_cloud_services();
   GANTRY_CHECK(parts.start_listeners());
   GANTRY_CHECK(parts.create_first_stack());
   GANTRY_CHECK(parts.open_stores());
@@ -431,7 +443,7 @@ Result<void> Server::reload() {
   const auto now = impl_->live.current();
   log::configure(now->log.level, now->log.format);
   impl_->disk_guard->reconfigure(disk_marks(*now));
-  impl_->access->stores.reconfigure(now->storage);
+  impl_->open_stacks->reconfigure_all();
   if (!change.ignored.empty())
     log::warn("settings need a restart to change",
               {{"settings", fmt::format("{}", fmt::join(change.ignored, ","))}});

@@ -1,0 +1,118 @@
+#include "server/stack_host.h"
+
+#include <system_error>
+#include <utility>
+
+#include "core/log.h"
+
+namespace gantry::server {
+namespace {
+
+std::string directory_name(StackId stack) {
+  return std::to_string(stack.value());
+}
+
+}  // namespace
+
+metrics::StoreOptions stack_options(metrics::StoreOptions options,
+                                    const access::StackSettings& settings) {
+  const auto apply = [](auto& field, const auto& own) {
+    if (own) field = *own;
+  };
+  apply(options.retention.count, settings.retention_ms);
+  apply(options.retention_bytes, settings.retention_bytes);
+  apply(options.out_of_order_window.count, settings.out_of_order_window_ms);
+  apply(options.limits.active_series_max, settings.active_series_max);
+  apply(options.limits.new_series_per_minute_max, settings.new_series_per_minute_max);
+  apply(options.limits.samples_per_request_max, settings.samples_per_request_max);
+  apply(options.limits.labels_per_series_max, settings.labels_per_series_max);
+  apply(options.limits.label_value_bytes_max, settings.label_value_bytes_max);
+  apply(options.limits.exemplars_max, settings.exemplars_max);
+  return options;
+}
+
+Result<void> OpenStacks::open(const access::Stack& stack) {
+  const std::int64_t started_ns = monotonic_ns();
+  const std::filesystem::path path =
+      environment_.data / "stacks" / directory_name(stack.id) / "metrics";
+  GANTRY_CHECK(environment_.files.create_directories(path));
+  GANTRY_TRY(std::unique_ptr<metrics::Store> store,
+             metrics::Store::open(path, stack_options(environment_.options(), stack.settings),
+                                  {.files = environment_.files,
+                                   .clock = environment_.clock,
+                                   .registry = environment_.registry,
+                                   .workers = &environment_.workers,
+                                   .disk_guard = &environment_.disk_guard}));
+  {
+    const core::WriteLock lock(mutex_);
+    stacks_[stack.id] = {
+        .settings = stack.settings,
+        .delta_state = std::make_unique<codec::DeltaToCumulative>(
+            codec::DeltaToCumulative::Options{.streams_max = environment_.delta_streams_max})};
+  }
+  environment_.stores.add(stack.id, std::move(store));
+  log::info("stack opened", {{"stack", stack.slug},
+                             {"instance_id", stack.id.value()},
+                             {"took_ms", (monotonic_ns() - started_ns) / 1'000'000}});
+  return {};
+}
+
+void OpenStacks::reconfigure(const access::Stack& stack) {
+  {
+    const core::WriteLock lock(mutex_);
+    const auto found = stacks_.find(stack.id);
+    if (found == stacks_.end()) return;
+    found->second.settings = stack.settings;
+  }
+  environment_.stores.reconfigure(stack.id, stack_options(environment_.options(), stack.settings));
+}
+
+void OpenStacks::reconfigure_all() {
+  std::map<StackId, access::StackSettings> settings;
+  {
+    const core::ReadLock lock(mutex_);
+    for (const auto& [id, entry] : stacks_)
+      if (entry.is_open) settings.emplace(id, entry.settings);
+  }
+  for (const auto& [id, own] : settings)
+    environment_.stores.reconfigure(id, stack_options(environment_.options(), own));
+}
+
+void OpenStacks::retire(StackId stack) {
+  {
+    const core::WriteLock lock(mutex_);
+    if (const auto found = stacks_.find(stack); found != stacks_.end())
+      found->second.is_open = false;
+  }
+  if (const auto store = environment_.stores.remove(stack)) {
+    if (const auto closed = store->close(); !closed)
+      log::error("stack not closed cleanly",
+                 {{"instance_id", stack.value()}, {"error", closed.error().message}});
+  }
+  move_aside(stack);
+}
+
+void OpenStacks::move_aside(StackId stack) const {
+  const std::filesystem::path from = environment_.data / "stacks" / directory_name(stack);
+  std::filesystem::path to = environment_.data / "deleted-stacks" / directory_name(stack);
+  std::error_code error;
+  if (!std::filesystem::exists(from, error)) return;
+  // The id of a stack that was never committed is given again.
+  if (std::filesystem::exists(to, error))
+    to += "-" + std::to_string(environment_.clock.now().since_epoch);
+  std::filesystem::create_directories(to.parent_path(), error);
+  if (!error) std::filesystem::rename(from, to, error);
+  if (error)
+    log::error("data of a deleted stack not moved aside: the next start tries again",
+               {{"instance_id", stack.value()}, {"error", error.message()}});
+  else
+    log::info("stack retired", {{"instance_id", stack.value()}, {"data", to.string()}});
+}
+
+codec::DeltaToCumulative* OpenStacks::delta_state(StackId stack) const {
+  const core::ReadLock lock(mutex_);
+  const auto found = stacks_.find(stack);
+  return found == stacks_.end() ? nullptr : found->second.delta_state.get();
+}
+
+}  // namespace gantry::server

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "cli/administration.h"
 #include "cli/check_config.h"
 #include "cli/config_flags.h"
 #include "cli/query.h"
@@ -81,6 +82,13 @@ int run(int argc, char** argv) {
   CLI::App* const query_command =
       app.add_subcommand("query", "Run a PromQL query against a server");
   add_query_flags(*query_command, query_options);
+  int status = EXIT_SUCCESS;
+  add_org_commands(app, status);
+  add_stack_commands(app, status);
+  add_policy_commands(app, status);
+  add_token_commands(app, status);
+  add_user_commands(app, status);
+  add_audit_command(app, status);
 
   try {
     app.parse(argc, argv);
@@ -90,7 +98,8 @@ int run(int argc, char** argv) {
   if (*version_command) return print_version();
   if (*query_command) return query(query_options);
   if (*check_command || only_checks) return check_config(flags);
-  return serve(flags);
+  if (*serve_command) return serve(flags);
+  return status;
 }
 
 }  // namespace

@@ -20,21 +20,23 @@ namespace {
 /// - /metrics: its own metrics, unless server.metrics_require_token
 /// - /ping and /health: what InfluxDB clients try before they send their token
 /// - /login and what signing in takes; the page /account, which shows nothing by itself
-const std::set<std::string, std::less<>> kPublic = {
-    "/-/healthy",
-    "/-/ready",
-    "/metrics",
-    "/ping",
-    "/health",
-    "/influx/health",
-    "/login",
-    "/login/password",
-    "/login/style.css",
-    "/login/script.js",
-    "/account",
-    "/api/session",
-    "/api/session/link",
-    "/api/session/link/password"};  // and signing in at a provider: /login/oidc/…, when one is set
+/// - /api/v1/accesspolicies/config: which scopes there are, as in Grafana Cloud
+/// and signing in at a provider, /login/oidc/…, when one is set.
+const std::set<std::string, std::less<>> kPublic = {"/-/healthy",
+                                                    "/-/ready",
+                                                    "/metrics",
+                                                    "/ping",
+                                                    "/health",
+                                                    "/influx/health",
+                                                    "/login",
+                                                    "/login/password",
+                                                    "/login/style.css",
+                                                    "/login/script.js",
+                                                    "/account",
+                                                    "/api/session",
+                                                    "/api/session/link",
+                                                    "/api/session/link/password",
+                                                    "/api/v1/accesspolicies/config"};
 
 class RoutesTest : public testing::Test {
  protected:

@@ -153,6 +153,9 @@ std::vector<Attack> make_attacks() {
       {"rules", "/api/v1/rules", "", ""},
       {"alerts", "/api/v1/alerts", "", ""},
       {"buildinfo", "/api/v1/status/buildinfo", "", ""},
+      {"read_only_door", "/metrics-api-bearer/api/v1/query", encoded("query", "{__name__=~\".+\"}"),
+       ""},
+      {"read_only_values", "/metrics-api-bearer/api/v1/label/ns/values", "", ""},
   };
   return attacks;
 }

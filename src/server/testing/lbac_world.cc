@@ -122,7 +122,8 @@ std::string encode_parameters(const std::vector<std::pair<std::string, std::stri
 
 WorldSite::WorldSite(access::Authenticator& authenticator, StackId stack, const Clock& clock,
                      const WorldData& data)
-    : engine_({.parser = {.experimental_functions = true}}) {
+    : engine_({.parser = {.experimental_functions = true}}),
+      limiter_(clock, registry_, {.requests_per_second = 1'000'000, .burst = 1'000'000}) {
   auto store =
       metrics::Store::open("/data", {}, {.files = files_, .clock = clock, .registry = registry_});
   EXPECT_TRUE(store) << (store ? "" : store.error().message);
@@ -130,20 +131,28 @@ WorldSite::WorldSite(access::Authenticator& authenticator, StackId stack, const 
   stores_.add(stack, *std::move(store));
   gate_ = std::make_unique<access::Gate>(authenticator, stores_, registry_,
                                          access::Gate::Options{.recheck_interval = 2});
-  services_ = std::make_unique<api::Services>(api::Services{
-      .gate = *gate_,
-      .engine = engine_,
-      .clock = clock,
-      .registry = registry_,
-      .settings = [] { return api::Settings{}; },
-      .otlp_options = [](StackId) { return codec::OtlpOptions{}; },
-      .process = {.effective_config = [] { return std::string(); },
-                  .flags = [] { return std::vector<std::pair<std::string, std::string>>(); },
-                  .last_reload = [&clock] { return std::pair(true, clock.now()); },
-                  .is_ready = [] { return true; }},
-      .metrics_require_token = true});
+  read_only_gate_ = std::make_unique<access::Gate>(
+      authenticator, stores_, registry_,
+      access::Gate::Options{
+          .door = access::Gate::Door::ReadOnlyBearer, .limiter = &limiter_, .recheck_interval = 2});
+  const auto services_behind = [&](const access::Gate& gate) {
+    return std::make_unique<api::Services>(api::Services{
+        .gate = gate,
+        .engine = engine_,
+        .clock = clock,
+        .registry = registry_,
+        .settings = [] { return api::Settings{}; },
+        .otlp_options = [](StackId) { return codec::OtlpOptions{}; },
+        .process = {.effective_config = [] { return std::string(); },
+                    .flags = [] { return std::vector<std::pair<std::string, std::string>>(); },
+                    .last_reload = [&clock] { return std::pair(true, clock.now()); },
+                    .is_ready = [] { return true; }},
+        .metrics_require_token = true});
+  };
+  services_ = services_behind(*gate_);
+  read_only_services_ = services_behind(*read_only_gate_);
   readiness_.set(true);
-  router_ = make_main_router(*services_, net::Router(), *services_, readiness_);
+  router_ = make_main_router(*services_, net::Router(), *read_only_services_, readiness_);
 }
 
 net::Response WorldSite::send(const WorldRequest& sent) const {

@@ -19,6 +19,7 @@
 #include "access/directory.h"
 #include "access/gate.h"
 #include "access/label_policy.h"
+#include "access/query_limiter.h"
 #include "access/token.h"
 #include "api/services.h"
 #include "core/metrics.h"
@@ -73,8 +74,6 @@ class WorldSite {
 
   [[nodiscard]] net::Response send(const WorldRequest& request) const;
 
-  [[nodiscard]] const net::Router& router() const { return *router_; }
-
   [[nodiscard]] core::MetricRegistry& registry() { return registry_; }
 
  private:
@@ -82,8 +81,11 @@ class WorldSite {
   core::MetricRegistry registry_;
   promql::Engine engine_;
   access::StackStores stores_;
+  access::QueryLimiter limiter_;
   std::unique_ptr<access::Gate> gate_;
+  std::unique_ptr<access::Gate> read_only_gate_;
   std::unique_ptr<api::Services> services_;
+  std::unique_ptr<api::Services> read_only_services_;
   Readiness readiness_;
   std::shared_ptr<const net::Router> router_;
 };

@@ -1,6 +1,8 @@
 #include "access/id_token.h"
 
 #include <array>
+#include <atomic>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -321,6 +323,28 @@ TEST(OidcProviderTest, KeysSurviveAnOutageAndUnknownOnesAreAskedForOnceAMinute) 
   const auto kept = provider.keys_for(token("k1"));
   ASSERT_TRUE(kept);
   EXPECT_TRUE((*kept)->has_key_for({.algorithm = SignatureAlgorithm::EdDsa, .key_id = "k1"}));
+}
+
+TEST(OidcProviderTest, ASlowProviderTakesUpAFewThreadsOnly) {
+  ManualClock clock{kNow};
+  std::atomic<int> waiting = 0;
+  std::atomic<bool> is_over = false;
+  const auto fetch = [&](const net::EgressRequest&) -> Result<net::EgressResponse> {
+    ++waiting;
+    is_over.wait(false);
+    return fail(Code::DeadlineExceeded, "slow");
+  };
+  OidcProvider provider({.issuer = "https://idp.example"}, fetch, clock);
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 8; ++i) threads.emplace_back([&] { EXPECT_FALSE(provider.metadata()); });
+  while (waiting < 8) std::this_thread::yield();
+  const auto refused = provider.metadata();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::Unavailable);
+  is_over = true;
+  is_over.notify_all();
+  threads.clear();
+  EXPECT_EQ(provider.metadata().error().code, Code::DeadlineExceeded) << "there is room again";
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ constexpr DurationMs kRetryInterval{60'000};
 constexpr std::int64_t kKeysLifeMinSeconds = 5 * 60;
 constexpr std::int64_t kKeysLifeMaxSeconds = 24 * 3600;
 constexpr std::size_t kErrorBytesMax = 200;
+constexpr int kAtOnceMax = 8;  // exchanges: a slow provider must not take up all workers
 
 std::string text_of(const nlohmann::json& object, std::string_view name) {
   const auto member = object.find(name);
@@ -119,19 +120,33 @@ DurationMs keys_lifetime(std::string_view cache_control) {
 }
 
 struct OidcProvider::Impl {
-  Impl(Fetch f, const Clock& c) : fetch(std::move(f)), clock(c) {}
+  Impl(Fetch f, const Clock& c) : fetch_one(std::move(f)), clock(c) {}
 
-  const Fetch fetch;
+  const Fetch fetch_one;
   const Clock& clock;
 
   core::Mutex mutex;
+  int in_flight GANTRY_GUARDED_BY(mutex) = 0;
   std::optional<OidcMetadata> metadata GANTRY_GUARDED_BY(mutex);
   TimestampMs metadata_until GANTRY_GUARDED_BY(mutex);
   std::shared_ptr<const JsonWebKeys> keys GANTRY_GUARDED_BY(mutex);
   TimestampMs keys_until GANTRY_GUARDED_BY(mutex);
   std::optional<TimestampMs> keys_asked_at GANTRY_GUARDED_BY(mutex);
 
-  Result<std::string> read(const std::string& url, net::Headers* headers) const {
+  Result<net::EgressResponse> fetch(const net::EgressRequest& request) {
+    {
+      const core::Lock lock(mutex);
+      if (in_flight >= kAtOnceMax)
+        return fail(Code::Unavailable, "too many sign-ins with the OpenID provider at once");
+      ++in_flight;
+    }
+    auto response = fetch_one(request);
+    const core::Lock lock(mutex);
+    --in_flight;
+    return response;
+  }
+
+  Result<std::string> read(const std::string& url, net::Headers* headers) {
     net::EgressRequest request{.url = url, .timeout = kTimeout};
     request.headers.add("Accept", "application/json");
     GANTRY_TRY(net::EgressResponse response, fetch(request));

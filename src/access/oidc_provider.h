@@ -66,7 +66,8 @@ struct OidcTokens {
   std::string access_token;
 };
 
-/// Thread-safe. Calls may take as long as the provider does, at most some 10 s each.
+/// Thread-safe. Calls may take as long as the provider does, at most some 10 s each; beyond eight
+/// at once they are refused as Unavailable.
 class OidcProvider {
  public:
   using Fetch = std::function<Result<net::EgressResponse>(const net::EgressRequest&)>;

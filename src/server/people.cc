@@ -1,5 +1,6 @@
 #include "server/people.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "access/console_origin.h"
@@ -22,6 +23,12 @@ access::Sessions::Options session_options(const Config& config) {
           .remembered_lifetime = config.session.remembered_lifetime};
 }
 
+/// Sign-ins wait on the threads that answer queries: at most half of them.
+std::size_t password_queue(const Config& config) {
+  return std::min<std::size_t>(access::PasswordHasher::Options().queue_max,
+                               std::max<std::size_t>(1, config.query.concurrency / 2));
+}
+
 }  // namespace
 
 struct People::Impl {
@@ -30,7 +37,7 @@ struct People::Impl {
             {.public_url = config.server.public_url, .insecure_dev = config.server.insecure_dev}),
         sessions(parts.db, parts.hasher, console, parts.clock, parts.audit, parts.registry,
                  session_options(config)),
-        passwords({}),
+        passwords({.queue_max = password_queue(config)}),
         sign_in({.db = parts.db,
                  .sessions = sessions,
                  .passwords = passwords,

@@ -8,6 +8,7 @@
 #include "access/label_policy.h"
 #include "access/policies.h"
 #include "access/rows_internal.h"
+#include "state/auth_epoch.h"
 
 namespace gantry::access {
 namespace {
@@ -16,6 +17,11 @@ Result<std::int64_t> read_integer(state::Transaction& tx, std::string_view sql) 
   GANTRY_TRY(state::Statement select, tx.prepare(sql));
   GANTRY_TRY(const bool has_row, select.step());
   return has_row ? select.integer(0) : 0;
+}
+
+Result<std::int64_t> read_integer(state::Db& db, std::string_view sql) {
+  GANTRY_TRY(state::Transaction tx, db.begin_read());
+  return read_integer(tx, sql);
 }
 
 Result<std::optional<TokenGrant>> read_token(state::Transaction& tx, const TokenHash& hash) {

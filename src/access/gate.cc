@@ -185,7 +185,8 @@ AccessResult<ControlPrincipal> Gate::admit_control(const net::Request& request,
   const ChallengeContext context{.scope = scope.value_or(Scope::OrgsRead),
                                  .is_browser = credentials.is_browser};
   const bool has_token = !credentials.authorization.empty() || !credentials.gantry_token.empty() ||
-                         credentials.has_secret_in_url || options_.sessions == nullptr;
+                         credentials.has_secret_in_url || options_.sessions == nullptr ||
+                         !request.headers.contains("Cookie");
   auto principal = has_token ? authenticator_.authenticate_control(credentials, context)
                              : options_.sessions->authenticate(request, org);
   if (!principal) {

@@ -309,7 +309,7 @@ void add_cloud_policy_routes(net::Router& router, const CloudServices& services)
   const CloudRule reads{.scope = Scope::AccessPoliciesRead, .needs_region = true};
   const CloudRule writes{.scope = Scope::AccessPoliciesWrite, .needs_region = true};
   const CloudRule deletes{.scope = Scope::AccessPoliciesDelete, .needs_region = true};
-  router.add(net::Method::Get, "/api/v1/accesspolicies/config", {},
+  router.add(net::Method::Get, "/api/v1/accesspolicies/config", {.access = "public"},
              [](net::Request&) { return describe_configuration(); });
   add_reader(router, services, net::Method::Get, kList, reads, list);
   add_changer(router, services, net::Method::Post, kList, writes, create);

@@ -273,9 +273,18 @@ net::Response cloud_error_response(const net::Request& request, const ControlErr
   return error_body(request, kind.status, kind.code, error.message, error.fields);
 }
 
+namespace {
+
+net::RouteOptions route_options(const CloudRule& rule) {
+  return {.access = rule.scope ? std::string(access::scope_name(*rule.scope)) : "any token",
+          .render_error = render_status};
+}
+
+}  // namespace
+
 void add_reader(net::Router& router, const CloudServices& services, net::Method method,
                 std::string_view pattern, const CloudRule& rule, CloudReader reader) {
-  router.add(method, pattern, {.render_error = render_status},
+  router.add(method, pattern, route_options(rule),
              [&services, rule, reader = std::move(reader)](net::Request& request) {
                return enter(services, rule, request,
                             [&](const CloudCall& call) -> ControlResult<net::Response> {
@@ -288,7 +297,7 @@ void add_reader(net::Router& router, const CloudServices& services, net::Method 
 
 void add_caller(net::Router& router, const CloudServices& services, net::Method method,
                 std::string_view pattern, const CloudRule& rule, CloudCaller caller) {
-  router.add(method, pattern, {.render_error = render_status},
+  router.add(method, pattern, route_options(rule),
              [&services, rule, caller = std::move(caller)](net::Request& request) {
                return enter(services, rule, request, caller);
              });
@@ -296,7 +305,7 @@ void add_caller(net::Router& router, const CloudServices& services, net::Method 
 
 void add_changer(net::Router& router, const CloudServices& services, net::Method method,
                  std::string_view pattern, const CloudRule& rule, CloudChanger changer) {
-  router.add(method, pattern, {.render_error = render_status},
+  router.add(method, pattern, route_options(rule),
              [&services, rule, changer = std::move(changer)](net::Request& request) {
                return enter(services, rule, request,
                             [&](const CloudCall& call) { return change(call, rule, changer); });

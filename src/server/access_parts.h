@@ -55,6 +55,7 @@ class AccessParts {
   std::unique_ptr<People> people;
   std::unique_ptr<access::ControlPlane> control;
   std::unique_ptr<access::SealedBox> answer_box;  ///< Seals answers kept for repeated requests.
+  std::unique_ptr<state::ChangeListener> changes;  ///< Of access, by any replica.
   access::StackStores stores;
   std::unique_ptr<access::Gate> gate;
   std::unique_ptr<access::QueryLimiter> limiter;

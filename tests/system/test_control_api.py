@@ -257,15 +257,15 @@ def test_stacks_live_and_die_while_the_server_runs(gantry, admin):
     assert made["region"] == "prod-eu-1" and made["labels"] == {"team": "a"}
     stack = made["id"]
     realm = [{"type": "stack", "identifier": "second"}]
-    token = ok(admin.token(ok(admin.policy("second", ["metrics:write", "metrics:read"], realm))["id"], "second"))["token"]
+    token = ok(admin.token(ok(admin.policy("second", ["metrics:write", "metrics:read"], realm))["id"], "of-second"))["token"]
     write = lambda lines: gantry.post("/write", lines, auth=(stack, token))
     assert write(LINE).status_code == 204
     assert write("mem,host=a value=1\nmem,host=b value=1").status_code == 429, "the stack's own limit"
     ok(admin("POST", f"/api/v1/stacks/{stack}", {"settings": {"limits": {"activeSeriesMax": 100}}, "deleteProtection": True}))
     assert write("mem,host=a value=1\nmem,host=b value=1").status_code == 204
-    answer = requests.get(f"{gantry.url}/api/v1/query", params={"query": "cpu_value"}, auth=(stack, token), timeout=10)
+    answer = requests.get(f"{gantry.url}/api/v1/query", params={"query": "cpu"}, auth=(stack, token), timeout=10)
     assert len(answer.json()["data"]["result"]) == 1
-    assert gantry.query("cpu_value") == [], "stacks do not see each other"
+    assert gantry.query("cpu") == [], "stacks do not see each other"
 
     old_shape = ok(admin("GET", "/api/instances/second"))
     assert old_shape["id"] == int(stack) and old_shape["hmInstancePromId"] == int(stack)
@@ -299,7 +299,7 @@ def test_stacks_outlive_a_restart(make_gantry):
     assert gantry.post("/write", LINE, auth=(stack, token)).status_code == 204
     gantry.kill()
     gantry.start()
-    answer = requests.get(f"{gantry.url}/api/v1/query", params={"query": "cpu_value"}, auth=(stack, token), timeout=10)
+    answer = requests.get(f"{gantry.url}/api/v1/query", params={"query": "cpu"}, auth=(stack, token), timeout=10)
     assert len(answer.json()["data"]["result"]) == 1
     assert not (gantry.data / "stacks" / gone).exists()
 

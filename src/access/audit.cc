@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <sodium.h>
 
+#include "access/stored_text.h"
 #include "core/json_writer.h"
 #include "core/log.h"
 #include "core/mutex.h"
@@ -207,9 +208,18 @@ Result<void> insert_row(state::Transaction& tx, const Row& row) {
   return insert.run();
 }
 
+AuditEvent as_stored(AuditEvent event) {
+  for (std::string* text :
+       {&event.event, &event.actor.id, &event.actor.name, &event.target.type, &event.target.id,
+        &event.target.name, &event.client.ip, &event.client.user_agent, &event.client.request_id,
+        &event.session_hash, &event.reason})
+    *text = stored_text(*text);
+  return event;
+}
+
 Result<void> append_row(state::Transaction& tx, TimestampMs at, const AuditEvent& event) {
   GANTRY_TRY(auto end, read_end(tx));
-  Row row{.record = {.id = end.first + 1, .time = at, .event = event, .hash = {}},
+  Row row{.record = {.id = end.first + 1, .time = at, .event = as_stored(event), .hash = {}},
           .changes = format_changes(event.changes),
           .previous_hash = std::move(end.second),
           .hash = {}};

@@ -155,6 +155,21 @@ TEST_F(AuditTest, WritesWhatWasNotedWhenFlushed) {
   EXPECT_EQ(records->front().time, kTestStart) << "when it happened, not when it was written";
 }
 
+TEST_F(AuditTest, TakesWhateverClientsSend) {
+  AuditEvent odd = event("authz.denied");
+  odd.client.user_agent = std::string("a\xff\0b", 4);
+  odd.changes = {{.field = "name", .before = "\xc3", .after = std::string(1, '\0')}};
+  audit_->note(odd);
+  audit_->note(event("authz.denied"));
+  ASSERT_TRUE(audit_->flush());
+  const auto records = audit_->read({});
+  ASSERT_EQ(records->size(), 2U);
+  EXPECT_EQ(records->back().event.client.user_agent,
+            "a\xef\xbf\xbd\xef\xbf\xbd"
+            "b");
+  EXPECT_FALSE(audit_->check()->broken_id);
+}
+
 TEST_F(AuditTest, SamplesByKey) {
   for (int i = 0; i < 3; ++i) audit_->note_sampled("t1 expired", event("auth.token_rejected"));
   audit_->note_sampled("t2 expired", event("auth.token_rejected"));

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "access/stored_text.h"
+
 namespace gantry::access {
 namespace {
 
@@ -56,10 +58,9 @@ std::string_view actor_type_name(Actor::Type type) {
 }
 
 ClientContext client_context(const net::Request& request) {
-  return {
-      .ip = request.peer_address,
-      .user_agent = std::string(request.headers.find("User-Agent").substr(0, kUserAgentBytesMax)),
-      .request_id = request.request_id};
+  return {.ip = request.peer_address,
+          .user_agent = stored_text(request.headers.find("User-Agent"), kUserAgentBytesMax),
+          .request_id = request.request_id};
 }
 
 }  // namespace gantry::access

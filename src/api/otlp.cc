@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "access/stored_text.h"
 #include "api/ingest_support.h"
 #include "codec/otlp_metrics.h"
 #include "codec/otlp_response.h"
@@ -46,7 +47,7 @@ class OtlpApi {
         .client = {.ip = request.peer_address, .request_id = request.request_id},
         .route = request.method};
     for (const auto& [name, value] : request.metadata.fields()) {
-      if (name == "user-agent") credentials.client.user_agent = value.substr(0, 200);
+      if (name == "user-agent") credentials.client.user_agent = access::stored_text(value, 200);
       if (name == "authorization") credentials.authorization.push_back(value);
       if (name == "x-gantry-token") credentials.gantry_token.push_back(value);
       if (name == "x-scope-orgid") credentials.scope_org_id.push_back(value);

@@ -171,7 +171,12 @@ def test_labels_and_series_agree(pair):
                              ("/api/v1/label/handler/values", {})]:
         theirs = set(ask(url, path, **parameters, **window))
         ours = set(ask(gantry.url, path, auth=gantry.read_auth, **parameters, **window))
-        assert ours == theirs, path
+        # Prometheus looks labels up in its newest block without regard to time: what it names beyond ours must have no
+        # sample in the window.
+        assert ours <= theirs, path
+        for value in theirs - ours:
+            assert path.endswith("handler/values"), value
+            assert ask(url, "/api/v1/query", query=f'{{handler="{value}"}}[5s]', time=at)["result"] == [], value
     selector = {"match[]": "prometheus_http_requests_total"}
     theirs = ask(url, "/api/v1/series", **selector, **window)
     ours = ask(gantry.url, "/api/v1/series", auth=gantry.read_auth, **selector, **window)

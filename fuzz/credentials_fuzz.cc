@@ -29,8 +29,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
   }
   const bool is_influx = (data[0] & 4U) != 0;
-  const auto credentials =
-      access::parse_credentials(access::raw_credentials(request), is_influx, {});
+  const auto credentials = access::parse_credentials(access::raw_credentials(request),
+                                                     {.accepts_token_scheme = is_influx}, {});
   if (!credentials) return 0;
   GANTRY_ASSERT(
       !credentials->token.empty() &&

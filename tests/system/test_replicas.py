@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
 import requests
@@ -41,6 +42,37 @@ def test_replicas_share_who_may_do_what(make_gantry, postgres):
         assert PASSWORD not in gantry.log()
     config = requests.get(f"{first.url}/api/v1/status/config", auth=first.admin_auth, timeout=30).text
     assert "****" in config and PASSWORD not in config
+
+
+def test_a_token_revoked_on_one_is_refused_by_the_other(make_gantry, postgres):
+    environment = {"GANTRY_STATE_URL": postgres.url(PASSWORD)}
+    first = make_gantry("revoking", environment=environment).start()
+    second = make_gantry("refusing", environment=environment)
+    second.data.mkdir()
+    shutil.copy(first.data / "secret.key", second.data)
+    second.start()
+    admin = {"Authorization": f"Bearer {first.first_start['admin_token']}"}
+
+    def administer(method, path, **options):
+        answer = requests.request(method, first.url + path, params={"region": "local"}, headers=admin, timeout=30,
+                                  **options)
+        assert answer.status_code < 300, answer.text
+        return answer
+
+    token = administer("POST", "/api/v1/tokens", json={"kind": "cqm", "stack": "main", "name": "shared"}).json()
+    headers = {"Authorization": f"Bearer {token['token']}"}
+
+    def ask():
+        return requests.get(f"{second.url}/metrics-api-bearer/api/v1/query?query=1", headers=headers,
+                            timeout=30).status_code
+
+    assert [ask() for _ in range(3)] == [200, 200, 200], "known there, and kept in its cache"
+    administer("DELETE", f"/api/v1/tokens/{token['id']}")
+    revoked = time.monotonic()
+    while ask() == 200:
+        assert time.monotonic() - revoked < 1, "a revoked token is refused everywhere within a second"
+        time.sleep(0.02)
+    assert ask() == 401
 
 
 def test_the_server_outlives_its_database(make_gantry, postgres):

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "metrics/encoding/histogram_block.h"
+#include "metrics/encoding/read_hints.h"
 
 namespace {
 
@@ -28,10 +29,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const bool is_good = gantry::metrics::decode_histograms(bytes, histograms).has_value();
   require(gantry::metrics::decode_float_histograms(bytes, floats).has_value() == is_good);
   if (!is_good) return 0;
+  std::vector<FloatHistogram> read;
+  read.reserve(histograms.size());
+  std::vector<FloatHistogram*> pointers;
+  for (const NativeHistogram& histogram : histograms) {
+    require(gantry::metrics::fits_histogram_block(histogram));
+    pointers.push_back(&read.emplace_back(gantry::telemetry::to_float(histogram)));
+  }
+  gantry::metrics::set_read_hints(pointers);
   for (std::size_t i = 0; i < histograms.size(); ++i) {
-    require(gantry::metrics::fits_histogram_block(histograms[i]));
-    require(
-        gantry::telemetry::is_identical(gantry::telemetry::to_float(histograms[i]), *floats[i]));
+    require(gantry::telemetry::is_identical(read[i], *floats[i]));
   }
   std::vector<std::byte> encoded;
   gantry::metrics::encode_histograms(histograms, encoded);

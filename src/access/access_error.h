@@ -34,6 +34,10 @@ struct ChallengeContext {
                             ///< login box.
 };
 
+/// Without challenges; no cache keeps it. What the functions below are made of.
+[[nodiscard]] AccessError make_access_error(int status, Code code, std::string message,
+                                            std::string_view reason);
+
 [[nodiscard]] AccessError no_credentials(const ChallengeContext& context);
 
 /// 401: a token or password in the query string.

@@ -50,14 +50,8 @@ std::string safe_return_path(std::string_view path) {
 }
 
 AccessError forbidden(std::string_view message, std::string_view reason) {
-  AccessError error{.status = 403,
-                    .code = Code::PermissionDenied,
-                    .message = fmt::format("authentication error: {}", message),
-                    .headers = {},
-                    .reason = reason};
-  error.headers.add("Cache-Control", "no-store");
-  error.headers.add("X-Content-Type-Options", "nosniff");
-  return error;
+  return make_access_error(403, Code::PermissionDenied,
+                           fmt::format("authentication error: {}", message), reason);
 }
 
 ConsoleOrigin::ConsoleOrigin(Options options)

@@ -21,25 +21,14 @@ namespace {
 constexpr std::size_t kReturnBytesMax = 1024;
 constexpr std::int64_t kReauthenticationAgeSeconds = 0;
 
-AccessError answer(int status, Code code, std::string message, std::string_view reason) {
-  AccessError error{.status = status,
-                    .code = code,
-                    .message = std::move(message),
-                    .headers = {},
-                    .reason = reason};
-  error.headers.add("Cache-Control", "no-store");
-  error.headers.add("X-Content-Type-Options", "nosniff");
-  return error;
-}
-
 AccessError refused(std::string message, std::string_view reason) {
-  return answer(403, Code::PermissionDenied, std::move(message), reason);
+  return make_access_error(403, Code::PermissionDenied, std::move(message), reason);
 }
 
 AccessError not_begun_here() {
-  return answer(400, Code::FailedPrecondition,
-                "This sign-in was not begun in this browser, or too long ago: begin again",
-                "oidc_state");
+  return make_access_error(
+      400, Code::FailedPrecondition,
+      "This sign-in was not begun in this browser, or too long ago: begin again", "oidc_state");
 }
 
 bool is_same(std::string_view a, std::string_view b) {
@@ -57,8 +46,9 @@ AccessError of(const Error& error) {
       return refused(error.message, "oidc_refused");
     default:
       log::warn("sign-in with the provider failed", {{"error", error.message}});
-      return answer(503, Code::Unavailable, "The sign-in provider cannot be reached at the moment",
-                    "oidc_unavailable");
+      return make_access_error(503, Code::Unavailable,
+                               "The sign-in provider cannot be reached at the moment",
+                               "oidc_unavailable");
   }
 }
 
@@ -374,8 +364,8 @@ AccessResult<void> OidcSignIn::back_channel_logout(std::string_view token,
                              .target = {.type = "provider", .name = settings().name},
                              .client = client,
                              .reason = ended.error().message});
-  return std::unexpected(
-      answer(400, Code::FailedPrecondition, "the logout token is refused", "oidc_logout"));
+  return std::unexpected(make_access_error(400, Code::FailedPrecondition,
+                                           "the logout token is refused", "oidc_logout"));
 }
 
 }  // namespace gantry::access

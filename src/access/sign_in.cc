@@ -15,33 +15,23 @@ namespace {
 constexpr std::string_view kProvider = "password";
 constexpr std::int64_t kBusySeconds = 2;
 
-AccessError answer(int status, Code code, std::string message, std::string_view reason) {
-  AccessError error{.status = status,
-                    .code = code,
-                    .message = std::move(message),
-                    .headers = {},
-                    .reason = reason};
-  error.headers.add("Cache-Control", "no-store");
-  error.headers.add("X-Content-Type-Options", "nosniff");
-  return error;
-}
-
 AccessError wrong_password() {
-  return answer(401, Code::Unauthenticated, "Invalid user name or password", "login_failed");
+  return make_access_error(401, Code::Unauthenticated, "Invalid user name or password",
+                           "login_failed");
 }
 
 AccessError too_many(std::int64_t seconds) {
-  AccessError error =
-      answer(429, Code::ResourceExhausted,
-             fmt::format("Too many attempts, try again in {} s", seconds), "login_throttled");
+  AccessError error = make_access_error(
+      429, Code::ResourceExhausted, fmt::format("Too many attempts, try again in {} s", seconds),
+      "login_throttled");
   error.headers.add("Retry-After", std::to_string(seconds));
   return error;
 }
 
 AccessError link_is_void() {
-  return answer(401, Code::Unauthenticated,
-                "The link is not valid any more: it works once and for a limited time",
-                "link_void");
+  return make_access_error(401, Code::Unauthenticated,
+                           "The link is not valid any more: it works once and for a limited time",
+                           "link_void");
 }
 
 /// A failure that is not about the person.
@@ -202,7 +192,7 @@ AccessResult<std::string> PasswordSignIn::hash_new(const User& user, const std::
   }
   if (const auto good = check_new_password(next, context); !good)
     return std::unexpected(
-        answer(400, Code::InvalidArgument, good.error().message, "bad_new_password"));
+        make_access_error(400, Code::InvalidArgument, good.error().message, "bad_new_password"));
   return to_access(parts_.passwords.hash(next));
 }
 

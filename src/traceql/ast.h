@@ -44,19 +44,28 @@ enum class Intrinsic : std::uint8_t {
   NestedSetParent,
 };
 
-/// `span.http.method`, `.a`, `duration`, `trace:rootName`. Both spellings of an intrinsic are the
-/// same intrinsic; `text` tells them apart.
+/// "span", "resource", …; "" of None.
+[[nodiscard]] std::string_view attribute_scope_text(AttributeScope scope);
+
+/// As canonical text has it: "duration", "span:childCount", "rootServiceName".
+[[nodiscard]] std::string_view intrinsic_text(Intrinsic intrinsic);
+
+/// `span.http.method`, `.a`, `duration`, `trace:rootName`. Both spellings of an intrinsic
+/// (`duration`, `span:duration`) are the same intrinsic with the same text.
 struct Attribute {
   AttributeScope scope = AttributeScope::None;
   Intrinsic intrinsic = Intrinsic::None;
   std::string name;  ///< Of an attribute by name, unquoted: "http.method".
-  std::string
-      text;  ///< Canonical spelling: `span.http.method`, `span:duration`, `span."with space"`.
+  std::string text;  ///< Canonical: `span.http.method`, `duration`, `span."with space"`.
 
   friend bool operator==(const Attribute& a, const Attribute& b) {
     return a.scope == b.scope && a.intrinsic == b.intrinsic && a.name == b.name;
   }
 };
+
+/// By name or an intrinsic, with its canonical text.
+[[nodiscard]] Attribute make_attribute(AttributeScope scope, std::string name);
+[[nodiscard]] Attribute make_intrinsic(Intrinsic intrinsic);
 
 enum class FieldOp : std::uint8_t {
   Add,
@@ -78,6 +87,8 @@ enum class FieldOp : std::uint8_t {
 };
 
 [[nodiscard]] std::string_view field_op_text(FieldOp op);
+
+/// = != < <= > >= =~ !~
 [[nodiscard]] bool is_comparison(FieldOp op);
 
 struct FieldExpr;

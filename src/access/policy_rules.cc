@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "access/label_policy.h"
+#include "access/resource_policy.h"
 #include "access/organisations.h"
 #include "access/policy_rules_internal.h"
 #include "access/query_policy.h"
@@ -167,6 +168,16 @@ ControlResult<void> check_combination(std::span<const std::string> scopes,
   if (const auto checked = check_restricted_scopes(scopes); !checked)
     return std::unexpected(ControlError(Code::InvalidArgument, checked.error().message,
                                         {{.path = "scopes", .reason = checked.error().message}}));
+  if (std::ranges::find(scopes, scope_name(Scope::TracesRead)) == scopes.end()) return {};
+  for (std::size_t i = 0; i < realms.size(); ++i) {
+    if (!realms[i].label_policies) continue;
+    const auto policies = LabelPolicySet::parse(*realms[i].label_policies);
+    if (!policies) continue;  // already told, or `[]`: shows nothing
+    if (const auto checked = check_trace_policies(*policies); !checked)
+      return std::unexpected(ControlError(Code::InvalidArgument, checked.error().message,
+                                          {{.path = fmt::format("realms[{}].labelPolicies", i),
+                                            .reason = checked.error().message}}));
+  }
   return {};
 }
 

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <utility>
 
+#include <fmt/format.h>
+#include <protozero/exception.hpp>
 #include <protozero/pbf_message.hpp>
 
 #include "codec/otlp_fields.h"
@@ -192,6 +194,25 @@ void append_hex(std::string& out, std::string_view bytes) {
     out.push_back(kDigits[byte >> 4U]);
     out.push_back(kDigits[byte & 15U]);
   }
+}
+
+Result<std::vector<std::string>> attribute_texts(std::string_view any_value) {
+  core::Arena arena;
+  std::vector<std::string> texts;
+  try {
+    const AnyValueView value = read_any_value(any_value);
+    if (value.kind != otlp::AnyValue::ArrayValue) {
+      texts.emplace_back(attribute_text(any_value, arena));
+      return texts;
+    }
+    protozero::pbf_message<otlp::ValueList> list(value.bytes);
+    while (list.next(otlp::ValueList::Values, pbf_wire_type::length_delimited)) {
+      texts.emplace_back(attribute_text(list.get_view(), arena));
+    }
+  } catch (const protozero::exception& e) {
+    return fail(Code::InvalidArgument, fmt::format("not an attribute value: {}", e.what()));
+  }
+  return texts;
 }
 
 }  // namespace gantry::codec

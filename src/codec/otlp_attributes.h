@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/arena.h"
+#include "core/error.h"
 
 namespace gantry::codec {
 
@@ -26,6 +27,10 @@ void read_attributes(std::string_view fields, std::vector<OtlpAttribute>& attrib
 /// and doubles as decimals, bytes as base64, arrays and key-value lists as compact JSON with sorted
 /// keys. Nothing set is "". Throws protozero's exceptions.
 [[nodiscard]] std::string_view attribute_text(std::string_view any_value, core::Arena& arena);
+
+/// The texts of an AnyValue as a condition compares them: of an array each element's, of anything
+/// else its attribute_text. Errors: InvalidArgument for bytes that are no AnyValue.
+[[nodiscard]] Result<std::vector<std::string>> attribute_texts(std::string_view any_value);
 
 /// Standard base64 with padding.
 void append_base64(std::string& out, std::string_view bytes);

@@ -9,6 +9,7 @@
 #include "api/prometheus.h"
 #include "api/prometheus_support.h"
 #include "core/number_format.h"
+#include "core/own_span.h"
 #include "promql/parser.h"
 #include "promql/printer.h"
 
@@ -105,8 +106,13 @@ class QueryApi {
                                        .time_ms = time_ms,
                                        .lookback_ms = common.lookback_ms,
                                        .samples_max = settings.samples_max};
-    auto answer = services_.engine.instant(query, view.metrics_source(),
-                                           with_timeout(request.cancel, common.timeout));
+    auto answer = [&] {
+      const core::OwnSpanScope span("promql.instant");
+      auto found = services_.engine.instant(query, view.metrics_source(),
+                                            with_timeout(request.cancel, common.timeout));
+      describe(view, common.query, found);
+      return found;
+    }();
     if (!answer) return std::unexpected(query_error(answer.error()));
     return finish(*std::move(answer), common, started_ns);
   }
@@ -135,8 +141,15 @@ class QueryApi {
                                      .step_ms = step_ms,
                                      .lookback_ms = common.lookback_ms,
                                      .samples_max = settings.samples_max};
-    auto answer = services_.engine.range(query, view.metrics_source(),
-                                         with_timeout(request.cancel, common.timeout));
+    auto answer = [&] {
+      const core::OwnSpanScope span("promql.range");
+      core::annotate_own_span("gantry.query.range_ms", end_ms - start_ms);
+      core::annotate_own_span("gantry.query.step_ms", step_ms);
+      auto found = services_.engine.range(query, view.metrics_source(),
+                                          with_timeout(request.cancel, common.timeout));
+      describe(view, common.query, found);
+      return found;
+    }();
     if (!answer) return std::unexpected(query_error(answer.error()));
     return finish(*std::move(answer), common, started_ns);
   }
@@ -175,6 +188,30 @@ class QueryApi {
   }
 
  private:
+  /// For Gantry's own traces: the query as it was understood, and its figures.
+  void describe(const access::StackView& view, std::string_view query,
+                const Result<promql::Answer>& answer) const {
+    if (!core::is_own_span_recorded()) return;
+    core::annotate_own_span("gantry.stack", std::int64_t{view.stack().value()});
+    const bool shows = services_.may_trace_content && services_.may_trace_content(view.stack());
+    if (shows) {
+      const auto expr = promql::parse(query, services_.engine.options().parser);
+      core::annotate_own_span("gantry.query.text",
+                              expr ? promql::print(**expr) : std::string(query));
+    }
+    if (!answer) {
+      core::fail_own_span(shows ? std::string_view(answer.error().message) : "the query failed");
+      return;
+    }
+    const promql::QueryStatistics& figures = answer->statistics;
+    core::annotate_own_span("gantry.query.samples_read",
+                            static_cast<std::int64_t>(figures.samples_read));
+    core::annotate_own_span("gantry.query.samples_peak",
+                            static_cast<std::int64_t>(figures.samples_peak));
+    core::annotate_own_span("gantry.query.preparation_seconds", figures.preparation_seconds);
+    core::annotate_own_span("gantry.query.evaluation_seconds", figures.evaluation_seconds);
+  }
+
   static std::string resolution_text(std::uint32_t steps_max) {
     std::string steps = std::to_string(steps_max);
     for (std::size_t at = steps.size(); at > 3; at -= 3) steps.insert(at - 3, ",");

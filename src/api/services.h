@@ -59,7 +59,10 @@ struct Services {
   std::function<Settings()> settings;
   std::function<codec::OtlpOptions(StackId)> otlp_options;  ///< With the stack's own delta state.
   ProcessInformation process;
-  UseCounter count_use;                     ///< Empty: nobody counts.
+  UseCounter count_use;  ///< Empty: nobody counts.
+  /// Whether Gantry's own traces may show what is asked of the stack: their readers need not be
+  /// its. Empty: never.
+  std::function<bool(StackId)> may_trace_content;
   std::uint64_t body_bytes_max = 16 << 20;  ///< http.body_bytes_max; fixed once routes are made.
   bool metrics_require_token = false;       ///< server.metrics_require_token
 };

@@ -8,7 +8,6 @@
 #include <protozero/exception.hpp>
 #include <protozero/pbf_message.hpp>
 
-#include "codec/otlp_fields.h"
 #include "core/json_writer.h"
 #include "core/number_format.h"
 
@@ -47,45 +46,6 @@ void append_json_map(std::string& out, std::string_view list, int depth) {
     append_json_value(out, members[i].value, depth + 1);
   }
   out.push_back('}');
-}
-
-/// The member of the oneof that counts: the last one set.
-struct AnyValueView {
-  otlp::AnyValue kind{};  ///< 0: nothing set.
-  std::string_view bytes;
-  std::int64_t integer = 0;
-  double number = 0;
-};
-
-AnyValueView read_any_value(std::string_view bytes) {
-  AnyValueView value;
-  protozero::pbf_message<otlp::AnyValue> message(bytes);
-  while (message.next()) {
-    switch (message.tag_and_type()) {
-      case tag_and_type(otlp::AnyValue::StringValue, pbf_wire_type::length_delimited):
-      case tag_and_type(otlp::AnyValue::ArrayValue, pbf_wire_type::length_delimited):
-      case tag_and_type(otlp::AnyValue::KvlistValue, pbf_wire_type::length_delimited):
-      case tag_and_type(otlp::AnyValue::BytesValue, pbf_wire_type::length_delimited):
-        value.kind = message.tag();
-        value.bytes = message.get_view();
-        break;
-      case tag_and_type(otlp::AnyValue::BoolValue, pbf_wire_type::varint):
-        value.kind = otlp::AnyValue::BoolValue;
-        value.integer = message.get_bool() ? 1 : 0;
-        break;
-      case tag_and_type(otlp::AnyValue::IntValue, pbf_wire_type::varint):
-        value.kind = otlp::AnyValue::IntValue;
-        value.integer = message.get_int64();
-        break;
-      case tag_and_type(otlp::AnyValue::DoubleValue, pbf_wire_type::fixed64):
-        value.kind = otlp::AnyValue::DoubleValue;
-        value.number = message.get_double();
-        break;
-      default:
-        message.skip();
-    }
-  }
-  return value;
 }
 
 /// Everything but strings, as text.
@@ -134,6 +94,37 @@ void append_json_value(std::string& out, std::string_view any_value, int depth) 
 }
 
 }  // namespace
+
+AnyValueView read_any_value(std::string_view bytes) {
+  AnyValueView value;
+  protozero::pbf_message<otlp::AnyValue> message(bytes);
+  while (message.next()) {
+    switch (message.tag_and_type()) {
+      case tag_and_type(otlp::AnyValue::StringValue, pbf_wire_type::length_delimited):
+      case tag_and_type(otlp::AnyValue::ArrayValue, pbf_wire_type::length_delimited):
+      case tag_and_type(otlp::AnyValue::KvlistValue, pbf_wire_type::length_delimited):
+      case tag_and_type(otlp::AnyValue::BytesValue, pbf_wire_type::length_delimited):
+        value.kind = message.tag();
+        value.bytes = message.get_view();
+        break;
+      case tag_and_type(otlp::AnyValue::BoolValue, pbf_wire_type::varint):
+        value.kind = otlp::AnyValue::BoolValue;
+        value.integer = message.get_bool() ? 1 : 0;
+        break;
+      case tag_and_type(otlp::AnyValue::IntValue, pbf_wire_type::varint):
+        value.kind = otlp::AnyValue::IntValue;
+        value.integer = message.get_int64();
+        break;
+      case tag_and_type(otlp::AnyValue::DoubleValue, pbf_wire_type::fixed64):
+        value.kind = otlp::AnyValue::DoubleValue;
+        value.number = message.get_double();
+        break;
+      default:
+        message.skip();
+    }
+  }
+  return value;
+}
 
 OtlpAttribute read_attribute(std::string_view key_value) {
   OtlpAttribute attribute;

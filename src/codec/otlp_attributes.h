@@ -2,10 +2,12 @@
 
 // Attributes in their wire form: KeyValue fields one after the other, whatever their field number.
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "codec/otlp_fields.h"
 #include "core/arena.h"
 #include "core/error.h"
 
@@ -16,6 +18,17 @@ struct OtlpAttribute {
   std::string_view key;
   std::string_view value;
 };
+
+/// The member of an AnyValue's oneof that counts: the last one set.
+struct AnyValueView {
+  otlp::AnyValue kind{};   ///< 0: nothing set.
+  std::string_view bytes;  ///< Of strings, bytes, arrays and lists.
+  std::int64_t integer = 0;
+  double number = 0;
+};
+
+/// Throws protozero's exceptions.
+[[nodiscard]] AnyValueView read_any_value(std::string_view any_value);
 
 /// One KeyValue message. Throws protozero's exceptions.
 [[nodiscard]] OtlpAttribute read_attribute(std::string_view key_value);

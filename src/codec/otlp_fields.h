@@ -18,8 +18,13 @@ enum class AnyValue : std::uint32_t {
 /// ArrayValue and KeyValueList.
 enum class ValueList : std::uint32_t { Values = 1 };
 enum class KeyValue : std::uint32_t { Key = 1, Value = 2 };
-enum class InstrumentationScope : std::uint32_t { Name = 1, Version = 2, Attributes = 3 };
-enum class Resource : std::uint32_t { Attributes = 1 };
+enum class InstrumentationScope : std::uint32_t {
+  Name = 1,
+  Version = 2,
+  Attributes = 3,
+  DroppedAttributesCount = 4,
+};
+enum class Resource : std::uint32_t { Attributes = 1, DroppedAttributesCount = 2 };
 
 enum class ExportMetricsServiceRequest : std::uint32_t { ResourceMetrics = 1 };
 enum class ResourceMetrics : std::uint32_t { Resource = 1, ScopeMetrics = 2, SchemaUrl = 3 };

@@ -240,6 +240,8 @@ bool Transcoder::number_field(ondemand::value& value, const JsonField& field, Wr
       return integer<std::int64_t>(text, [&](auto v) { writer.add_int64(number, v); });
     case JsonKind::Uint32:
       return integer<std::uint32_t>(text, [&](auto v) { writer.add_uint32(number, v); });
+    case JsonKind::Fixed32:
+      return integer<std::uint32_t>(text, [&](auto v) { writer.add_fixed32(number, v); });
     case JsonKind::Sint32:
       return integer<std::int32_t>(text, [&](auto v) { writer.add_sint32(number, v); });
     case JsonKind::Fixed64:
@@ -324,6 +326,7 @@ bool Transcoder::field(ondemand::value value, const JsonField& field, Writer& wr
     case JsonKind::Enum:
     case JsonKind::Int64:
     case JsonKind::Uint32:
+    case JsonKind::Fixed32:
     case JsonKind::Sint32:
     case JsonKind::Fixed64:
     case JsonKind::Sfixed64:
@@ -398,6 +401,8 @@ const JsonMessage& schema_of(OtlpJsonMessage message) {
   switch (message) {
     case OtlpJsonMessage::MetricsRequest:
       return metrics_request_schema();
+    case OtlpJsonMessage::TracesRequest:
+      return traces_request_schema();
   }
   return metrics_request_schema();
 }

@@ -14,7 +14,7 @@
 
 namespace gantry::codec {
 
-enum class OtlpJsonMessage : std::uint8_t { MetricsRequest };
+enum class OtlpJsonMessage : std::uint8_t { MetricsRequest, TracesRequest };
 
 /// Replaces `out` by the protobuf message. kBodyPaddingBytes behind `json` must be readable.
 /// Thread-safe (a parser per thread). Errors: InvalidArgument for text that is not JSON, with bytes

@@ -1,5 +1,7 @@
 #include "codec/otlp_json_schema.h"
 
+#include <iterator>
+
 namespace gantry::codec {
 
 namespace {
@@ -162,10 +164,73 @@ constexpr JsonField kMetricsRequestFields[] = {
     {"resourceMetrics", 1, MessageList, &kResourceMetrics}};
 constexpr JsonMessage kMetricsRequest{kMetricsRequestFields};
 
+constexpr JsonField kEventFields[] = {
+    {"timeUnixNano", 1, Fixed64},
+    {"name", 2, String},
+    {"attributes", 3, MessageList, &kKeyValue},
+    {"droppedAttributesCount", 4, Uint32},
+};
+constexpr JsonMessage kEvent{kEventFields};
+
+constexpr JsonField kLinkFields[] = {
+    {"traceId", 1, HexId, nullptr, 16},
+    {"spanId", 2, HexId, nullptr, 8},
+    {"traceState", 3, String},
+    {"attributes", 4, MessageList, &kKeyValue},
+    {"droppedAttributesCount", 5, Uint32},
+    {"flags", 6, Fixed32},
+};
+constexpr JsonMessage kLink{kLinkFields};
+
+constexpr JsonField kStatusFields[] = {{"message", 2, String}, {"code", 3, Enum}};
+constexpr JsonMessage kStatus{kStatusFields};
+
+constexpr JsonField kSpanFields[] = {
+    {"traceId", 1, HexId, nullptr, 16},
+    {"spanId", 2, HexId, nullptr, 8},
+    {"traceState", 3, String},
+    {"parentSpanId", 4, HexId, nullptr, 8},
+    {"name", 5, String},
+    {"kind", 6, Enum},
+    {"startTimeUnixNano", 7, Fixed64},
+    {"endTimeUnixNano", 8, Fixed64},
+    {"attributes", 9, MessageList, &kKeyValue},
+    {"droppedAttributesCount", 10, Uint32},
+    {"events", 11, MessageList, &kEvent},
+    {"droppedEventsCount", 12, Uint32},
+    {"links", 13, MessageList, &kLink},
+    {"droppedLinksCount", 14, Uint32},
+    {"status", 15, Message, &kStatus},
+    {"flags", 16, Fixed32},
+};
+static_assert(std::size(kSpanFields) <= kJsonFieldsMax);
+constexpr JsonMessage kSpan{kSpanFields};
+
+constexpr JsonField kScopeSpansFields[] = {
+    {"scope", 1, Message, &kScope},
+    {"spans", 2, MessageList, &kSpan},
+    {"schemaUrl", 3, String},
+};
+constexpr JsonMessage kScopeSpans{kScopeSpansFields};
+
+constexpr JsonField kResourceSpansFields[] = {
+    {"resource", 1, Message, &kResource},
+    {"scopeSpans", 2, MessageList, &kScopeSpans},
+    {"schemaUrl", 3, String},
+};
+constexpr JsonMessage kResourceSpans{kResourceSpansFields};
+
+constexpr JsonField kTracesRequestFields[] = {{"resourceSpans", 1, MessageList, &kResourceSpans}};
+constexpr JsonMessage kTracesRequest{kTracesRequestFields};
+
 }  // namespace
 
 const JsonMessage& metrics_request_schema() {
   return kMetricsRequest;
+}
+
+const JsonMessage& traces_request_schema() {
+  return kTracesRequest;
 }
 
 }  // namespace gantry::codec

@@ -16,6 +16,7 @@ enum class JsonKind : std::uint8_t {
   Enum,  ///< An integer, never a name.
   Int64,
   Uint32,
+  Fixed32,
   Sint32,
   Fixed64,
   Sfixed64,
@@ -45,5 +46,8 @@ inline constexpr std::size_t kJsonFieldsMax = 16;
 
 /// ExportMetricsServiceRequest.
 [[nodiscard]] const JsonMessage& metrics_request_schema();
+
+/// ExportTraceServiceRequest.
+[[nodiscard]] const JsonMessage& traces_request_schema();
 
 }  // namespace gantry::codec

@@ -1,5 +1,7 @@
 #include "core/utf8.h"
 
+#include <cstring>
+
 namespace gantry::core {
 namespace {
 
@@ -50,6 +52,15 @@ bool is_valid_utf8(std::string_view text) {
   std::size_t position = 0;
   char32_t code_point = 0;
   while (position < text.size()) {
+    // Nearly all text is ASCII: eight bytes at a time.
+    std::uint64_t word = 0;
+    if (text.size() - position >= sizeof(word)) {
+      std::memcpy(&word, text.data() + position, sizeof(word));
+      if ((word & 0x8080808080808080U) == 0) {
+        position += sizeof(word);
+        continue;
+      }
+    }
     if (!decode(text, position, code_point)) return false;
   }
   return true;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <fmt/core.h>
+#include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -139,6 +140,40 @@ Result<std::vector<core::IpAddress>> resolve_with_system(const std::string& host
   return addresses;
 }
 
+/// Of this machine's interfaces, and those that stand for it: loopback, unspecified.
+bool is_of_this_machine(const core::IpAddress& address) {
+  static const std::vector<Range> always =
+      ranges_of({"127.0.0.0/8", "::1/128", "0.0.0.0/8", "::/128"});
+  if (find_range(always, address) != nullptr) return true;
+  ifaddrs* raw = nullptr;
+  if (::getifaddrs(&raw) != 0) return false;
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> list(raw, &::freeifaddrs);
+  for (const ifaddrs* item = list.get(); item != nullptr; item = item->ifa_next) {
+    if (item->ifa_addr == nullptr) continue;
+    const bool is_v4 = item->ifa_addr->sa_family == AF_INET;
+    if (!is_v4 && item->ifa_addr->sa_family != AF_INET6) continue;
+    std::array<char, NI_MAXHOST> text{};
+    if (::getnameinfo(item->ifa_addr, is_v4 ? sizeof(sockaddr_in) : sizeof(sockaddr_in6),
+                      text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) != 0)
+      continue;
+    // A link-local address has its zone behind a '%'.
+    const std::string_view whole(text.data());
+    if (core::IpAddress::parse(whole.substr(0, whole.find('%'))) == address) return true;
+  }
+  return false;
+}
+
+/// Errors of the client name the URL; a query may hold what a log must not.
+std::string without_query(std::string message, const EgressUrl& url) {
+  const std::size_t query = url.target.find('?');
+  if (query == std::string::npos) return message;
+  const std::string shown = url.origin() + url.target.substr(0, query);
+  for (std::size_t at = message.find(url.text()); at != std::string::npos;
+       at = message.find(url.text(), at + shown.size()))
+    message.replace(at, url.text().size(), shown);
+  return message;
+}
+
 /// An answer that may come after nobody waits for it any more.
 struct Lookup {
   core::Mutex mutex;
@@ -176,6 +211,33 @@ struct Egress::Impl {
   /// One that the operator named, as a network or an address.
   [[nodiscard]] bool is_listed(const core::IpAddress& address) const {
     return find_range(networks, address) != nullptr;
+  }
+
+  struct Own {
+    std::optional<core::IpAddress> address;  // absent: all of this machine's
+    std::uint16_t port = 0;
+  };
+
+  mutable core::SharedMutex own_mutex;
+  std::vector<Own> own GANTRY_GUARDED_BY(own_mutex);
+
+  [[nodiscard]] bool is_own(const core::IpAddress& address, std::uint16_t port) const {
+    const core::ReadLock lock(own_mutex);
+    return std::ranges::any_of(own, [&](const Own& each) {
+      if (each.port != port) return false;
+      return std::ranges::any_of(readings(address), [&](const core::IpAddress& reading) {
+        return each.address ? *each.address == reading : is_of_this_machine(reading);
+      });
+    });
+  }
+
+  [[nodiscard]] std::unexpected<Error> block(const EgressUrl& url) const {
+    if (options.on_blocked) options.on_blocked(url);
+    return not_allowed();
+  }
+
+  [[nodiscard]] bool may_connect(const core::IpAddress& address, const EgressUrl& url) const {
+    return !is_own(address, url.port) && may_connect(address, url.host);
   }
 
   /// `host`: the name that it came from.
@@ -240,6 +302,20 @@ Result<std::unique_ptr<Egress>> Egress::make(Options options) {
   return std::unique_ptr<Egress>(new Egress(std::move(impl)));
 }
 
+Result<void> Egress::refuse_own(const std::vector<OwnAddress>& own) {
+  std::vector<Impl::Own> parsed;
+  for (const OwnAddress& each : own) {
+    const bool is_any = each.host.empty() || each.host == "0.0.0.0" || each.host == "::";
+    const auto address = core::IpAddress::parse(each.host);
+    if (!is_any && !address)
+      return fail(Code::InvalidArgument, fmt::format("\"{}\" is not an address", each.host));
+    parsed.push_back({.address = is_any ? std::nullopt : address, .port = each.port});
+  }
+  const core::WriteLock lock(impl_->own_mutex);
+  impl_->own = std::move(parsed);
+  return {};
+}
+
 Result<EgressUrl> Egress::check(std::string_view text) const {
   GANTRY_TRY(EgressUrl url, parse_egress_url(text));
   const bool is_listed =
@@ -247,9 +323,9 @@ Result<EgressUrl> Egress::check(std::string_view text) const {
   if (url.scheme != "https" && !is_listed)
     return fail(Code::InvalidArgument,
                 fmt::format("{} is for destinations in egress.allow only", url.scheme));
-  if (!is_listed && std::ranges::find(kPorts, url.port) == kPorts.end()) return not_allowed();
-  if (is_special_name(url.host) && !is_listed) return not_allowed();
-  if (url.address && !impl_->may_connect(*url.address, url.host)) return not_allowed();
+  if (!is_listed && std::ranges::find(kPorts, url.port) == kPorts.end()) return impl_->block(url);
+  if (is_special_name(url.host) && !is_listed) return impl_->block(url);
+  if (url.address && !impl_->may_connect(*url.address, url)) return impl_->block(url);
   return url;
 }
 
@@ -258,11 +334,11 @@ Result<EgressResponse> Egress::send(const EgressRequest& request) const {
   if (url.scheme == "grpc") return fail(Code::InvalidArgument, "grpc:// is not spoken here");
   GANTRY_TRY(const std::vector<core::IpAddress> addresses, impl_->resolve(url));
   const auto may_connect = [this, &url](const core::IpAddress& address) {
-    return impl_->may_connect(address, url.host);
+    return impl_->may_connect(address, url);
   };
   // One forbidden address is enough: which one a connection gets is up to whoever answers for the
   // name.
-  if (!std::ranges::all_of(addresses, may_connect)) return not_allowed();
+  if (!std::ranges::all_of(addresses, may_connect)) return impl_->block(url);
   ClientRequest exchange{.method = request.method,
                          .url = url.text(),
                          .headers = request.headers,
@@ -275,7 +351,10 @@ Result<EgressResponse> Egress::send(const EgressRequest& request) const {
   for (const core::IpAddress& address : addresses)
     exchange.addresses.push_back(address.is_v4() ? address.text()
                                                  : fmt::format("[{}]", address.text()));
-  GANTRY_TRY(ClientResponse response, net::send(exchange));
+  auto answered = net::send(exchange);
+  if (!answered)
+    return fail(answered.error().code, without_query(std::move(answered.error().message), url));
+  ClientResponse& response = *answered;
   if (response.status >= 300 && response.status < 400) {
     const auto target = parse_egress_url(response.headers.find("Location"));
     return fail(Code::Unavailable,

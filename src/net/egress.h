@@ -55,6 +55,9 @@ class Egress {
     DurationMs connect_timeout{5'000};
     DurationMs resolve_timeout{5'000};
 
+    /// Told of each request that was refused because of where it would go; on the caller's thread.
+    std::function<void(const EgressUrl&)> on_blocked;
+
     /// For tests: names to addresses instead of the system's resolver.
     std::function<Result<std::vector<core::IpAddress>>(const std::string&)> resolve;
   };
@@ -65,12 +68,21 @@ class Egress {
   Egress(const Egress&) = delete;
   Egress& operator=(const Egress&) = delete;
 
+  struct OwnAddress {
+    std::string host;  ///< "", "0.0.0.0" and "::" are all addresses of this machine.
+    std::uint16_t port = 0;
+  };
+
+  /// Where this server itself listens: nothing is sent there whatever `allow` says, since it would
+  /// go round in a circle. Replaces those before. Errors: InvalidArgument (not an address).
+  Result<void> refuse_own(const std::vector<OwnAddress>& own);
+
   /// What can be said about a URL without the network: its form, scheme, port and literal address.
   /// Errors: InvalidArgument, PermissionDenied ("destination is not allowed").
   [[nodiscard]] Result<EgressUrl> check(std::string_view url) const;
 
-  /// Errors: as `check`; Unavailable (no connection, TLS, or a redirect, whose origin is named),
-  /// DeadlineExceeded, TooLarge.
+  /// No error names the query of the URL. Errors: as `check`; Unavailable (no connection, TLS, or a
+  /// redirect, whose origin is named), DeadlineExceeded, TooLarge.
   [[nodiscard]] Result<EgressResponse> send(const EgressRequest& request) const;
 
  private:

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <map>
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include "net/egress_url.h"
@@ -220,6 +221,77 @@ TEST(EgressTest, ConnectsToTheAddressThatWasChecked) {
                              ->send({.url = url, .response_bytes_max = 3});
   ASSERT_FALSE(too_large);
   EXPECT_EQ(too_large.error().code, Code::TooLarge);
+}
+
+class EgressOwnTest : public ::testing::Test {
+ protected:
+  /// Everything of this machine is listed.
+  bool reaches(const std::string& url) {
+    const auto sent = egress_->send({.url = url, .timeout = {2'000}});
+    if (!sent) EXPECT_EQ(sent.error().message, "destination is not allowed") << url;
+    return sent.has_value();
+  }
+
+  std::string url(std::string_view host) const {
+    return "http://" + std::string(host) + ":" + std::to_string(server_.port()) + "/nowhere";
+  }
+
+  testing::TestServer server_;
+  std::unique_ptr<Egress> egress_ = make_egress({"127.0.0.0/8", "::1", "0.0.0.0/8", "own.example"},
+                                                {{"own.example", {"127.0.0.1"}}});
+};
+
+TEST_F(EgressOwnTest, NothingIsSentToOneself) {
+  ASSERT_TRUE(reaches(url("127.0.0.1")));
+  ASSERT_TRUE(egress_->refuse_own({{.host = "127.0.0.1", .port = server_.port()}}));
+  EXPECT_FALSE(reaches(url("127.0.0.1")));
+  EXPECT_FALSE(reaches(url("own.example"))) << "by name";
+  EXPECT_FALSE(reaches(url("[::ffff:127.0.0.1]"))) << "written otherwise";
+  EXPECT_TRUE(egress_->check("http://127.0.0.2:" + std::to_string(server_.port())))
+      << "another address";
+  EXPECT_TRUE(egress_->check("http://127.0.0.1:1/")) << "another port";
+  ASSERT_TRUE(egress_->refuse_own({}));
+  EXPECT_TRUE(reaches(url("127.0.0.1")));
+}
+
+TEST_F(EgressOwnTest, AListenerOnEveryAddressIsReachedByAll) {
+  for (const std::string any : {"", "0.0.0.0", "::"}) {
+    ASSERT_TRUE(egress_->refuse_own({{.host = any, .port = server_.port()}}));
+    for (const std::string host : {"127.0.0.1", "127.1.2.3", "[::1]", "0.0.0.0", "own.example"})
+      EXPECT_FALSE(reaches(url(host))) << host << " with the listener on \"" << any << "\"";
+  }
+  EXPECT_FALSE(egress_->refuse_own({{.host = "no address", .port = 1}}));
+}
+
+TEST(EgressTest, SaysWhatItBlocked) {
+  std::vector<std::string> blocked;
+  Egress::Options options{
+      .on_blocked = [&](const EgressUrl& url) { blocked.push_back(url.origin()); }};
+  options.resolve = [](const std::string&) -> Result<std::vector<core::IpAddress>> {
+    return std::vector{*core::IpAddress::parse("169.254.169.254")};
+  };
+  const auto egress = Egress::make(std::move(options));
+  EXPECT_FALSE((*egress)->send({.url = "https://rebind.example/a?secret=1"}));
+  EXPECT_FALSE((*egress)->check("https://10.0.0.1/"));
+  EXPECT_FALSE((*egress)->check("https://idp.example:22/"));
+  EXPECT_FALSE((*egress)->check("not a URL"));
+  EXPECT_TRUE((*egress)->check("https://idp.example/"));
+  EXPECT_EQ(blocked, (std::vector<std::string>{"https://rebind.example", "https://10.0.0.1",
+                                               "https://idp.example:22"}));
+}
+
+TEST(EgressTest, ErrorsDoNotShowTheQuery) {
+  std::uint16_t closed_port = 0;
+  {
+    testing::TestServer server;
+    closed_port = server.port();
+  }
+  const auto sent =
+      make_egress({"127.0.0.1"})
+          ->send({.url = fmt::format("http://127.0.0.1:{}/hook?key=hunter2", closed_port)});
+  ASSERT_FALSE(sent);
+  EXPECT_NE(sent.error().message.find("/hook"), std::string::npos) << sent.error().message;
+  EXPECT_EQ(sent.error().message.find("hunter2"), std::string::npos) << sent.error().message;
 }
 
 TEST(EgressTest, ListsOfNonsenseAreRefused) {

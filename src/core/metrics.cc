@@ -1,6 +1,7 @@
 #include "core/metrics.h"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <map>
 #include <thread>
@@ -179,6 +180,8 @@ std::vector<CollectedFamily> MetricRegistry::collect() const {
         double value = 0;
         if (member.counter) value = static_cast<double>(member.counter->value());
         if (member.gauge) value = member.gauge->value();
+        // The way of a gauge to end: what it was about is gone.
+        if (member.gauge && std::isnan(value)) continue;
         if (member.read) pending.push_back({out.size(), collected.samples.size(), member.read});
         collected.samples.push_back({.name = name, .labels = member.labels, .value = value});
       }

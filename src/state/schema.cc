@@ -274,10 +274,29 @@ CREATE TABLE first_start (
 ) STRICT;
 )sql";
 
+constexpr std::string_view kOperations = R"sql(
+-- What was said about the coming expiry of a token. days: before it; 0 when it had expired.
+CREATE TABLE token_expiry_notices (
+  token_id      TEXT NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
+  expires_at_ms INTEGER NOT NULL,
+  days          INTEGER NOT NULL,
+  PRIMARY KEY (token_id, expires_at_ms, days)
+) STRICT;
+
+-- Settings of the operator that decide who gets in, as of the last start. JSON; secrets as keyed
+-- hashes.
+CREATE TABLE recorded_settings (
+  name           TEXT PRIMARY KEY,
+  settings       TEXT NOT NULL,
+  recorded_at_ms INTEGER NOT NULL
+) STRICT;
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{.version = 1, .name = "access", .sql = kAccess},
     Migration{.version = 2, .name = "access_control", .sql = kAccessControl},
     Migration{.version = 3, .name = "replicas", .sql = kReplicas},
+    Migration{.version = 4, .name = "operations", .sql = kOperations},
 };
 
 }  // namespace

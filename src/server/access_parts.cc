@@ -17,6 +17,7 @@ namespace {
 
 constexpr auto kHousekeepingInterval = std::chrono::seconds(1);
 constexpr int kPeopleRounds = 10;
+constexpr int kTokenRounds = 60;
 constexpr int kExpiryRounds = 3600;  // of the audit log: once an hour
 
 /// Of the PromQL text, so that the audit log can tell queries apart without keeping them.
@@ -29,8 +30,19 @@ std::uint64_t query_hash(const net::Request& request) {
   return 0;
 }
 
-void warn(std::string_view what, const Result<void>& result) {
-  if (!result) log::warn(what, {{"error", result.error().message}});
+/// `audit` must outlive it.
+Result<std::unique_ptr<net::Egress>> make_egress(const Config& config, access::AuditLog& audit) {
+  const auto on_blocked = [&audit](const net::EgressUrl& url) {
+    // The origin only: what follows it may be secret.
+    audit.note_sampled("egress " + url.origin(),
+                       {.event = "egress.blocked",
+                        .outcome = access::Outcome::Denied,
+                        .actor = {.type = access::Actor::Type::System, .name = "gantry"},
+                        .target = {.type = "url", .name = url.origin()},
+                        .reason = "destination is not allowed"});
+  };
+  return net::Egress::make(
+      {.allow = config.egress.allow, .ca_file = config.egress.ca_file, .on_blocked = on_blocked});
 }
 
 access::ControlRules control_rules(const Config& config) {
@@ -60,11 +72,13 @@ Result<std::unique_ptr<AccessParts>> AccessParts::open(const std::filesystem::pa
   parts->authenticator = std::make_unique<access::Authenticator>(
       *parts->directory, *parts->hasher, clock, registry,
       access::Authenticator::Options{.audit = parts->audit.get()});
+  GANTRY_TRY(parts->egress, make_egress(config, *parts->audit));
   GANTRY_TRY(parts->people, People::make({.db = *parts->db,
                                           .hasher = *parts->hasher,
                                           .audit = *parts->audit,
                                           .clock = clock,
-                                          .registry = registry},
+                                          .registry = registry,
+                                          .egress = *parts->egress},
                                          config));
   parts->control = std::make_unique<access::ControlPlane>(
       access::ControlPlane{.db = *parts->db,
@@ -77,10 +91,8 @@ Result<std::unique_ptr<AccessParts>> AccessParts::open(const std::filesystem::pa
   const access::Gate::Options main{.cloud_compat_status = config.access.cloud_compat_status,
                                    .sessions = &parts->people->sessions()};
   GANTRY_TRY(parts->changes,
-             state::ChangeListener::start(*parts->db, clock, registry, {}, [raw = parts.get()] {
-               raw->authenticator->forget_all();
-               raw->people->forget_all();
-             }));
+             state::ChangeListener::start(*parts->db, clock, registry, {},
+                                          [raw = parts.get()] { raw->hear_of_change(); }));
   parts->gate =
       std::make_unique<access::Gate>(*parts->authenticator, parts->stores, registry, main);
   parts->people->admit_with(
@@ -95,6 +107,7 @@ Result<std::unique_ptr<AccessParts>> AccessParts::open(const std::filesystem::pa
       std::make_unique<access::Gate>(*parts->authenticator, parts->stores, registry, read_only);
   parts->read_summaries = std::make_unique<access::ReadSummaries>(*parts->audit, clock,
                                                                   access::ReadSummaries::Options{});
+  parts->expiry = std::make_unique<access::TokenExpiry>(*parts->db, *parts->audit, clock, registry);
   return parts;
 }
 
@@ -106,16 +119,13 @@ void AccessParts::start_housekeeping() {
   housekeeper_ = std::jthread([this](const std::stop_token& stopping) {
     core::Mutex mutex;
     core::ConditionVariable wake;
-    int rounds = 0;
+    int round = 0;
     while (!stopping.stop_requested()) {
       {
         core::Lock held(mutex);
         wake.wait_for(held, stopping, kHousekeepingInterval, [] { return false; });
       }
-      keep_house();
-      if (rounds % kPeopleRounds == 0)
-        warn("last-used times of sessions were not written", people->flush());
-      if (++rounds % kExpiryRounds == 0) warn("old audit events were not removed", audit->expire());
+      keep_house(round++);
     }
   });
 }
@@ -130,10 +140,29 @@ void AccessParts::count_read(const access::Principal& principal, const net::Requ
                                   .ip = request.peer_address});
 }
 
-void AccessParts::keep_house() {
-  warn("last-used times of tokens were not written", authenticator->flush_usage(false));
+void AccessParts::keep_house(int round) {
+  // What failed is tried in every round, so that the log says soon that it is over.
+  const auto every = [&](int rounds, std::string_view task, const auto& act) {
+    if (round % rounds == 0 || failures_.is_failing(task)) failures_.note(task, act());
+  };
+  every(1, "last-used times of tokens", [&] { return authenticator->flush_usage(false); });
   read_summaries->flush(false);
-  warn("audit events were not written", audit->flush());
+  every(1, "audit events", [&] { return audit->flush(); });
+  every(kPeopleRounds, "sessions", [&] { return people->flush(); });
+  every(kTokenRounds, "tokens that expire", [&] { return expiry->look(); });
+  every(kExpiryRounds, "removal of old audit events", [&] { return audit->expire(); });
+}
+
+void AccessParts::hear_of_change() {
+  authenticator->forget_all();
+  people->forget_all();
+  const core::Lock lock(change_mutex_);
+  if (change_act_) change_act_();
+}
+
+void AccessParts::on_change(std::function<void()> act) {
+  const core::Lock lock(change_mutex_);
+  change_act_ = std::move(act);
 }
 
 Result<void> AccessParts::close() {

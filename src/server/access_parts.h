@@ -3,6 +3,7 @@
 // The parts of the server that decide who may do what, wired together.
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <thread>
 
@@ -15,9 +16,13 @@
 #include "access/read_summary.h"
 #include "access/sealed_box.h"
 #include "access/token.h"
+#include "access/token_expiry.h"
 #include "core/metrics.h"
+#include "core/mutex.h"
 #include "core/time.h"
+#include "net/egress.h"
 #include "server/config.h"
+#include "server/failure_log.h"
 #include "server/people.h"
 #include "state/auth_epoch.h"
 #include "state/db.h"
@@ -40,6 +45,10 @@ class AccessParts {
   /// Writes last-used times and noted audit events every now and then, until `close`.
   void start_housekeeping();
 
+  /// `act` is called, on any thread, whenever some process has changed who may do what, or which
+  /// stacks there are; it must be quick. Replaces the one before, which is not called any more.
+  void on_change(std::function<void()> act);
+
   /// Counts a request to the read-only endpoint, also for the audit log's summaries.
   void count_read(const access::Principal& principal, const net::Request& request,
                   const net::Response& response);
@@ -52,20 +61,26 @@ class AccessParts {
   std::unique_ptr<access::TokenHasher> hasher;
   std::unique_ptr<access::AuditLog> audit;
   std::unique_ptr<access::Authenticator> authenticator;
+  std::unique_ptr<net::Egress> egress;  ///< To every URL that people enter.
   std::unique_ptr<People> people;
   std::unique_ptr<access::ControlPlane> control;
-  std::unique_ptr<access::SealedBox> answer_box;  ///< Seals answers kept for repeated requests.
+  std::unique_ptr<access::SealedBox> answer_box;   ///< Seals answers kept for repeated requests.
   std::unique_ptr<state::ChangeListener> changes;  ///< Of access, by any replica.
   access::StackStores stores;
   std::unique_ptr<access::Gate> gate;
   std::unique_ptr<access::QueryLimiter> limiter;
   std::unique_ptr<access::Gate> read_only_gate;  ///< Of the read-only bearer endpoint.
   std::unique_ptr<access::ReadSummaries> read_summaries;
+  std::unique_ptr<access::TokenExpiry> expiry;
 
  private:
   AccessParts() = default;
-  void keep_house();
+  void keep_house(int round);
+  void hear_of_change();
 
+  core::Mutex change_mutex_;
+  std::function<void()> change_act_ GANTRY_GUARDED_BY(change_mutex_);
+  FailureLog failures_{"state database not written", "state database written again"};
   std::jthread housekeeper_;
   bool is_closed_ = false;
 };

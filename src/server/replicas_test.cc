@@ -8,6 +8,7 @@
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "access/directory.h"
 #include "net/client.h"
@@ -49,6 +50,67 @@ class ReplicasTest : public testing::Test {
     std::filesystem::copy_file(data_of(from) / "secret.key", data_of(to) / "secret.key");
   }
 
+  /// Two processes; the second has the first's key.
+  void start_both() {
+    auto one = start("first");
+    ASSERT_TRUE(one) << one.error().message;
+    first_ = *std::move(one);
+    copy_key("first", "second");
+    auto two = start("second");
+    ASSERT_TRUE(two) << two.error().message;
+    second_ = *std::move(two);
+  }
+
+  static net::ClientResponse ask(const Server& server, std::string method, const std::string& path,
+                                 const std::string& authorization, std::string body = {}) {
+    net::ClientRequest request;
+    request.method = std::move(method);
+    request.url = server.url() + path;
+    request.headers.set("Authorization", authorization);
+    if (body.starts_with('{')) request.headers.set("Content-Type", "application/json");
+    request.body = std::move(body);
+    auto response = net::send(request);
+    EXPECT_TRUE(response) << (response ? "" : response.error().message);
+    return response ? *std::move(response) : net::ClientResponse{};
+  }
+
+  /// By the first server's control API.
+  std::string administer(std::string method, const std::string& path, std::string body = {}) {
+    const auto answer = ask(*first_, std::move(method), path,
+                            "Bearer " + first_->first_start()->admin_token, std::move(body));
+    EXPECT_LT(answer.status, 300) << path << ": " << answer.body;
+    return answer.body;
+  }
+
+  /// A line of Influx to the second server, with the first start's token for writing.
+  int write_to_second(const std::string& instance_id, const std::string& line) {
+    return ask(*second_, "POST", "/api/v1/push/influx/write",
+               "Bearer " + instance_id + ":" + org_token_, line)
+        .status;
+  }
+
+  void make_organisation_token() {
+    const auto policy = nlohmann::json::parse(
+        administer("POST", "/api/v1/accesspolicies?region=local",
+                   R"({"name":"anywhere","scopes":["metrics:read","metrics:write"],)"
+                   R"("realms":[{"type":"org","identifier":"1"}]})"));
+    const auto token = nlohmann::json::parse(administer(
+        "POST", "/api/v1/tokens?region=local",
+        nlohmann::json{{"accessPolicyId", policy.value("id", "")}, {"name", "anywhere"}}.dump()));
+    org_token_ = token.value("token", "");
+  }
+
+  /// Until `is_done`, at most as long as it may take with a notification.
+  template <class Condition>
+  static bool soon(const Condition& is_done) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(1'500);
+    while (!is_done()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+  }
+
   static int status_of(const Server& server, const std::string& token) {
     net::ClientRequest request;
     request.method = "GET";
@@ -78,6 +140,9 @@ class ReplicasTest : public testing::Test {
     ASSERT_TRUE(tx->commit());
   }
 
+  std::unique_ptr<Server> first_;
+  std::unique_ptr<Server> second_;
+  std::string org_token_;
   state::TestDatabase database_{state::BackendKind::Postgres};
 };
 
@@ -118,6 +183,58 @@ TEST_F(ReplicasTest, ARevokedTokenIsRefusedByEachWithinASecond) {
     }
     EXPECT_EQ(status_of(***server, tokens.admin_token), 200);
   }
+}
+
+TEST_F(ReplicasTest, AStackMadeOnOneIsServedByTheOther) {
+  start_both();
+  make_organisation_token();
+  administer("POST", "/api/instances", R"({"name":"games"})");
+  EXPECT_TRUE(soon([&] { return write_to_second("1000001", "score value=1") == 204; }));
+  EXPECT_TRUE(std::filesystem::exists(data_of("second") / "stacks" / "1000001" / "metrics"));
+  const auto answer =
+      ask(*second_, "GET", "/api/v1/query?query=score", "Bearer 1000001:" + org_token_);
+  EXPECT_NE(answer.body.find(R"("1"])"), std::string::npos) << answer.body;
+}
+
+TEST_F(ReplicasTest, LimitsChangedOnOneHoldOnTheOther) {
+  start_both();
+  make_organisation_token();
+  administer("POST", "/api/instances", R"({"name":"games"})");
+  ASSERT_TRUE(soon([&] { return write_to_second("1000001", "a value=1") == 204; }));
+  administer("POST", "/api/instances/games", R"({"settings":{"limits":{"activeSeriesMax":1}}})");
+  int series = 0;
+  EXPECT_TRUE(soon([&] {
+    return write_to_second("1000001", "b" + std::to_string(++series) + " value=1") == 429;
+  }));
+  EXPECT_EQ(write_to_second("1000000", "b value=1"), 204) << "another stack's limits stay";
+}
+
+TEST_F(ReplicasTest, AStackDeletedOnOneIsGoneFromTheOther) {
+  start_both();
+  make_organisation_token();
+  administer("POST", "/api/instances", R"({"name":"games"})");
+  ASSERT_TRUE(soon([&] { return write_to_second("1000001", "a value=1") == 204; }));
+  administer("DELETE", "/api/instances/games");
+  EXPECT_TRUE(soon([&] { return write_to_second("1000001", "a value=2") == 401; }));
+  EXPECT_TRUE(soon([&] {
+    return std::filesystem::exists(data_of("second") / "deleted-stacks" / "1000001" / "metrics");
+  }));
+  EXPECT_TRUE(std::filesystem::exists(data_of("first") / "deleted-stacks" / "1000001"));
+  EXPECT_FALSE(std::filesystem::exists(data_of("second") / "stacks" / "1000001"));
+  EXPECT_EQ(write_to_second("1000000", "a value=1"), 204);
+}
+
+TEST_F(ReplicasTest, WhatHappenedWhileTheDatabaseWasAwayIsCaughtUpWith) {
+  start_both();
+  make_organisation_token();
+  state::PostgresServer& server = *state::PostgresServer::shared();
+  server.stop();
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  server.start();
+  administer("POST", "/api/instances", R"({"name":"games"})");
+  // The listener connects again after a second.
+  EXPECT_TRUE(soon([&] { return write_to_second("1000001", "a value=1") == 204; }) ||
+              soon([&] { return write_to_second("1000001", "a value=1") == 204; }));
 }
 
 TEST_F(ReplicasTest, KnownTokensAreGoodWhileTheDatabaseIsAway) {

@@ -32,6 +32,7 @@
 #include "server/live_config.h"
 #include "server/readiness.h"
 #include "server/routes.h"
+#include "server/stack_follower.h"
 #include "server/stack_host.h"
 #include "storage/disk_guard.h"
 #include "storage/file.h"
@@ -109,6 +110,7 @@ struct Server::Impl {
   std::unique_ptr<AccessParts> access;
   std::unique_ptr<promql::Engine> engine;
   std::unique_ptr<OpenStacks> open_stacks;
+  std::unique_ptr<StackFollower> follower;  // null when no other process has the same database
   std::unique_ptr<api::Services> services;
   std::unique_ptr<api::Services> read_only_services;  // behind the read-only door
   std::unique_ptr<api::RequestRate> control_rate;
@@ -129,6 +131,8 @@ struct Server::Impl {
   void make_read_only_services();
   void make_cloud_services();
   Result<void> start_listeners();
+  Result<void> start_grpc();
+  Result<void> refuse_own_addresses();
   Result<void> create_first_stack();
   Result<void> open_stores();
   Result<void> start_collectors();
@@ -283,6 +287,11 @@ Result<void> Server::Impl::start_listeners() {
                                        .trusted_proxies = std::move(trusted_proxies)},
                                       std::move(listeners)));
   GANTRY_TRY(url, make_url(*config, http->bound_port(kMainListener)));
+  GANTRY_CHECK(start_grpc());
+  return refuse_own_addresses();
+}
+
+Result<void> Server::Impl::start_grpc() {
   if (config->otlp.grpc_listen.empty()) return {};
   GANTRY_TRY(grpc,
              net::GrpcServer::start({.pool = *ingest_pool,
@@ -292,6 +301,21 @@ Result<void> Server::Impl::start_listeners() {
                                      .message_bytes_max = config->http.body_decompressed_bytes_max},
                                     make_grpc_methods(*services, readiness)));
   return {};
+}
+
+/// What people enter must not make the server talk to itself.
+Result<void> Server::Impl::refuse_own_addresses() {
+  std::vector<net::Egress::OwnAddress> own;
+  const auto add = [&](const std::string& listen, std::uint16_t port) -> Result<void> {
+    if (port == 0) return {};  // off
+    GANTRY_TRY(const net::ListenAddress address, net::parse_listen_address(listen));
+    own.push_back({.host = address.host, .port = port});
+    return {};
+  };
+  GANTRY_CHECK(add(config->server.listen, http->bound_port(kMainListener)));
+  GANTRY_CHECK(add(config->otlp.http_listen, http->bound_port(kOtlpListener)));
+  GANTRY_CHECK(add(config->otlp.grpc_listen, grpc ? grpc->bound_port() : std::uint16_t{0}));
+  return access->egress->refuse_own(own);
 }
 
 Result<void> Server::Impl::create_first_stack() {
@@ -317,6 +341,9 @@ Result<void> Server::Impl::open_stores() {
   GANTRY_TRY(state::Transaction tx, access->db->begin_read());
   GANTRY_TRY(const std::vector<StackId> deleted, access::list_deleted_stacks(tx));
   for (const StackId stack : deleted) open_stacks->retire(stack);
+  if (!access->db->is_shared()) return {};
+  follower = std::make_unique<StackFollower>(*access->db, *open_stacks);
+  access->on_change([this] { follower->notify(); });
   return {};
 }
 
@@ -385,6 +412,10 @@ Result<void> Server::Impl::stop() {
     if (http) http->stop(config->server.shutdown_timeout);
   }
   if (collector) collector->stop();
+  if (follower) {
+    access->on_change({});
+    follower->stop();  // before the stores are closed
+  }
   const Result<void> first = access ? access->close() : Result<void>();
   if (!first) log::error("not everything was closed", {{"error", first.error().message}});
   return first;

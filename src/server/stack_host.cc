@@ -32,6 +32,61 @@ metrics::StoreOptions stack_options(metrics::StoreOptions options,
 }
 
 Result<void> OpenStacks::open(const access::Stack& stack) {
+  const core::Lock lock(lifecycle_mutex_);
+  ++change_count_;
+  return open_stores(stack);
+}
+
+void OpenStacks::reconfigure(const access::Stack& stack) {
+  const core::Lock lock(lifecycle_mutex_);
+  ++change_count_;
+  apply_settings(stack);
+}
+
+void OpenStacks::retire(StackId stack) {
+  const core::Lock lock(lifecycle_mutex_);
+  ++change_count_;
+  close_stores(stack);
+}
+
+std::uint64_t OpenStacks::change_count() const {
+  const core::Lock lock(lifecycle_mutex_);
+  return change_count_;
+}
+
+Result<bool> OpenStacks::follow(std::span<const access::Stack> living,
+                                std::span<const StackId> deleted, std::uint64_t as_of) {
+  const core::Lock lock(lifecycle_mutex_);
+  if (change_count_ != as_of) return false;
+  for (const StackId stack : deleted)
+    if (is_open(stack)) close_stores(stack);
+  Result<void> first;
+  for (const access::Stack& stack : living)
+    if (auto followed = follow_one(stack); !followed && first) first = std::move(followed);
+  if (!first) return std::unexpected(std::move(first).error());
+  return true;
+}
+
+Result<void> OpenStacks::follow_one(const access::Stack& stack) {
+  if (!is_open(stack.id)) return open_stores(stack);
+  const bool is_same = [&] {
+    const core::ReadLock lock(mutex_);
+    return stacks_.at(stack.id).settings == stack.settings;
+  }();
+  if (!is_same) {
+    apply_settings(stack);
+    log::info("stack reconfigured", {{"stack", stack.slug}, {"instance_id", stack.id.value()}});
+  }
+  return {};
+}
+
+bool OpenStacks::is_open(StackId stack) const {
+  const core::ReadLock lock(mutex_);
+  const auto found = stacks_.find(stack);
+  return found != stacks_.end() && found->second.is_open;
+}
+
+Result<void> OpenStacks::open_stores(const access::Stack& stack) {
   const std::int64_t started_ns = monotonic_ns();
   const std::filesystem::path path =
       environment_.data / "stacks" / directory_name(stack.id) / "metrics";
@@ -57,7 +112,7 @@ Result<void> OpenStacks::open(const access::Stack& stack) {
   return {};
 }
 
-void OpenStacks::reconfigure(const access::Stack& stack) {
+void OpenStacks::apply_settings(const access::Stack& stack) {
   {
     const core::WriteLock lock(mutex_);
     const auto found = stacks_.find(stack.id);
@@ -68,6 +123,7 @@ void OpenStacks::reconfigure(const access::Stack& stack) {
 }
 
 void OpenStacks::reconfigure_all() {
+  const core::Lock lifecycle(lifecycle_mutex_);
   std::map<StackId, access::StackSettings> settings;
   {
     const core::ReadLock lock(mutex_);
@@ -78,7 +134,7 @@ void OpenStacks::reconfigure_all() {
     environment_.stores.reconfigure(id, stack_options(environment_.options(), own));
 }
 
-void OpenStacks::retire(StackId stack) {
+void OpenStacks::close_stores(StackId stack) {
   {
     const core::WriteLock lock(mutex_);
     if (const auto found = stacks_.find(stack); found != stacks_.end())

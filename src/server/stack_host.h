@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 
 #include "access/gate.h"
 #include "access/stacks.h"
@@ -26,7 +27,7 @@ namespace gantry::server {
 [[nodiscard]] metrics::StoreOptions stack_options(metrics::StoreOptions options,
                                                   const access::StackSettings& settings);
 
-/// Thread-safe. Blocks on disk.
+/// Thread-safe. Blocks on disk. One stack at a time is opened or retired.
 class OpenStacks final : public api::StackHost {
  public:
   /// All must outlive it.
@@ -53,6 +54,17 @@ class OpenStacks final : public api::StackHost {
   /// Applies the server's options again to every open stack.
   void reconfigure_all();
 
+  /// Counts what was opened, reconfigured and retired here.
+  [[nodiscard]] std::uint64_t change_count() const;
+
+  /// What other processes did to stacks: opens, reconfigures and retires until what is open is what
+  /// the state database says. A stack that is in neither list is left alone: it is being made here.
+  /// `as_of`: change_count() from before the lists were read. False, and nothing is done, when it
+  /// has moved since: the lists may be older than what was done here. Errors: the first of opening,
+  /// after all were tried.
+  Result<bool> follow(std::span<const access::Stack> living, std::span<const StackId> deleted,
+                      std::uint64_t as_of);
+
   /// Of a stack that is or was open; else null. Valid until this object ends.
   [[nodiscard]] codec::DeltaToCumulative* delta_state(StackId stack) const;
 
@@ -63,9 +75,16 @@ class OpenStacks final : public api::StackHost {
     bool is_open = true;
   };
 
+  Result<void> open_stores(const access::Stack& stack) GANTRY_REQUIRES(lifecycle_mutex_);
+  void apply_settings(const access::Stack& stack) GANTRY_REQUIRES(lifecycle_mutex_);
+  void close_stores(StackId stack) GANTRY_REQUIRES(lifecycle_mutex_);
+  Result<void> follow_one(const access::Stack& stack) GANTRY_REQUIRES(lifecycle_mutex_);
+  [[nodiscard]] bool is_open(StackId stack) const;
   void move_aside(StackId stack) const;
 
   Environment environment_;
+  mutable core::Mutex lifecycle_mutex_;  // held while disks are waited for; taken before mutex_
+  std::uint64_t change_count_ GANTRY_GUARDED_BY(lifecycle_mutex_) = 0;
   mutable core::SharedMutex mutex_;
   /// Entries stay: requests in flight may hold the delta state of a stack that is gone.
   std::map<StackId, Entry> stacks_ GANTRY_GUARDED_BY(mutex_);

@@ -119,10 +119,13 @@ struct ChangeListener::Impl {
   /// Hears of other processes until it is told to stop or the connection is lost.
   Result<void> listen(const std::stop_token& stopping) {
     GANTRY_TRY(const std::unique_ptr<EpochConnection> connection, db.backend->listen());
-    if (is_lost) log::info("state database reached again", {{"database", db.backend->name()}});
-    is_lost = false;
     while (!stopping.stop_requested()) {
       GANTRY_TRY(const AuthEpoch epoch, connection->read_epoch());
+      if (lost_at_ns)
+        log::info("state database reached again",
+                  {{"database", db.backend->name()},
+                   {"after_ms", (monotonic_ns() - *lost_at_ns) / 1'000'000}});
+      lost_at_ns.reset();
       note(epoch);
       GANTRY_CHECK(connection->wait(wake.fd(), options.poll_interval));
     }
@@ -133,15 +136,16 @@ struct ChangeListener::Impl {
     while (!stopping.stop_requested()) {
       const auto listened = listen(stopping);
       if (listened) continue;
-      if (!is_lost)
+      if (!lost_at_ns) {
+        lost_at_ns = monotonic_ns();
         log::warn("changes of access are not heard of", {{"error", listened.error().message}});
-      is_lost = true;
+      }
       pollfd polled{.fd = wake.fd(), .events = POLLIN, .revents = 0};
       ::poll(&polled, 1, static_cast<int>(options.reconnect_delay.count));
     }
   }
 
-  bool is_lost = false;  // only the thread
+  std::optional<std::int64_t> lost_at_ns;  // only the thread
 };
 
 ChangeListener::ChangeListener(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}

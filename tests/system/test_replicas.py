@@ -44,13 +44,17 @@ def test_replicas_share_who_may_do_what(make_gantry, postgres):
     assert "****" in config and PASSWORD not in config
 
 
-def test_a_token_revoked_on_one_is_refused_by_the_other(make_gantry, postgres):
+def start_two(make_gantry, postgres):
     environment = {"GANTRY_STATE_URL": postgres.url(PASSWORD)}
-    first = make_gantry("revoking", environment=environment).start()
-    second = make_gantry("refusing", environment=environment)
+    first = make_gantry("one", environment=environment).start()
+    second = make_gantry("other", environment=environment)
     second.data.mkdir()
     shutil.copy(first.data / "secret.key", second.data)
-    second.start()
+    return first, second.start()
+
+
+def test_a_token_revoked_on_one_is_refused_by_the_other(make_gantry, postgres):
+    first, second = start_two(make_gantry, postgres)
     admin = {"Authorization": f"Bearer {first.first_start['admin_token']}"}
 
     def administer(method, path, **options):
@@ -73,6 +77,60 @@ def test_a_token_revoked_on_one_is_refused_by_the_other(make_gantry, postgres):
         assert time.monotonic() - revoked < 1, "a revoked token is refused everywhere within a second"
         time.sleep(0.02)
     assert ask() == 401
+
+
+def test_stacks_come_and_go_on_both(make_gantry, postgres):
+    first, second = start_two(make_gantry, postgres)
+    admin = {"Authorization": f"Bearer {first.first_start['admin_token']}"}
+
+    def administer(method, path, **options):
+        answer = requests.request(method, first.url + path, headers=admin, timeout=30, **options)
+        assert answer.status_code < 300, answer.text
+        return answer
+
+    stack = administer("POST", "/api/instances", json={"name": "games"}).json()
+    policy = administer("POST", "/api/v1/accesspolicies?region=local", json={
+        "name": "games", "scopes": ["metrics:read", "metrics:write"],
+        "realms": [{"type": "stack", "identifier": str(stack["id"])}]}).json()
+    token = administer("POST", "/api/v1/tokens?region=local",
+                       json={"accessPolicyId": policy["id"], "name": "games"}).json()["token"]
+    auth = (str(stack["id"]), token)
+
+    def write(line):
+        return requests.post(f"{second.url}/api/v1/push/influx/write", data=line, auth=auth, timeout=30).status_code
+
+    def within_a_second(is_done):
+        began = time.monotonic()
+        while not is_done():
+            assert time.monotonic() - began < 1, second.log()
+            time.sleep(0.02)
+
+    within_a_second(lambda: write("score value=1") == 204)
+    answer = requests.get(f"{second.url}/api/v1/query?query=score", auth=auth, timeout=30).json()
+    assert answer["data"]["result"][0]["value"][1] == "1"
+    administer("POST", "/api/instances/games", json={"settings": {"limits": {"activeSeriesMax": 1}}})
+    counter = iter(range(1000))
+    within_a_second(lambda: write(f"series{next(counter)} value=1") == 429)
+    administer("DELETE", "/api/instances/games")
+    within_a_second(lambda: write("score value=2") == 401)
+    within_a_second(lambda: (second.data / "deleted-stacks" / str(stack["id"])).exists())
+    assert first.stop() == 0 and second.stop() == 0
+
+
+def test_an_outage_is_two_lines_in_the_log(make_gantry, postgres):
+    gantry = make_gantry(environment={"GANTRY_STATE_URL": postgres.url(PASSWORD)}).start()
+    postgres.stop()
+    time.sleep(4)  # in which there were two lines a second
+    postgres.start()
+    deadline = time.monotonic() + 20
+    while gantry.log().count("state database reached again") == 0 or "state database written again" not in gantry.log():
+        assert time.monotonic() < deadline, gantry.log()
+        time.sleep(0.1)
+    lines = gantry.log().splitlines()
+    for once in ("changes of access are not heard of", "state database not written", "state database reached again",
+                 "state database written again"):
+        assert sum(once in line for line in lines) == 1, gantry.log()
+    assert "after_ms=" in next(line for line in lines if "written again" in line)
 
 
 def test_the_server_outlives_its_database(make_gantry, postgres):

@@ -56,6 +56,33 @@ std::string base64(std::string_view text) {
   return out;
 }
 
+/// Adds the client's proof of who it is to a request to the token endpoint.
+Result<void> authenticate(const OidcSettings& settings, TimestampMs now,
+                          net::EgressRequest& request) {
+  const std::string id = form_escape(settings.client_id);
+  switch (settings.authentication) {
+    case ClientAuthentication::SecretBasic:
+      // RFC 6749 §2.3.1: both parts are form-encoded first.
+      request.headers.add(
+          "Authorization",
+          "Basic " + base64(fmt::format("{}:{}", id, form_escape(settings.client_secret))));
+      return {};
+    case ClientAuthentication::SecretPost:
+      request.body +=
+          fmt::format("&client_id={}&client_secret={}", id, form_escape(settings.client_secret));
+      return {};
+    case ClientAuthentication::PrivateKeyJwt:
+      break;
+  }
+  GANTRY_ASSERT(settings.client_key != nullptr, "settings with private_key_jwt have a key");
+  GANTRY_TRY(const std::string assertion,
+             settings.client_key->assert_client(settings.client_id, request.url, now));
+  request.body +=
+      fmt::format("&client_id={}&client_assertion_type={}&client_assertion={}", id,
+                  form_escape("urn:ietf:params:oauth:client-assertion-type:jwt-bearer"), assertion);
+  return {};
+}
+
 }  // namespace
 
 std::string form_escape(std::string_view text) {
@@ -239,15 +266,7 @@ Result<OidcTokens> OidcProvider::exchange(std::string_view code, std::string_vie
   request.body =
       fmt::format("grant_type=authorization_code&code={}&redirect_uri={}&code_verifier={}",
                   form_escape(code), form_escape(redirect_url), form_escape(verifier));
-  if (settings_.authentication == ClientAuthentication::SecretPost) {
-    request.body += fmt::format("&client_id={}&client_secret={}", form_escape(settings_.client_id),
-                                form_escape(settings_.client_secret));
-  } else {
-    // RFC 6749 §2.3.1: both parts are form-encoded first.
-    request.headers.add("Authorization",
-                        "Basic " + base64(fmt::format("{}:{}", form_escape(settings_.client_id),
-                                                      form_escape(settings_.client_secret))));
-  }
+  GANTRY_CHECK(authenticate(settings_, impl_->clock.now(), request));
   GANTRY_TRY(const net::EgressResponse response, impl_->fetch(request));
   const auto json = nlohmann::json::parse(response.body, nullptr, false);
   if (response.status != 200)

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "access/client_key.h"
 #include "access/control.h"
 #include "access/json_web_token.h"
 #include "core/error.h"
@@ -18,7 +19,7 @@
 namespace gantry::access {
 
 /// How the client proves to the provider who it is.
-enum class ClientAuthentication : std::uint8_t { SecretBasic, SecretPost };
+enum class ClientAuthentication : std::uint8_t { SecretBasic, SecretPost, PrivateKeyJwt };
 
 /// Members of `group` ("*": everybody) get `role` in the organisation.
 struct GroupRule {
@@ -37,6 +38,7 @@ struct OidcSettings {
   std::string client_id;
   std::string client_secret;
   ClientAuthentication authentication = ClientAuthentication::SecretBasic;
+  std::shared_ptr<const ClientKey> client_key;  ///< Of PrivateKeyJwt; else null.
   std::vector<std::string> scopes = {"openid", "profile", "email"};
   std::string groups_claim = "/groups";  ///< A JSON pointer into the ID token.
   std::vector<GroupRule> rules;

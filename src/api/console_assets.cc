@@ -156,11 +156,11 @@ function startAccount(page) {
     if (answer.ok) location.assign(answer.json.logoutUrl || "/login");
     else show("bad", answer.json.message);
   });
-  const link = $("link-provider");
-  if (link) link.addEventListener("click", async () => {
-    const answer = await call("POST", link.dataset.path, undefined, csrf);
-    if (answer.ok) location.assign(answer.json.location); else show("bad", answer.json.message);
-  });
+  for (const button of document.querySelectorAll("button[data-link]"))
+    button.addEventListener("click", async () => {
+      const answer = await call("POST", button.dataset.link, undefined, csrf);
+      if (answer.ok) location.assign(answer.json.location); else show("bad", answer.json.message);
+    });
   for (const button of document.querySelectorAll("button[data-session]"))
     button.addEventListener("click", async () => {
       const answer = await call("POST", "/api/user/revoke-auth-token",

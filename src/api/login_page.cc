@@ -19,22 +19,28 @@ std::string return_path(const net::Request& request) {
   return home_or(access::safe_return_path(parameters->find("return_to").value_or("")));
 }
 
-/// "https://idp.example", for the policy that says where a sign-in may lead.
-std::string provider_origin(const PeopleServices& services) {
-  if (services.oidc == nullptr) return {};
-  const auto url = net::parse_egress_url(services.oidc->settings().issuer);
-  return url ? url->origin() : "";
+/// "https://idp.example", for the policy that says where a sign-in may lead; one for each provider.
+std::string provider_origins(const PeopleServices& services) {
+  std::string origins;
+  for (const access::OidcSignIn* oidc : services.oidc) {
+    const auto url = net::parse_egress_url(oidc->settings().issuer);
+    if (url) origins += (origins.empty() ? "" : " ") + url->origin();
+  }
+  return origins;
 }
 
-std::string provider_button(const PeopleServices& services, std::string_view target) {
-  if (services.oidc == nullptr) return {};
-  const access::OidcSettings& provider = services.oidc->settings();
-  return fmt::format(
-      R"(
-<p class="or">or</p>
+std::string shown_name(const access::OidcSettings& provider) {
+  return escape_html(provider.display_name.empty() ? provider.name : provider.display_name);
+}
+
+std::string provider_buttons(const PeopleServices& services, std::string_view target) {
+  std::string buttons;
+  for (const access::OidcSignIn* oidc : services.oidc)
+    buttons += fmt::format(
+        R"(
 <a class="button plain" href="/login/oidc/{}?return_to={}">Sign in with {}</a>)",
-      provider.name, escape_query(target),
-      escape_html(provider.display_name.empty() ? provider.name : provider.display_name));
+        oidc->settings().name, escape_query(target), shown_name(oidc->settings()));
+  return buttons.empty() ? buttons : "\n<p class=\"or\">or</p>" + buttons;
 }
 
 net::Response login_page(const PeopleServices& services, net::Request& request) {
@@ -55,8 +61,8 @@ net::Response login_page(const PeopleServices& services, net::Request& request) 
 <button>Sign in</button>
 </form>{}
 </div>)",
-      escape_html(target), provider_button(services, target));
-  return page_response(request, 200, html_page("Sign in", "", body), provider_origin(services));
+      escape_html(target), provider_buttons(services, target));
+  return page_response(request, 200, html_page("Sign in", "", body), provider_origins(services));
 }
 
 net::Response link_page(const PeopleServices& services, net::Request& request) {
@@ -118,14 +124,17 @@ std::string password_section(const access::User& user) {
 }
 
 std::string link_section(const PeopleServices& services) {
-  if (services.oidc == nullptr) return {};
-  const access::OidcSettings& provider = services.oidc->settings();
-  return fmt::format(
-      R"(<section class="card"><h2>Other ways to sign in</h2>
-<button id="link-provider" class="plain" data-path="/login/oidc/{}/link">Add {}</button></section>
+  std::string buttons;
+  for (const access::OidcSignIn* oidc : services.oidc)
+    buttons += fmt::format(
+        R"(<button class="plain" data-link="/login/oidc/{}/link">Add {}</button>
 )",
-      provider.name,
-      escape_html(provider.display_name.empty() ? provider.name : provider.display_name));
+        oidc->settings().name, shown_name(oidc->settings()));
+  if (buttons.empty()) return {};
+  return fmt::format(R"(<section class="card"><h2>Other ways to sign in</h2>
+{}</section>
+)",
+                     buttons);
 }
 
 std::string session_rows(const std::vector<access::SessionRow>& sessions, std::string_view own) {

@@ -11,15 +11,16 @@ namespace {
 
 constexpr std::string_view kFlowCookie = "oidc";
 
-std::string redirect_url(const PeopleServices& services, const net::Request& request) {
+using access::OidcSignIn;
+
+std::string redirect_url(const PeopleServices& services, const OidcSignIn& oidc,
+                         const net::Request& request) {
   return fmt::format("{}/login/oidc/{}/callback", services.sessions.console().url(request),
-                     services.oidc->settings().name);
+                     oidc.settings().name);
 }
 
-/// 404 for a provider that is not configured, 403 over plain HTTP.
+/// 403 over plain HTTP.
 std::optional<net::Response> refuse(const PeopleServices& services, const net::Request& request) {
-  if (request.path_parameter("provider") != services.oidc->settings().name)
-    return console_error(request, 404, "no such sign-in provider");
   if (const auto allowed = services.sessions.console().check_transport(request); !allowed)
     return console_error(request, allowed.error());
   return std::nullopt;
@@ -42,15 +43,15 @@ void hand_out_flow(const PeopleServices& services, const net::Request& request,
                                               .max_age_seconds = access::kOidcFlowSeconds}));
 }
 
-net::Response start(const PeopleServices& services, net::Request& request) {
+net::Response start(const PeopleServices& services, OidcSignIn& oidc, net::Request& request) {
   if (auto refused = refuse(services, request)) return *std::move(refused);
   const auto parameters = net::Parameters::parse(request.raw_query);
   if (!parameters) return console_error(request, parameters.error());
   const auto purpose = parameters->find("reauth") ? access::OidcPurpose::Reauthenticate
                                                   : access::OidcPurpose::SignIn;
-  const auto started = services.oidc->start(purpose, redirect_url(services, request),
-                                            parameters->find("return_to").value_or(""),
-                                            current_session(services, request));
+  const auto started =
+      oidc.start(purpose, redirect_url(services, oidc, request),
+                 parameters->find("return_to").value_or(""), current_session(services, request));
   if (!started) return message_page(request, started.error(), "Signing in is not possible");
   net::Response response = redirect_response(started->location);
   hand_out_flow(services, request, *started, response);
@@ -59,21 +60,21 @@ net::Response start(const PeopleServices& services, net::Request& request) {
 
 /// Guarded against forged requests, unlike `start`: another site could sign the browser in at the
 /// provider as somebody else first, and would then have a way into the account.
-net::Response start_link(const PeopleServices& services, net::Request& request) {
+net::Response start_link(const PeopleServices& services, OidcSignIn& oidc, net::Request& request) {
   if (auto refused = refuse(services, request)) return *std::move(refused);
   const auto identity = services.sessions.identify(request);
   if (!identity) return console_error(request, identity.error());
   if (const auto allowed = services.sessions.check_forgery(request, *identity); !allowed)
     return console_error(request, allowed.error());
-  const auto started = services.oidc->start(access::OidcPurpose::Link,
-                                            redirect_url(services, request), "/account", *identity);
+  const auto started = oidc.start(access::OidcPurpose::Link, redirect_url(services, oidc, request),
+                                  "/account", *identity);
   if (!started) return console_error(request, started.error());
   net::Response response = console_answer({{"location", started->location}});
   hand_out_flow(services, request, *started, response);
   return response;
 }
 
-net::Response finish(const PeopleServices& services, net::Request& request) {
+net::Response finish(const PeopleServices& services, OidcSignIn& oidc, net::Request& request) {
   if (auto refused = refuse(services, request)) return *std::move(refused);
   const auto parameters = net::Parameters::parse(request.raw_query);
   if (!parameters) return console_error(request, parameters.error());
@@ -87,11 +88,11 @@ net::Response finish(const PeopleServices& services, net::Request& request) {
       .state = text("state"),
       .code = text("code"),
       .error = text("error"),
-      .redirect_url = redirect_url(services, request),
+      .redirect_url = redirect_url(services, oidc, request),
       .current = current_session(services, request),
       .client = access::client_context(request)};
   if (parameters->find("iss")) callback.issuer = text("iss");
-  const auto finished = services.oidc->finish(callback);
+  const auto finished = oidc.finish(callback);
   // The browser forgets the session that it had: so does the server.
   if (finished && callback.current &&
       callback.current->row.family_id != finished->session.family_id)
@@ -107,13 +108,10 @@ net::Response finish(const PeopleServices& services, net::Request& request) {
 }
 
 /// From server to server: no cookie, no origin; the token is the credential.
-net::Response back_channel_logout(const PeopleServices& services, net::Request& request) {
-  if (request.path_parameter("provider") != services.oidc->settings().name)
-    return console_error(request, 404, "no such sign-in provider");
+net::Response back_channel_logout(const PeopleServices&, OidcSignIn& oidc, net::Request& request) {
   const auto parameters = net::Parameters::parse(request.body);
   const auto token = parameters ? parameters->find("logout_token") : std::nullopt;
-  const auto ended =
-      services.oidc->back_channel_logout(token.value_or(""), access::client_context(request));
+  const auto ended = oidc.back_channel_logout(token.value_or(""), access::client_context(request));
   if (!ended) return console_error(request, ended.error());
   net::Response response{.status = 200};
   response.headers.add("Cache-Control", "no-store");
@@ -124,10 +122,15 @@ net::Response back_channel_logout(const PeopleServices& services, net::Request& 
 
 void add_oidc_routes(net::Router& router, const PeopleServices& services) {
   const auto add = [&](net::Method method, std::string_view path,
-                       net::Response (*handler)(const PeopleServices&, net::Request&),
+                       net::Response (*handler)(const PeopleServices&, OidcSignIn&, net::Request&),
                        std::string access = "public") {
     router.add(method, path, console_route("login_oidc", std::move(access)),
-               [&services, handler](net::Request& request) { return handler(services, request); });
+               [&services, handler](net::Request& request) {
+                 OidcSignIn* const oidc = services.find_oidc(request.path_parameter("provider"));
+                 if (oidc == nullptr)
+                   return console_error(request, 404, "no such sign-in provider");
+                 return handler(services, *oidc, request);
+               });
   };
   add(net::Method::Get, "/login/oidc/{provider}", start);
   add(net::Method::Post, "/login/oidc/{provider}/link", start_link, "session");

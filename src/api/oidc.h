@@ -1,10 +1,11 @@
 #pragma once
 
-// Signing in with an OpenID provider:
+// Signing in with an OpenID provider, by its name:
 //
-//   GET /login/oidc/{provider}            to the provider; ?link=1, ?reauth=1 for a session's
-//   person GET /login/oidc/{provider}/callback   and back POST
-//   /login/oidc/{provider}/backchannel-logout   the provider ends sessions
+//   GET /login/oidc/{provider}                      to the provider; ?reauth=1 for a session's
+//   person POST /login/oidc/{provider}/link                the same for the person of a session, to
+//   add it GET /login/oidc/{provider}/callback             and back POST
+//   /login/oidc/{provider}/backchannel-logout  the provider ends sessions
 
 #include "access/oidc_sign_in.h"
 #include "api/session.h"

@@ -1,5 +1,6 @@
 #include "api/session.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/core.h>
@@ -115,10 +116,9 @@ net::Response sign_out(const PeopleServices& services, net::Request& request) {
     return console_error(request, ended.error());
   // Where the person may end their session at the provider too.
   const access::ConsoleOrigin& console = services.sessions.console();
+  access::OidcSignIn* const provider = services.find_oidc(identity->row.provider);
   const std::string elsewhere =
-      services.oidc != nullptr && identity->row.provider == services.oidc->settings().name
-          ? services.oidc->logout_url(console.url(request) + "/login")
-          : "";
+      provider != nullptr ? provider->logout_url(console.url(request) + "/login") : "";
   net::Response response{.status = 204};
   if (!elsewhere.empty()) response = console_answer({{"logoutUrl", elsewhere}});
   response.headers.set("Cache-Control", "no-store");
@@ -214,6 +214,13 @@ net::Response end_own_session(const PeopleServices& services, net::Request& requ
 }
 
 }  // namespace
+
+access::OidcSignIn* PeopleServices::find_oidc(std::string_view name) const {
+  const auto found = std::ranges::find(
+      oidc, name,
+      [](const access::OidcSignIn* each) -> std::string_view { return each->settings().name; });
+  return found == oidc.end() ? nullptr : *found;
+}
 
 void add_session_routes(net::Router& router, const PeopleServices& services) {
   const auto add = [&](Method method, std::string_view path, std::string name,

@@ -12,6 +12,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "access/control.h"
@@ -28,12 +29,15 @@ struct PeopleServices {
   access::Sessions& sessions;
   access::PasswordSignIn& sign_in;
   access::UserAdministration& people;
-  access::OidcSignIn* oidc = nullptr;  ///< Null: passwords only.
+  std::vector<access::OidcSignIn*> oidc;  ///< One for each provider; empty: passwords only.
 
   /// A token's policy, or a session after the checks against forged requests.
   std::function<access::AccessResult<access::ControlPrincipal>(const net::Request&,
                                                                std::optional<access::OrgId>)>
       admit;
+
+  /// Null when there is none of that name.
+  [[nodiscard]] access::OidcSignIn* find_oidc(std::string_view name) const;
 };
 
 void add_session_routes(net::Router& router, const PeopleServices& services);

@@ -129,7 +129,13 @@ struct Config {
     bool role_strict = true;
     std::string super_admin_group;
     bool link_by_email = false;
+    std::string client_key_file;  ///< PEM; for private_key_jwt.
+    std::string client_key_id;    ///< "": the provider finds the key without.
+
+    friend bool operator==(const Oidc&, const Oidc&) = default;
   } oidc;
+
+  std::vector<Oidc> oidc_providers;  ///< The list `oidc.providers`, besides `oidc` itself.
 
   struct Egress {
     std::vector<std::string> allow;

@@ -16,6 +16,8 @@ std::string_view section_of(std::string_view key) {
   return dot == std::string_view::npos ? std::string_view() : key.substr(0, dot);
 }
 
+constexpr std::string_view kOidc = "oidc";
+
 std::string_view leaf_of(std::string_view key) {
   return key.substr(key.find('.') + 1);  // npos + 1 is 0
 }
@@ -95,6 +97,27 @@ std::string default_text(const Config& defaults, const Setting& setting) {
   return value.empty() ? "empty" : fmt::format("`{}`", value);
 }
 
+/// The list oidc.providers, inside its section.
+std::string providers_yaml(const Config& config) {
+  std::string yaml;
+  for (const Config::Oidc& provider : config.oidc_providers) {
+    Config one;
+    one.oidc = provider;
+    std::string_view indent = "    - ";
+    for (const Setting& setting : settings()) {
+      if (section_of(setting.key) != kOidc) continue;
+      yaml += fmt::format("{}{}: {}\n", indent, leaf_of(setting.key), yaml_value(one, setting));
+      indent = "      ";
+    }
+  }
+  return yaml.empty() ? yaml : "  providers:\n" + yaml;
+}
+
+constexpr std::string_view kProvidersText = R"(
+`oidc.providers`, in the YAML file only, is a list of further providers: maps with the keys above without `oidc.`, each with a
+`name` of its own. The sign-in page has a button for each.
+)";
+
 constexpr std::string_view kIntroduction = R"(# Configuration
 
 <!-- Generated from src/server/settings.cc. GANTRY_UPDATE_GOLDEN=1 on server_test rewrites it. -->
@@ -136,6 +159,7 @@ std::string format_config_yaml(const Config& config) {
   std::string_view section;
   for (const Setting& setting : settings()) {
     if (section_of(setting.key) != section) {
+      if (section == kOidc) yaml += providers_yaml(config);
       section = section_of(setting.key);
       yaml += fmt::format("{}:\n", section);
     }
@@ -149,6 +173,14 @@ std::vector<std::pair<std::string, std::string>> list_config(const Config& confi
   std::vector<std::pair<std::string, std::string>> list;
   for (const Setting& setting : settings())
     list.emplace_back(setting.key, shown_value(config, setting));
+  for (const Config::Oidc& provider : config.oidc_providers) {
+    Config one;
+    one.oidc = provider;
+    for (const Setting& setting : settings())
+      if (section_of(setting.key) == kOidc)
+        list.emplace_back(fmt::format("oidc.providers.{}.{}", provider.name, leaf_of(setting.key)),
+                          shown_value(one, setting));
+  }
   return list;
 }
 
@@ -158,6 +190,7 @@ std::string format_settings_markdown() {
   std::string_view section = "none yet";
   for (const Setting& setting : settings()) {
     if (section_of(setting.key) != section) {
+      if (section == kOidc) markdown += kProvidersText;
       section = section_of(setting.key);
       markdown += fmt::format(
           "\n## {}\n\n| key | default | type | reload | meaning |\n| --- | --- | --- | --- | --- "

@@ -11,6 +11,7 @@
 
 #include "server/config_load.h"
 #include "server/config_print.h"
+#include "server/oidc_settings.h"
 #include "server/settings.h"
 
 namespace gantry::server {
@@ -291,6 +292,79 @@ TEST(ConfigPrintTest, SecretsAreMaskedWhole) {
   EXPECT_NE(format_config_yaml(config).find("state:\n  url: \"****\"\n"), std::string::npos);
   for (const auto& [key, value] : list_config(config))
     EXPECT_EQ(value.find("hunter2"), std::string::npos);
+}
+
+constexpr std::string_view kTwoProviders = R"(
+server:
+  public_url: https://gantry.example
+oidc:
+  issuer: https://idp.example
+  client_id: gantry
+  providers:
+    - name: partners
+      issuer: https://login.partner.example
+      client_id: partner-client
+      client_secret: hunter2
+      group_rules: ["a=main:viewer", "b=main:editor"]
+    - name: third
+      issuer: https://third.example
+      client_id: c
+)";
+
+TEST(OidcProvidersTest, AListOfFurtherOnes) {
+  Config config;
+  ASSERT_TRUE(apply_yaml(config, kTwoProviders, "gantry.yaml"));
+  ASSERT_EQ(config.oidc_providers.size(), 2U);
+  EXPECT_EQ(config.oidc_providers[0].client_id, "partner-client");
+  EXPECT_EQ(config.oidc_providers[1].scopes, Config::Oidc().scopes) << "the defaults";
+  const auto settings = make_oidc_settings(config);
+  ASSERT_TRUE(settings) << settings.error().message;
+  ASSERT_EQ(settings->size(), 3U);
+  EXPECT_EQ(settings->at(0).name, "sso");
+  EXPECT_EQ(settings->at(1).name, "partners");
+  EXPECT_EQ(settings->at(1).rules.size(), 2U);
+}
+
+TEST(OidcProvidersTest, AreShownAsTheyWereWritten) {
+  Config config;
+  ASSERT_TRUE(apply_yaml(config, kTwoProviders, "gantry.yaml"));
+  std::string shown = format_config_yaml(config);
+  EXPECT_EQ(shown.find("hunter2"), std::string::npos) << shown;
+  Config again;
+  const auto applied = apply_yaml(again, shown, "shown");
+  ASSERT_TRUE(applied) << applied.error().message << "\n" << shown;
+  for (Config* each : {&config, &again})
+    for (Config::Oidc& provider : each->oidc_providers) provider.client_secret.clear();
+  EXPECT_EQ(again.oidc_providers, config.oidc_providers);
+  for (const auto& [key, value] : list_config(config))
+    EXPECT_EQ(value.find("hunter2"), std::string::npos) << key;
+}
+
+TEST(OidcProvidersTest, MistakesAreNamed) {
+  EXPECT_EQ(yaml_error("oidc:\n  providers: none\n"),
+            "gantry.yaml:2:14: oidc.providers: must be a list");
+  EXPECT_EQ(yaml_error("oidc:\n  providers:\n    - isuer: x\n"),
+            "gantry.yaml:3:7: oidc: unknown key \"isuer\", did you mean \"issuer\"?");
+  EXPECT_NE(yaml_error("oidc:\n  providers:\n    - providers: [{}]\n"), "");
+  const auto refusal = [](std::string_view yaml) {
+    Config config;
+    EXPECT_TRUE(apply_yaml(config, yaml, "gantry.yaml"));
+    const auto settings = make_oidc_settings(config);
+    return settings ? "" : settings.error().message;
+  };
+  EXPECT_EQ(refusal("server: {public_url: https://g.example}\noidc:\n  providers:\n"
+                    "    - {name: a, issuer: https://a.example, client_id: c}\n"
+                    "    - {name: a, issuer: https://b.example, client_id: c}\n"),
+            "oidc.providers[1].name: \"a\" is the name of another provider too");
+  EXPECT_EQ(refusal("oidc:\n  providers: [{name: a, issuer: https://a.example}]\n"),
+            "oidc.providers[0].client_id: needed with oidc.providers[0].issuer");
+  EXPECT_EQ(refusal("oidc:\n  providers: [{name: a}]\n").substr(0, 24), "oidc.providers[0].issuer");
+  EXPECT_EQ(refusal("server: {public_url: https://g.example}\noidc: {issuer: https://a.example, "
+                    "client_id: c, client_key_file: /x}\n"),
+            "oidc.client_key_file: goes with oidc.client_authentication: private_key_jwt");
+  EXPECT_EQ(refusal("server: {public_url: https://g.example}\noidc: {issuer: https://a.example, "
+                    "client_id: c, client_authentication: private_key_jwt}\n"),
+            "oidc.client_key_file: goes with oidc.client_authentication: private_key_jwt");
 }
 
 TEST(ConfigLoadTest, ABadSecretIsNotShown) {

@@ -17,6 +17,7 @@ namespace gantry::server {
 namespace {
 
 constexpr std::size_t kYamlBytesMax = 1 << 20;
+constexpr std::string_view kProviders = "oidc.providers";
 
 /// Walks the document beside the table of settings.
 class YamlReader {
@@ -44,6 +45,7 @@ class YamlReader {
  private:
   Result<void> read_entry(const YAML::Node& key, const YAML::Node& value, std::string_view path) {
     const std::string full = path.empty() ? key.Scalar() : fmt::format("{}.{}", path, key.Scalar());
+    if (full == kProviders) return read_providers(value);
     if (const Setting* const setting = find_setting(full)) return read_value(*setting, key, value);
     const std::string prefix = full + ".";
     const bool is_section = std::ranges::any_of(
@@ -57,6 +59,20 @@ class YamlReader {
     if (setting.kind == SettingKind::List) return read_list(setting, value);
     if (!value.IsScalar()) return fail_at(value, setting.key, "must be a single value");
     return assign_at(setting, value, value.Scalar());
+  }
+
+  /// Maps with the keys of the section oidc.
+  Result<void> read_providers(const YAML::Node& value) {
+    if (!value.IsSequence()) return fail_at(value, kProviders, "must be a list");
+    for (const auto& item : value) {
+      Config one;
+      YamlReader reader(one, name_);
+      GANTRY_CHECK(reader.read_section(item, "oidc"));
+      if (!one.oidc_providers.empty())
+        return fail_at(item, kProviders, "a provider has no providers of its own");
+      config_.oidc_providers.push_back(std::move(one.oidc));
+    }
+    return {};
   }
 
   Result<void> read_list(const Setting& setting, const YAML::Node& value) {

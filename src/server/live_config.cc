@@ -18,6 +18,7 @@ LiveConfig::Change LiveConfig::update(const Config& next, TimestampMs now) {
     GANTRY_ASSERT(assigned.has_value(), "a formatted value reads back");
     change.applied.emplace_back(setting.key);
   }
+  if (next.oidc_providers != merged.oidc_providers) change.ignored.emplace_back("oidc.providers");
   const core::Lock lock(mutex_);
   current_ = std::make_shared<const Config>(std::move(merged));
   reloaded_at_ = now;

@@ -27,6 +27,14 @@ TEST(LiveConfigTest, WhoHoldsTheOldOneKeepsIt) {
   EXPECT_EQ(before->query.steps_max, 11'000U);
 }
 
+TEST(LiveConfigTest, AnotherListOfProvidersNeedsARestart) {
+  LiveConfig live(Config{}, {0});
+  Config next;
+  next.oidc_providers.push_back({.name = "partners"});
+  EXPECT_EQ(live.update(next, {1}).ignored, std::vector<std::string>{"oidc.providers"});
+  EXPECT_TRUE(live.current()->oidc_providers.empty());
+}
+
 TEST(LiveConfigTest, AFailureIsRememberedUntilTheNextSuccess) {
   LiveConfig live(Config{}, {1'000});
   live.note_failure();

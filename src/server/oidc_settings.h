@@ -2,7 +2,7 @@
 
 // The settings oidc.* as access wants them.
 
-#include <optional>
+#include <vector>
 
 #include "access/oidc_provider.h"
 #include "core/error.h"
@@ -10,8 +10,9 @@
 
 namespace gantry::server {
 
-/// Absent without oidc.issuer. Reads oidc.client_secret_file. Errors (InvalidArgument, naming the
-/// key): what is missing or wrong.
-[[nodiscard]] Result<std::optional<access::OidcSettings>> make_oidc_settings(const Config& config);
+/// The provider of oidc.issuer, if it is set, then those of oidc.providers; their names differ.
+/// Reads the files of secrets and keys. Errors (InvalidArgument, naming the key): what is missing
+/// or wrong.
+[[nodiscard]] Result<std::vector<access::OidcSettings>> make_oidc_settings(const Config& config);
 
 }  // namespace gantry::server

@@ -11,7 +11,6 @@
 #include "access/user_administration.h"
 #include "api/admin_users.h"
 #include "api/oidc.h"
-#include "net/egress.h"
 #include "server/oidc_settings.h"
 
 namespace gantry::server {
@@ -63,33 +62,30 @@ struct People::Impl {
   access::PasswordSignIn sign_in;
   access::UserAdministration administration;
   api::PeopleServices services;
-  std::unique_ptr<net::Egress> egress;  // this and the next two: null without oidc.issuer
-  std::unique_ptr<access::OidcProvider> provider;
-  std::unique_ptr<access::OidcSignIn> oidc;
+  std::vector<std::unique_ptr<access::OidcProvider>> providers;
+  std::vector<std::unique_ptr<access::OidcSignIn>> oidc;  // one for each of them
 };
 
 People::People(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Result<std::unique_ptr<People>> People::make(const Parts& parts, const Config& config) {
   auto impl = std::make_unique<Impl>(parts, config);
-  GANTRY_TRY(std::optional<access::OidcSettings> oidc, make_oidc_settings(config));
-  if (oidc) {
-    GANTRY_TRY(impl->egress,
-               net::Egress::make({.allow = config.egress.allow, .ca_file = config.egress.ca_file}));
-    impl->provider = std::make_unique<access::OidcProvider>(
-        *std::move(oidc),
-        [egress = impl->egress.get()](const net::EgressRequest& request) {
-          return egress->send(request);
+  GANTRY_TRY(std::vector<access::OidcSettings> all, make_oidc_settings(config));
+  for (access::OidcSettings& settings : all) {
+    const auto& provider = impl->providers.emplace_back(std::make_unique<access::OidcProvider>(
+        std::move(settings),
+        [&egress = parts.egress](const net::EgressRequest& request) {
+          return egress.send(request);
         },
-        parts.clock);
-    impl->oidc =
+        parts.clock));
+    const auto& oidc = impl->oidc.emplace_back(
         std::make_unique<access::OidcSignIn>(access::OidcSignIn::Parts{.db = parts.db,
                                                                        .sessions = impl->sessions,
-                                                                       .provider = *impl->provider,
+                                                                       .provider = *provider,
                                                                        .hasher = parts.hasher,
                                                                        .audit = parts.audit,
-                                                                       .clock = parts.clock});
-    impl->services.oidc = impl->oidc.get();
+                                                                       .clock = parts.clock}));
+    impl->services.oidc.push_back(oidc.get());
   }
   return std::unique_ptr<People>(new People(std::move(impl)));
 }
@@ -105,7 +101,7 @@ net::Router People::routes() const {
   api::add_session_routes(router, impl_->services);
   api::add_login_page_routes(router, impl_->services);
   api::add_admin_user_routes(router, impl_->services);
-  if (impl_->oidc) api::add_oidc_routes(router, impl_->services);
+  if (!impl_->oidc.empty()) api::add_oidc_routes(router, impl_->services);
   return api::rotate_sessions(router, impl_->sessions);
 }
 

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/metrics.h"
 #include "core/time.h"
+#include "net/egress.h"
 #include "server/config.h"
 #include "state/db.h"
 
@@ -27,9 +28,10 @@ class People {
     access::AuditLog& audit;
     const Clock& clock;
     core::MetricRegistry& registry;
+    const net::Egress& egress;  ///< To OpenID providers.
   };
 
-  /// Errors: InvalidArgument (oidc.*, egress.*).
+  /// Errors: InvalidArgument (oidc.*).
   static Result<std::unique_ptr<People>> make(const Parts& parts, const Config& config);
   ~People();
   People(const People&) = delete;

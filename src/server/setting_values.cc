@@ -51,7 +51,9 @@ constexpr std::array kClientAuthentications = {
     Word<access::ClientAuthentication>{"client_secret_basic",
                                        access::ClientAuthentication::SecretBasic},
     Word<access::ClientAuthentication>{"client_secret_post",
-                                       access::ClientAuthentication::SecretPost}};
+                                       access::ClientAuthentication::SecretPost},
+    Word<access::ClientAuthentication>{"private_key_jwt",
+                                       access::ClientAuthentication::PrivateKeyJwt}};
 
 template <class Enum>
 constexpr std::span<const Word<Enum>> words();

@@ -174,7 +174,14 @@ constexpr std::array kSettings = {
     Setting{"oidc.client_secret_file", Kind::Text, kAtStart, GANTRY_SLOT(oidc.client_secret_file),
             "A file that holds the secret, instead of `oidc.client_secret`."},
     Setting{"oidc.client_authentication", Kind::Choice, kAtStart,
-            GANTRY_SLOT(oidc.client_authentication), "How the secret is sent to the provider."},
+            GANTRY_SLOT(oidc.client_authentication),
+            "How Gantry proves to the provider who it is: the secret in a header or in the form, "
+            "or a statement signed with `oidc.client_key_file`."},
+    Setting{"oidc.client_key_file", Kind::Text, kAtStart, GANTRY_SLOT(oidc.client_key_file),
+            "The private key (PEM, RSA of 2048 bits or more, or EC P-256) of `private_key_jwt`; "
+            "the provider has its public half."},
+    Setting{"oidc.client_key_id", Kind::Text, kAtStart, GANTRY_SLOT(oidc.client_key_id),
+            "The key's id (`kid`) at the provider, when it needs one."},
     Setting{"oidc.scopes", Kind::List, kAtStart, GANTRY_SLOT(oidc.scopes),
             "What the provider is asked for; some want `groups` to tell groups."},
     Setting{"oidc.groups_claim", Kind::Text, kAtStart, GANTRY_SLOT(oidc.groups_claim),

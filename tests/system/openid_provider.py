@@ -10,9 +10,10 @@ import threading
 import time
 import urllib.parse
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
@@ -33,6 +34,7 @@ class Provider:
         self.ec_key = ec.generate_private_key(ec.SECP256R1())
         self.client_id, self.client_secret = "gantry", "a client's secret: 100%"
         self.metadata, self.codes, self.token_requests, self.key_requests = {}, {}, [], 0
+        self.client_key, self.assertions = None, {}
         self.reset()
         provider = self
 
@@ -103,9 +105,33 @@ class Provider:
         back = {"code": code, "state": query["state"]} | more
         return query["redirect_uri"] + "?" + urllib.parse.urlencode({k: v for k, v in back.items() if v is not None})
 
-    def redeem(self, form: dict, authorization: str) -> tuple[int, dict]:
+    def knows_secret(self, authorization: str) -> bool:
         credentials = base64.b64decode(authorization.removeprefix("Basic ")).decode().split(":")
-        if [urllib.parse.unquote_plus(c) for c in credentials] != [self.client_id, self.client_secret]:
+        return [urllib.parse.unquote_plus(c) for c in credentials] == [self.client_id, self.client_secret]
+
+    def is_asserted(self, form: dict) -> bool:
+        """The client's own signed token (RFC 7523): `client_key` is its public key."""
+        if form.get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer":
+            return False
+        covered, _, signature = form["client_assertion"].rpartition(".")
+        header, claims = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in covered.split("."))
+        raw = base64.urlsafe_b64decode(signature + "==")
+        try:
+            if header["alg"] == "ES256":
+                der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
+                self.client_key.verify(der, covered.encode(), ec.ECDSA(hashes.SHA256()))
+            else:
+                assert header["alg"] == "RS256"
+                self.client_key.verify(raw, covered.encode(), padding.PKCS1v15(), hashes.SHA256())
+        except InvalidSignature:
+            return False
+        fresh = claims["jti"] not in self.assertions and claims["iat"] - 5 <= time.time() < claims["exp"]
+        self.assertions[claims["jti"]] = header
+        return (fresh and claims["iss"] == claims["sub"] == self.client_id
+                and claims["aud"] == f"{self.issuer}/token")
+
+    def redeem(self, form: dict, authorization: str) -> tuple[int, dict]:
+        if not (self.is_asserted(form) if self.client_key else self.knows_secret(authorization)):
             return 401, {"error": "invalid_client"}
         asked = self.codes.pop(form["code"], None)
         if asked is None or form["redirect_uri"] != asked["redirect_uri"]:

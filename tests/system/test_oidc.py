@@ -5,7 +5,8 @@ import urllib.parse
 
 import pytest
 import requests
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from console_client import INSECURE_DEV, Console, admin
 from gantry_process import Gantry
@@ -43,8 +44,8 @@ def settings(idp, **more) -> dict:
 
 
 class Browser(Console):
-    def begin(self, query: str = "") -> str:
-        started = self.call("GET", "/login/oidc/sso" + query, headers={"Sec-Fetch-Site": "none"})
+    def begin(self, query: str = "", provider: str = "sso") -> str:
+        started = self.call("GET", f"/login/oidc/{provider}{query}", headers={"Sec-Fetch-Site": "none"})
         assert started.status_code == 302, started.text
         return started.headers["Location"]
 
@@ -323,6 +324,115 @@ def test_a_private_provider_needs_the_operators_word(make_gantry, idp):
     answer = Browser(gantry.url).call("GET", "/login/oidc/sso")
     assert answer.status_code == 403
     assert "egress.allow" in gantry.log()
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+def test_a_key_instead_of_a_secret(make_gantry, tmp_path, algorithm):
+    key = (rsa.generate_private_key(public_exponent=65537, key_size=2048) if algorithm == "RS256"
+           else ec.generate_private_key(ec.SECP256R1()))
+    path = tmp_path / "client.pem"
+    path.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                       serialization.NoEncryption()))
+    own = Provider()
+    try:
+        own.client_key = key.public_key()
+        gantry = make_gantry(environment=settings(own) | {
+            "GANTRY_OIDC_CLIENT_SECRET": "", "GANTRY_OIDC_CLIENT_AUTHENTICATION": "private_key_jwt",
+            "GANTRY_OIDC_CLIENT_KEY_FILE": str(path), "GANTRY_OIDC_CLIENT_KEY_ID": "gantry-1"}).start()
+        for _ in range(2):
+            assert Browser(gantry.url).sign_in_with(own).status_code == 302, gantry.log()
+        assert [(h["alg"], h["kid"]) for h in own.assertions.values()] == [(algorithm, "gantry-1")] * 2
+        form, authorization = own.token_requests[-1]
+        assert authorization == "" and "client_secret" not in form
+        own.client_key = ec.generate_private_key(ec.SECP256R1()).public_key() if algorithm == "ES256" else (
+            rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key())
+        assert Browser(gantry.url).sign_in_with(own).status_code == 403, "another client's key"
+    finally:
+        own.stop()
+
+
+@pytest.fixture(scope="module")
+def two(idp, tmp_path_factory):
+    """A Gantry with the provider of `oidc` and a second one from the list."""
+    second = Provider()
+    directory = tmp_path_factory.mktemp("two")
+    config = directory / "gantry.yaml"
+    config.write_text(f"""
+oidc:
+  providers:
+    - name: partners
+      display_name: <Partners>
+      issuer: {second.issuer}
+      client_id: {second.client_id}
+      client_secret: "{second.client_secret}"
+      group_rules: ["engineers=main:viewer"]
+""")
+    gantry = Gantry(directory / "data", environment=settings(idp), arguments=["--config", str(config)]).start()
+    yield gantry, second
+    assert gantry.stop() == 0, gantry.log()
+    second.stop()
+
+
+def test_two_providers_have_a_button_and_routes_each(two, idp):
+    gantry, second = two
+    page = Browser(gantry.url).call("GET", "/login")
+    assert 'href="/login/oidc/sso?' in page.text and "Sign in with Example &amp; Co" in page.text
+    assert 'href="/login/oidc/partners?' in page.text and "Sign in with &lt;Partners&gt;" in page.text
+    assert f"form-action 'self' {idp.issuer} {second.issuer};" in page.headers["Content-Security-Policy"] + ";"
+    first = Browser(gantry.url)
+    assert first.sign_in_with(idp).status_code == 302
+    other = Browser(gantry.url)
+    assert other.come_back(second.authorize(other.begin(provider="partners"))).status_code == 302
+    assert other.who()["session"]["provider"] == "partners"
+    assert other.who()["organisations"][0]["role"] == "Viewer", "by its own rules"
+    assert first.who()["organisations"][0]["role"] == "Editor"
+    assert first.who()["user"]["login"] != other.who()["user"]["login"], "the same subject of another issuer"
+    assert other.call("DELETE", "/api/session").json()["logoutUrl"].startswith(second.issuer + "/logout")
+    assert Browser(gantry.url).call("GET", "/login/oidc/nobody").status_code == 404
+
+
+def test_a_flow_belongs_to_one_provider(two, idp):
+    gantry, second = two
+    browser = Browser(gantry.url)
+    answer = idp.authorize(browser.begin()).replace("/login/oidc/sso/", "/login/oidc/partners/")
+    assert browser.come_back(answer).status_code == 400, "begun with the other one"
+    for url, token in (("partners", idp.logout_token()), ("sso", second.logout_token())):
+        assert requests.post(f"{gantry.url}/login/oidc/{url}/backchannel-logout", data={"logout_token": token},
+                             timeout=30).status_code == 400
+    assert requests.post(f"{gantry.url}/login/oidc/partners/backchannel-logout",
+                         data={"logout_token": second.logout_token()}, timeout=30).status_code == 200
+
+
+def test_both_can_be_added_to_an_account(two, idp):
+    gantry, second = two
+    for provider in (idp, second):
+        provider.claims.update(sub="s-both", preferred_username="both", groups=["engineers"])
+    person = Browser(gantry.url)
+    person.sign_in_with(idp)
+    page = person.call("GET", "/account").text
+    assert 'data-link="/login/oidc/sso/link"' in page and 'data-link="/login/oidc/partners/link"' in page
+    location = person.call("POST", "/login/oidc/partners/link").json()["location"]
+    assert location.startswith(second.issuer)
+    assert person.come_back(second.authorize(location)).status_code == 302
+    later = Browser(gantry.url)
+    later.come_back(second.authorize(later.begin(provider="partners")))
+    assert later.who()["user"]["login"] == person.who()["user"]["login"]
+    second.reset()
+
+
+def test_secrets_of_the_list_are_masked(two):
+    gantry, second = two
+    shown = gantry.get("/api/v1/status/config").text + gantry.get("/api/v1/status/flags").text
+    assert second.issuer in shown and "partners" in shown
+    assert second.client_secret not in shown and second.client_secret not in gantry.log()
+
+
+def test_gantry_is_not_its_own_provider(make_gantry, idp):
+    gantry = make_gantry(environment=settings(idp))
+    gantry.environment |= {"GANTRY_OIDC_ISSUER": gantry.url}
+    gantry.start()
+    assert Browser(gantry.url).call("GET", "/login/oidc/sso").status_code == 403
+    assert "destination is not allowed" in gantry.log()
 
 
 def test_the_secret_is_shown_nowhere(gantry, idp):

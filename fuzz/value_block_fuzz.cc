@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "metrics/encoding/integer_block.h"
 #include "metrics/encoding/value_block.h"
+#include "storage/encoding/integer_block.h"
 
 namespace {
 
@@ -35,7 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t count = data[0] | static_cast<std::size_t>(data[1] & 0x0f) << 8;
   const auto bytes = std::as_bytes(std::span(data, size)).subspan(2);
   round_trip<double>(bytes, count, gantry::metrics::decode_values, gantry::metrics::encode_values);
-  round_trip<std::int64_t>(bytes, count, gantry::metrics::decode_integers,
-                           gantry::metrics::encode_integers);
+  round_trip<std::int64_t>(bytes, count, gantry::storage::decode_integers,
+                           gantry::storage::encode_integers);
   return 0;
 }

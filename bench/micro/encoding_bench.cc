@@ -7,10 +7,10 @@
 #include <benchmark/benchmark.h>
 
 #include "metrics/encoding/histogram_block.h"
-#include "metrics/encoding/integer_block.h"
 #include "metrics/encoding/testing/sample_data.h"
 #include "metrics/encoding/testing/sample_histograms.h"
 #include "metrics/encoding/value_block.h"
+#include "storage/encoding/integer_block.h"
 
 namespace gantry::metrics {
 namespace {
@@ -102,9 +102,9 @@ void decode_timestamp_block(benchmark::State& state) {
     time += 15'000;
   }
   std::vector<std::byte> bytes;
-  encode_timestamps(values, bytes);
+  storage::encode_timestamps(values, bytes);
   for (auto _ : state) {
-    benchmark::DoNotOptimize(decode_timestamps(bytes, values).has_value());
+    benchmark::DoNotOptimize(storage::decode_timestamps(bytes, values).has_value());
     benchmark::DoNotOptimize(values.data());
   }
   report(state, values.size(), bytes.size());

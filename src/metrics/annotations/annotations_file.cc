@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 
 #include "core/hash.h"
-#include "metrics/byte_cursor.h"
 #include "metrics/log/log_record.h"
+#include "storage/byte_cursor.h"
 
 namespace gantry::metrics {
 namespace {
@@ -44,7 +44,7 @@ void encode_annotations(const SeriesRegistry& registry, const ExemplarStorage& e
   metadata.encode(families);
 
   out.clear();
-  ByteWriter writer(out);
+  storage::ByteWriter writer(out);
   writer.raw(kMagic.data(), kMagic.size());
   writer.u32(kVersion);
   writer.varint(batch.size());
@@ -61,14 +61,14 @@ Result<void> decode_annotations(std::span<const std::byte> bytes, const SeriesRe
       std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0) {
     return damaged();
   }
-  ByteReader reader(bytes.subspan(kMagic.size(), bytes.size() - kMagic.size() - 4));
+  storage::ByteReader reader(bytes.subspan(kMagic.size(), bytes.size() - kMagic.size() - 4));
   const std::uint32_t version = reader.u32();
   if (version > kVersion) {
     return fail(Code::FailedPrecondition,
                 fmt::format("the annotations file has format {}, this program knows up to {}",
                             version, kVersion));
   }
-  if (ByteReader(bytes.last(4)).u32() != core::crc32c(bytes.first(bytes.size() - 4))) {
+  if (storage::ByteReader(bytes.last(4)).u32() != core::crc32c(bytes.first(bytes.size() - 4))) {
     return damaged();
   }
   const std::span<const std::byte> batch_bytes = reader.bytes(reader.count(1));

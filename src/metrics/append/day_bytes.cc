@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/hash.h"
-#include "metrics/byte_cursor.h"
+#include "storage/byte_cursor.h"
 
 namespace gantry::metrics {
 namespace {
@@ -57,7 +57,7 @@ DurationMs until_next_day(TimestampMs now) {
 
 std::vector<std::byte> encode_day_bytes(DayBytes::Count count) {
   std::vector<std::byte> out;
-  ByteWriter writer(out);
+  storage::ByteWriter writer(out);
   writer.raw(kMagic.data(), kMagic.size());
   writer.u32(kVersion);
   writer.svarint(count.day);
@@ -74,7 +74,7 @@ Result<DayBytes::Count> decode_day_bytes(std::span<const std::byte> bytes) {
       std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0) {
     return damaged();
   }
-  ByteReader reader(bytes.subspan(kMagic.size(), bytes.size() - kMagic.size() - 4));
+  storage::ByteReader reader(bytes.subspan(kMagic.size(), bytes.size() - kMagic.size() - 4));
   const std::uint32_t version = reader.u32();
   if (version > kVersion) {
     return fail(
@@ -82,7 +82,7 @@ Result<DayBytes::Count> decode_day_bytes(std::span<const std::byte> bytes) {
         fmt::format("the file of the day's bytes has format {}, this program knows up to {}",
                     version, kVersion));
   }
-  if (ByteReader(bytes.last(4)).u32() != core::crc32c(bytes.first(bytes.size() - 4))) {
+  if (storage::ByteReader(bytes.last(4)).u32() != core::crc32c(bytes.first(bytes.size() - 4))) {
     return damaged();
   }
   DayBytes::Count count;

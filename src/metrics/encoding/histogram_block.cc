@@ -7,12 +7,11 @@
 #include <type_traits>
 #include <utility>
 
-#include "metrics/byte_cursor.h"
-#include "metrics/encoding/integer_block.h"
-#include "metrics/encoding/integer_block_internal.h"
 #include "metrics/encoding/read_hints.h"
 #include "metrics/encoding/value_block.h"
 #include "metrics/encoding/value_block_internal.h"
+#include "storage/byte_cursor.h"
+#include "storage/encoding/integer_block.h"
 
 namespace gantry::metrics {
 namespace {
@@ -54,16 +53,17 @@ bool has_same_layout(const BasicHistogram<Count>& a, const BasicHistogram<Count>
 }
 
 void append_spans(std::span<const BucketSpan> spans, std::vector<std::byte>& out) {
-  ByteWriter(out).varint(spans.size());
+  storage::ByteWriter(out).varint(spans.size());
   for (const BucketSpan& span : spans) {
-    ByteWriter(out).svarint(span.offset);
-    ByteWriter(out).varint(span.length);
+    storage::ByteWriter(out).svarint(span.offset);
+    storage::ByteWriter(out).varint(span.length);
   }
 }
 
 void append_column(std::span<const std::uint64_t> values, std::vector<std::byte>& out) {
   // The same bits as signed numbers: counts stay small and positive either way.
-  encode_integers({reinterpret_cast<const std::int64_t*>(values.data()), values.size()}, out);
+  storage::encode_integers({reinterpret_cast<const std::int64_t*>(values.data()), values.size()},
+                           out);
 }
 
 void append_column(std::span<const double> values, std::vector<std::byte>& out) {
@@ -77,11 +77,11 @@ const BasicHistogram<Count>& at(std::span<const NativeHistogram> histograms, std
 
 template <class Count>
 void append_layout(const BasicHistogram<Count>& first, std::vector<std::byte>& out) {
-  ByteWriter(out).svarint(first.schema);
-  ByteWriter(out).bytes(std::as_bytes(std::span(&first.zero_threshold, 1)));
+  storage::ByteWriter(out).svarint(first.schema);
+  storage::ByteWriter(out).bytes(std::as_bytes(std::span(&first.zero_threshold, 1)));
   append_spans(first.positive_spans, out);
   append_spans(first.negative_spans, out);
-  ByteWriter(out).varint(first.custom_values.size());
+  storage::ByteWriter(out).varint(first.custom_values.size());
   encode_values(first.custom_values, out);
 }
 
@@ -99,7 +99,7 @@ void append_columns(std::span<const NativeHistogram> group, std::vector<std::byt
     hints[i] = static_cast<std::int64_t>(at<Count>(group, i).hint);
     sums[i] = at<Count>(group, i).sum;
   }
-  encode_integers(hints, out);
+  storage::encode_integers(hints, out);
   append_counts([](const auto& histogram) { return histogram.count; });
   encode_values(sums, out);
   append_counts([](const auto& histogram) { return histogram.zero_count; });
@@ -122,7 +122,7 @@ std::size_t append_group(std::span<const NativeHistogram> rest, std::vector<std:
     if (next == nullptr || !has_same_layout(first, *next)) break;
     ++count;
   }
-  ByteWriter(out).varint(count);
+  storage::ByteWriter(out).varint(count);
   out.push_back(std::byte{std::is_same_v<Count, double> ? kFloatFlavour : std::uint8_t{0}});
   append_layout(first, out);
   append_columns<Count>(rest.first(count), out);
@@ -131,7 +131,7 @@ std::size_t append_group(std::span<const NativeHistogram> rest, std::vector<std:
 
 // Decoding.
 
-bool read_spans(ByteReader& reader, std::vector<BucketSpan>& spans, std::size_t& buckets) {
+bool read_spans(storage::ByteReader& reader, std::vector<BucketSpan>& spans, std::size_t& buckets) {
   const std::uint64_t count = reader.varint();
   // A span takes at least two bytes.
   if (count > reader.rest().size() / 2) return false;
@@ -150,7 +150,7 @@ bool read_spans(ByteReader& reader, std::vector<BucketSpan>& spans, std::size_t&
   return !reader.failed();
 }
 
-bool read_layout(ByteReader& reader, Layout& layout) {
+bool read_layout(storage::ByteReader& reader, Layout& layout) {
   const std::int64_t schema = reader.svarint();
   layout.schema = static_cast<std::int32_t>(schema);
   layout.zero_threshold = reader.f64();
@@ -164,18 +164,19 @@ bool read_layout(ByteReader& reader, Layout& layout) {
   return !reader.failed();
 }
 
-void read_column(ByteReader& reader, std::span<std::uint64_t> values) {
-  decode_integers_from(reader, {reinterpret_cast<std::int64_t*>(values.data()), values.size()});
+void read_column(storage::ByteReader& reader, std::span<std::uint64_t> values) {
+  storage::decode_integers_from(reader,
+                                {reinterpret_cast<std::int64_t*>(values.data()), values.size()});
 }
 
-void read_column(ByteReader& reader, std::span<double> values) {
+void read_column(storage::ByteReader& reader, std::span<double> values) {
   decode_values_from(reader, values);
 }
 
 /// Reads the columns of one group into `histograms`, whose flavour may differ from the stored one:
 /// integers become doubles where the caller wants floats.
 template <class Stored, class Wanted>
-bool read_columns(ByteReader& reader, const Layout& layout,
+bool read_columns(storage::ByteReader& reader, const Layout& layout,
                   std::span<BasicHistogram<Wanted>*> histograms) {
   const std::size_t count = histograms.size();
   std::vector<std::int64_t> hints(count);
@@ -186,7 +187,7 @@ bool read_columns(ByteReader& reader, const Layout& layout,
     if (reader.failed()) return;
     for (std::size_t i = 0; i < count; ++i) store(*histograms[i]) = static_cast<Wanted>(column[i]);
   };
-  decode_integers_from(reader, hints);
+  storage::decode_integers_from(reader, hints);
   read_counts([](auto& histogram) -> Wanted& { return histogram.count; });
   decode_values_from(reader, sums);
   read_counts([](auto& histogram) -> Wanted& { return histogram.zero_count; });
@@ -217,7 +218,7 @@ bool read_columns(ByteReader& reader, const Layout& layout,
 template <class ReadGroup>
 Result<void> decode_groups(std::span<const std::byte> bytes, std::size_t total,
                            ReadGroup&& read_group) {
-  ByteReader reader(bytes);
+  storage::ByteReader reader(bytes);
   std::size_t done = 0;
   std::size_t cells = 0;
   while (done < total && !reader.failed()) {
@@ -242,7 +243,8 @@ Result<void> decode_groups(std::span<const std::byte> bytes, std::size_t total,
 }
 
 template <class Count>
-bool read_native(ByteReader& reader, const Layout& layout, std::span<NativeHistogram> histograms) {
+bool read_native(storage::ByteReader& reader, const Layout& layout,
+                 std::span<NativeHistogram> histograms) {
   std::vector<BasicHistogram<Count>*> targets;
   targets.reserve(histograms.size());
   for (NativeHistogram& histogram : histograms) {
@@ -268,7 +270,7 @@ bool fits_histogram_block(const NativeHistogram& histogram) {
 }
 
 void encode_histograms(std::span<const NativeHistogram> histograms, std::vector<std::byte>& out) {
-  GANTRY_ASSERT(histograms.size() <= kBlockValuesMax, "callers cut their blocks");
+  GANTRY_ASSERT(histograms.size() <= storage::kBlockValuesMax, "callers cut their blocks");
   GANTRY_ASSERT(std::ranges::all_of(histograms, fits_histogram_block),
                 "append paths refuse what does not fit");
   std::size_t done = 0;
@@ -283,7 +285,7 @@ void encode_histograms(std::span<const NativeHistogram> histograms, std::vector<
 Result<void> decode_histograms(std::span<const std::byte> bytes,
                                std::span<NativeHistogram> histograms) {
   return decode_groups(bytes, histograms.size(),
-                       [&](ByteReader& reader, bool is_float, const Layout& layout,
+                       [&](storage::ByteReader& reader, bool is_float, const Layout& layout,
                            std::size_t first, std::size_t count) {
                          const auto group = histograms.subspan(first, count);
                          return is_float ? read_native<double>(reader, layout, group)
@@ -305,7 +307,7 @@ Result<void> decode_float_histograms(std::span<const std::byte> bytes,
   };
   GANTRY_CHECK(decode_groups(
       bytes, histograms.size(),
-      [&](ByteReader& reader, bool is_float, const Layout& layout, std::size_t first,
+      [&](storage::ByteReader& reader, bool is_float, const Layout& layout, std::size_t first,
           std::size_t count) {
         const auto targets = make_targets(first, count);
         return is_float ? read_columns<double, double>(reader, layout, targets)

@@ -25,7 +25,8 @@ inline constexpr std::size_t kHistogramBlockCellsMax = 16 << 20;
 [[nodiscard]] bool fits_histogram_block(const telemetry::NativeHistogram& histogram);
 
 /// Appends the encoded column; any mix of flavours, schemas and layouts. The number of histograms
-/// is not stored. At most kBlockValuesMax of them, and kHistogramBlockCellsMax buckets in all.
+/// is not stored. At most storage::kBlockValuesMax of them, and kHistogramBlockCellsMax buckets in
+/// all.
 void encode_histograms(std::span<const telemetry::NativeHistogram> histograms,
                        std::vector<std::byte>& out);
 

@@ -7,9 +7,9 @@
 #include <cstring>
 #include <optional>
 
-#include "metrics/byte_cursor.h"
-#include "metrics/encoding/integer_block_internal.h"
 #include "metrics/encoding/value_block_internal.h"
+#include "storage/byte_cursor.h"
+#include "storage/encoding/integer_block.h"
 
 namespace gantry::metrics {
 namespace {
@@ -162,12 +162,12 @@ void append_tag(std::vector<std::byte>& out, Scheme scheme, unsigned exponent = 
 
 void append_decimal(unsigned exponent, const Scratch& space, std::vector<std::byte>& out) {
   append_tag(out, Scheme::Decimal, exponent);
-  encode_integers(space.integers, out);
-  ByteWriter(out).varint(space.exceptions.size());
+  storage::encode_integers(space.integers, out);
+  storage::ByteWriter(out).varint(space.exceptions.size());
   std::uint32_t next = 0;
   for (const Exception& exception : space.exceptions) {
-    ByteWriter(out).varint(exception.index - next);
-    ByteWriter(out).bytes(std::as_bytes(std::span(&exception.value, 1)));
+    storage::ByteWriter(out).varint(exception.index - next);
+    storage::ByteWriter(out).bytes(std::as_bytes(std::span(&exception.value, 1)));
     next = exception.index + 1;
   }
 }
@@ -176,12 +176,12 @@ void append_bits(std::span<const double> values, Scratch& space, std::vector<std
   space.integers.resize(values.size());
   std::memcpy(space.integers.data(), values.data(), values.size_bytes());
   append_tag(out, Scheme::Bits);
-  encode_integers(space.integers, out);
+  storage::encode_integers(space.integers, out);
 }
 
 void append_raw(std::span<const double> values, std::vector<std::byte>& out) {
   append_tag(out, Scheme::Raw);
-  ByteWriter(out).bytes(std::as_bytes(values));
+  storage::ByteWriter(out).bytes(std::as_bytes(values));
 }
 
 std::size_t count_runs(std::span<const double> values) {
@@ -207,7 +207,7 @@ void append_plain(std::span<const double> values, std::vector<std::byte>& out) {
   append_bits(values, space, space.trial);
   if (space.trial.size() >= out.size() - start) return;
   out.resize(start);
-  ByteWriter(out).bytes(space.trial);
+  storage::ByteWriter(out).bytes(space.trial);
 }
 
 void append_runs(std::span<const double> values, std::vector<std::byte>& out) {
@@ -222,18 +222,18 @@ void append_runs(std::span<const double> values, std::vector<std::byte>& out) {
     i = end;
   }
   append_tag(out, Scheme::Runs);
-  ByteWriter(out).varint(space.run_values.size());
+  storage::ByteWriter(out).varint(space.run_values.size());
   append_plain(space.run_values, out);
-  encode_integers(space.run_lengths, out);
+  storage::encode_integers(space.run_lengths, out);
 }
 
 // Decoding.
 
-void decode_decimal(ByteReader& reader, unsigned exponent, std::span<double> values) {
+void decode_decimal(storage::ByteReader& reader, unsigned exponent, std::span<double> values) {
   if (exponent > kExponentMax) return reader.fail();
   thread_local std::vector<std::int64_t> integers;
   integers.resize(values.size());
-  decode_integers_from(reader, integers);
+  storage::decode_integers_from(reader, integers);
   const std::uint64_t count = reader.varint();
   if (reader.failed() || count > values.size()) return reader.fail();
   if (exponent == 0) {
@@ -256,18 +256,18 @@ void decode_decimal(ByteReader& reader, unsigned exponent, std::span<double> val
   }
 }
 
-void decode_bits(ByteReader& reader, std::span<double> values) {
+void decode_bits(storage::ByteReader& reader, std::span<double> values) {
   thread_local std::vector<std::int64_t> integers;
   integers.resize(values.size());
-  decode_integers_from(reader, integers);
+  storage::decode_integers_from(reader, integers);
   if (!reader.failed()) std::memcpy(values.data(), integers.data(), values.size_bytes());
 }
 
 enum class Allow : std::uint8_t { Everything, NoRuns };
 
-void decode(ByteReader& reader, Allow allow, std::span<double> values);
+void decode(storage::ByteReader& reader, Allow allow, std::span<double> values);
 
-void decode_runs(ByteReader& reader, std::span<double> values) {
+void decode_runs(storage::ByteReader& reader, std::span<double> values) {
   const std::uint64_t count = reader.varint();
   if (reader.failed() || count == 0 || count > values.size()) return reader.fail();
   thread_local std::vector<double> run_values;
@@ -275,7 +275,7 @@ void decode_runs(ByteReader& reader, std::span<double> values) {
   run_values.resize(count);
   run_lengths.resize(count);
   decode(reader, Allow::NoRuns, run_values);
-  decode_integers_from(reader, run_lengths);
+  storage::decode_integers_from(reader, run_lengths);
   if (reader.failed()) return;
   std::size_t at = 0;
   for (std::size_t run = 0; run < count; ++run) {
@@ -287,7 +287,7 @@ void decode_runs(ByteReader& reader, std::span<double> values) {
   if (at != values.size()) reader.fail();
 }
 
-void decode(ByteReader& reader, Allow allow, std::span<double> values) {
+void decode(storage::ByteReader& reader, Allow allow, std::span<double> values) {
   const std::uint8_t tag = reader.u8();
   const unsigned exponent = tag >> kExponentShift;
   const auto scheme = static_cast<Scheme>(tag & kSchemeMask);
@@ -315,12 +315,12 @@ void decode(ByteReader& reader, Allow allow, std::span<double> values) {
 }  // namespace
 
 void encode_values(std::span<const double> values, std::vector<std::byte>& out) {
-  GANTRY_ASSERT(values.size() <= kBlockValuesMax, "callers cut their blocks");
+  GANTRY_ASSERT(values.size() <= storage::kBlockValuesMax, "callers cut their blocks");
   if (values.empty()) return;
   const std::size_t runs = count_runs(values);
   if (runs == 1 && !to_integer(values[0], 0)) {
     append_tag(out, Scheme::Constant);
-    ByteWriter(out).bytes(std::as_bytes(values.first(1)));
+    storage::ByteWriter(out).bytes(std::as_bytes(values.first(1)));
     return;
   }
   // Integer blocks have runs of their own; these here are for values that are no decimals.
@@ -330,12 +330,12 @@ void encode_values(std::span<const double> values, std::vector<std::byte>& out) 
   append_runs(values, out);
 }
 
-void decode_values_from(ByteReader& reader, std::span<double> values) {
+void decode_values_from(storage::ByteReader& reader, std::span<double> values) {
   if (!values.empty()) decode(reader, Allow::Everything, values);
 }
 
 Result<void> decode_values(std::span<const std::byte> bytes, std::span<double> values) {
-  ByteReader reader(bytes);
+  storage::ByteReader reader(bytes);
   decode_values_from(reader, values);
   if (!reader.at_end()) return fail(Code::DataLoss, "value block is damaged");
   return {};

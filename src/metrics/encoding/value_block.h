@@ -2,7 +2,7 @@
 
 // One column of doubles as bytes, lossless to the bit (NaN payloads, -0, infinities), the smallest
 // of several encodings chosen by trial. Meant for 100 to 1024 values; correct for any number up to
-// kBlockValuesMax.
+// storage::kBlockValuesMax.
 //
 //   encode_values(values, out);                       // appends to out
 //   GANTRY_CHECK(decode_values(bytes, values));       // values.size() as it was encoded
@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "metrics/encoding/integer_block.h"
+#include "storage/encoding/integer_block.h"
 
 namespace gantry::metrics {
 

@@ -4,11 +4,11 @@
 
 #include <span>
 
-#include "metrics/byte_cursor.h"
+#include "storage/byte_cursor.h"
 
 namespace gantry::metrics {
 
 /// Fails the reader on bad bytes.
-void decode_values_from(ByteReader& reader, std::span<double> values);
+void decode_values_from(storage::ByteReader& reader, std::span<double> values);
 
 }  // namespace gantry::metrics

@@ -134,7 +134,7 @@ TEST(ValueBlockTest, IntegersNearTheLimitsComeBack) {
 
 TEST(ValueBlockTest, LargestBlockComesBack) {
   Random random(6);
-  EXPECT_TRUE(comes_back(make_decimal_gauge(random, kBlockValuesMax)));
+  EXPECT_TRUE(comes_back(make_decimal_gauge(random, storage::kBlockValuesMax)));
 }
 
 TEST(ValueBlockTest, AppendsAndDoesNotReplace) {

@@ -5,8 +5,8 @@
 #include <new>
 
 #include "metrics/encoding/histogram_block.h"
-#include "metrics/encoding/integer_block.h"
 #include "metrics/encoding/value_block.h"
+#include "storage/encoding/integer_block.h"
 
 namespace gantry::metrics {
 
@@ -27,14 +27,14 @@ void seal(SeriesRecord& record, HeadContext& context, const SealSource& source) 
   context.time_bytes.clear();
   context.value_bytes.clear();
   context.start_bytes.clear();
-  encode_timestamps(source.times, context.time_bytes);
+  storage::encode_timestamps(source.times, context.time_bytes);
   if (is_float) {
     encode_values(source.values, context.value_bytes);
   } else {
     encode_histograms(source.histograms, context.value_bytes);
   }
   if (std::ranges::any_of(source.starts, [](std::int64_t start) { return start != 0; })) {
-    encode_integers(source.starts, context.start_bytes);
+    storage::encode_integers(source.starts, context.start_bytes);
   }
 
   const std::size_t size = sizeof(SealedBlock) + context.time_bytes.size() +

@@ -5,9 +5,9 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
-#include "metrics/byte_cursor.h"
 #include "metrics/encoding/histogram_block.h"
 #include "metrics/encoding/value_block.h"
+#include "storage/byte_cursor.h"
 
 namespace gantry::metrics {
 namespace {
@@ -34,10 +34,10 @@ class StringTable {
   std::vector<std::string_view> texts_;
 };
 
-void encode_definitions(const BatchRecord& record, ByteWriter& writer) {
+void encode_definitions(const BatchRecord& record, storage::ByteWriter& writer) {
   StringTable strings;
   std::vector<std::byte> body;
-  ByteWriter body_writer(body);
+  storage::ByteWriter body_writer(body);
   for (const SeriesDefinition& definition : record.definitions) {
     body_writer.varint(definition.series);
     body_writer.varint(definition.labels.size());
@@ -107,7 +107,7 @@ std::uint8_t flags_of(std::span<const Sample> samples, bool has_starts) {
 }
 
 void encode_floats(std::span<const PlannedFloat> floats, std::vector<std::byte>& out) {
-  ByteWriter writer(out);
+  storage::ByteWriter writer(out);
   writer.varint(floats.size());
   if (floats.empty()) return;
   const bool has_starts = std::ranges::any_of(
@@ -134,7 +134,7 @@ void encode_floats(std::span<const PlannedFloat> floats, std::vector<std::byte>&
 std::size_t histogram_group(std::span<const PlannedHistogram> histograms, std::size_t first) {
   std::size_t cells = 0;
   std::size_t last = first;
-  while (last < histograms.size() && last - first < kBlockValuesMax) {
+  while (last < histograms.size() && last - first < storage::kBlockValuesMax) {
     cells += std::visit(
         [](const auto& h) {
           return h.positive_counts.size() + h.negative_counts.size() + std::size_t{1};
@@ -148,7 +148,7 @@ std::size_t histogram_group(std::span<const PlannedHistogram> histograms, std::s
 
 void encode_histogram_section(std::span<const PlannedHistogram> histograms,
                               std::vector<std::byte>& out) {
-  ByteWriter writer(out);
+  storage::ByteWriter writer(out);
   writer.varint(histograms.size());
   if (histograms.empty()) return;
   const bool has_starts = std::ranges::any_of(
@@ -179,7 +179,7 @@ void encode_histogram_section(std::span<const PlannedHistogram> histograms,
   }
 }
 
-void encode_exemplars(std::span<const PlannedExemplar> exemplars, ByteWriter& writer) {
+void encode_exemplars(std::span<const PlannedExemplar> exemplars, storage::ByteWriter& writer) {
   writer.varint(exemplars.size());
   for (const PlannedExemplar& exemplar : exemplars) {
     writer.varint(exemplar.series);
@@ -195,7 +195,7 @@ void encode_exemplars(std::span<const PlannedExemplar> exemplars, ByteWriter& wr
 
 // Spans into a growing vector would dangle: a first pass notes counts, `bind` makes the spans.
 
-void decode_definitions(ByteReader& reader, DecodedBatch& out,
+void decode_definitions(storage::ByteReader& reader, DecodedBatch& out,
                         std::vector<std::size_t>& label_counts) {
   const std::size_t string_count = reader.count(1);
   for (std::size_t i = 0; i < string_count && !reader.failed(); ++i) {
@@ -218,7 +218,7 @@ void decode_definitions(ByteReader& reader, DecodedBatch& out,
 }
 
 template <class Sample, class Time>
-void decode_positions(ByteReader& reader, std::span<Sample> samples, const Time& time) {
+void decode_positions(storage::ByteReader& reader, std::span<Sample> samples, const Time& time) {
   std::int64_t series = 0;
   for (Sample& sample : samples) {
     series += static_cast<std::int32_t>(reader.svarint());
@@ -232,14 +232,14 @@ void decode_positions(ByteReader& reader, std::span<Sample> samples, const Time&
 }
 
 template <class Sample>
-void decode_modes(ByteReader& reader, std::uint8_t flags, std::span<Sample> samples) {
+void decode_modes(storage::ByteReader& reader, std::uint8_t flags, std::span<Sample> samples) {
   if ((flags & kHasOverwrites) == 0) return;
   for (Sample& sample : samples) {
     sample.mode = reader.u8() == 0 ? StoreMode::Insert : StoreMode::Overwrite;
   }
 }
 
-void decode_floats(ByteReader& reader, std::vector<PlannedFloat>& floats) {
+void decode_floats(storage::ByteReader& reader, std::vector<PlannedFloat>& floats) {
   floats.resize(reader.count(2 + sizeof(double)));
   if (floats.empty()) return;
   const std::uint8_t flags = reader.u8();
@@ -256,7 +256,7 @@ void decode_floats(ByteReader& reader, std::vector<PlannedFloat>& floats) {
   decode_modes(reader, flags, std::span(floats));
 }
 
-Result<void> decode_histogram_section(ByteReader& reader, DecodedBatch& out) {
+Result<void> decode_histogram_section(storage::ByteReader& reader, DecodedBatch& out) {
   std::vector<PlannedHistogram>& samples = out.record.histograms;
   samples.resize(reader.count(2));
   if (samples.empty()) return {};
@@ -282,7 +282,7 @@ Result<void> decode_histogram_section(ByteReader& reader, DecodedBatch& out) {
   return {};
 }
 
-void decode_exemplars(ByteReader& reader, DecodedBatch& out,
+void decode_exemplars(storage::ByteReader& reader, DecodedBatch& out,
                       std::vector<std::size_t>& label_counts) {
   const std::size_t count = reader.count(1 + 1 + sizeof(double) + 1);
   for (std::size_t i = 0; i < count && !reader.failed(); ++i) {
@@ -323,7 +323,7 @@ void BatchRecord::clear() {
 
 void encode_batch(const BatchRecord& record, std::vector<std::byte>& out) {
   out.clear();
-  ByteWriter writer(out);
+  storage::ByteWriter writer(out);
   encode_definitions(record, writer);
   encode_floats(record.floats, out);
   encode_histogram_section(record.histograms, out);
@@ -335,7 +335,7 @@ Result<void> decode_batch(std::span<const std::byte> payload, DecodedBatch& out)
   out.strings.clear();
   out.labels.clear();
   out.histograms.clear();
-  ByteReader reader(payload);
+  storage::ByteReader reader(payload);
   std::vector<std::size_t> label_counts;
   decode_definitions(reader, out, label_counts);
   decode_floats(reader, out.record.floats);
@@ -349,7 +349,7 @@ Result<void> decode_batch(std::span<const std::byte> payload, DecodedBatch& out)
 void encode_metadata(std::span<const telemetry::MetricMetadata> entries,
                      std::vector<std::byte>& out) {
   out.clear();
-  ByteWriter writer(out);
+  storage::ByteWriter writer(out);
   writer.varint(entries.size());
   for (const telemetry::MetricMetadata& entry : entries) {
     writer.string(entry.family);
@@ -360,7 +360,7 @@ void encode_metadata(std::span<const telemetry::MetricMetadata> entries,
 }
 
 Result<std::vector<telemetry::MetricMetadata>> decode_metadata(std::span<const std::byte> payload) {
-  ByteReader reader(payload);
+  storage::ByteReader reader(payload);
   std::vector<telemetry::MetricMetadata> entries(reader.count(4));
   for (telemetry::MetricMetadata& entry : entries) {
     entry.family = reader.string();
@@ -379,7 +379,7 @@ Result<std::vector<telemetry::MetricMetadata>> decode_metadata(std::span<const s
 void encode_delete(std::span<const promql::Matcher> matchers, std::int64_t start_ms,
                    std::int64_t end_ms, std::vector<std::byte>& out) {
   out.clear();
-  ByteWriter writer(out);
+  storage::ByteWriter writer(out);
   writer.svarint(start_ms);
   writer.svarint(end_ms);
   writer.varint(matchers.size());
@@ -391,7 +391,7 @@ void encode_delete(std::span<const promql::Matcher> matchers, std::int64_t start
 }
 
 Result<DeleteRecord> decode_delete(std::span<const std::byte> payload) {
-  ByteReader reader(payload);
+  storage::ByteReader reader(payload);
   DeleteRecord record;
   record.start_ms = reader.svarint();
   record.end_ms = reader.svarint();

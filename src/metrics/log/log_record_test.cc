@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include "metrics/byte_cursor.h"
-
 namespace gantry::metrics {
 namespace {
 
@@ -111,21 +109,6 @@ TEST(LogRecord, MetadataAndDeleteRoundTrip) {
   ASSERT_EQ(deletion->matchers.size(), 2U);
   EXPECT_EQ(deletion->matchers[0].op(), promql::MatchOp::Regex);
   EXPECT_EQ(deletion->matchers[0].value(), "a.*");
-}
-
-TEST(ByteReader, StopsAtTheEndAndAtOverlongVarints) {
-  const std::vector<std::byte> overlong(11, std::byte{0xff});
-  ByteReader reader(overlong);
-  EXPECT_EQ(reader.varint(), 0U);
-  EXPECT_TRUE(reader.failed());
-  ByteReader empty{std::span<const std::byte>()};
-  EXPECT_EQ(empty.u64(), 0U);
-  EXPECT_TRUE(empty.failed());
-  // A count that the rest cannot hold.
-  const std::byte lie[] = {std::byte{100}, std::byte{1}};
-  ByteReader liar(lie);
-  EXPECT_EQ(liar.count(1), 0U);
-  EXPECT_TRUE(liar.failed());
 }
 
 }  // namespace

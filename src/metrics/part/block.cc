@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "metrics/encoding/histogram_block.h"
-#include "metrics/encoding/integer_block.h"
 #include "metrics/encoding/read_hints.h"
 #include "metrics/encoding/value_block.h"
 #include "metrics/part/block_internal.h"
+#include "storage/encoding/integer_block.h"
 
 namespace gantry::metrics {
 namespace {
@@ -46,7 +46,7 @@ Result<void> append_start_timestamps(const EncodedBlock& block, std::size_t befo
     return {};
   }
   out.resize(before + block.sample_count);
-  GANTRY_CHECK(decode_integers(block.start_timestamps, std::span(out).subspan(before)));
+  GANTRY_CHECK(storage::decode_integers(block.start_timestamps, std::span(out).subspan(before)));
   trim(out, block.sample_count, window);
   return {};
 }
@@ -69,7 +69,7 @@ Result<void> decode_histogram_points(const EncodedBlock& block, std::span<const 
   GANTRY_CHECK(decode_float_histograms(block.values, histograms));
   std::vector<std::int64_t> starts(times.size());
   if (!block.start_timestamps.empty()) {
-    GANTRY_CHECK(decode_integers(block.start_timestamps, starts));
+    GANTRY_CHECK(storage::decode_integers(block.start_timestamps, starts));
   }
   for (std::size_t i = window.first; i < window.end; ++i) {
     out.histograms.push_back({.timestamp_ms = times[i],
@@ -92,12 +92,12 @@ Result<void> append_times(const EncodedBlock& block, std::span<const std::int64_
 }
 
 Result<std::span<const std::int64_t>> decode_times(const EncodedBlock& block) {
-  if (block.sample_count == 0 || block.sample_count > kBlockValuesMax) {
+  if (block.sample_count == 0 || block.sample_count > storage::kBlockValuesMax) {
     return fail(Code::DataLoss, "block has an impossible number of samples");
   }
   thread_local std::vector<std::int64_t> times;
   times.resize(block.sample_count);
-  GANTRY_CHECK(decode_timestamps(block.times, times));
+  GANTRY_CHECK(storage::decode_timestamps(block.times, times));
   return times;
 }
 

@@ -39,9 +39,9 @@ struct EncodedBlock {
   std::uint32_t sample_count = 0;
   std::int64_t time_ms_min = 0;                 ///< Of the first sample.
   std::int64_t time_ms_max = 0;                 ///< Of the last.
-  std::span<const std::byte> times;             ///< encode_timestamps
+  std::span<const std::byte> times;             ///< storage::encode_timestamps
   std::span<const std::byte> values;            ///< encode_values or encode_histograms
-  std::span<const std::byte> start_timestamps;  ///< encode_integers; empty: none.
+  std::span<const std::byte> start_timestamps;  ///< storage::encode_integers; empty: none.
 };
 
 /// Appends to `out` the samples of `block` with start_ms <= t <= end_ms. Start timestamps: filled

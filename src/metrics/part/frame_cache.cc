@@ -1,154 +1,32 @@
 #include "metrics/part/frame_cache.h"
 
-#include <array>
-#include <atomic>
-#include <unordered_map>
 #include <utility>
-
-#include "core/mutex.h"
 
 namespace gantry::metrics {
 namespace {
 
-constexpr std::size_t kShardCount = 8;
-/// Of a frame's entry in the tables.
-constexpr std::size_t kEntryBytes = 96;
-
-struct Key {
-  std::uint64_t owner = 0;
-  std::uint32_t frame = 0;
-
-  friend bool operator==(const Key&, const Key&) = default;
-};
-
-struct KeyHash {
-  std::size_t operator()(const Key& key) const {
-    const std::uint64_t mixed =
-        (key.owner * 0x9e3779b97f4a7c15ULL) ^ (key.frame * 0xc2b2ae3d27d4eb4fULL);
-    return mixed ^ (mixed >> 29);
-  }
-};
-
-struct Slot {
-  Key key;
-  std::shared_ptr<const Frame> bytes;  ///< Null: free.
-  bool is_used = false;                ///< Since the hand last passed.
-};
-
-/// The frames in a ring; a hand that passes gives each that was used another round.
-class Shard {
+class CachedFrame final : public storage::CacheItem {
  public:
-  std::shared_ptr<const Frame> find(const Key& key) {
-    const core::Lock lock(mutex_);
-    const auto found = index_.find(key);
-    if (found == index_.end()) return nullptr;
-    Slot& slot = slots_[found->second];
-    slot.is_used = true;
-    return slot.bytes;
-  }
+  explicit CachedFrame(std::shared_ptr<const Frame> bytes) : bytes_(std::move(bytes)) {}
 
-  void insert(const Key& key, std::shared_ptr<const Frame> bytes, std::size_t bytes_max) {
-    const std::size_t size = bytes->size() + kEntryBytes;
-    if (size > bytes_max) return;
-    const core::Lock lock(mutex_);
-    if (index_.contains(key)) return;
-    while (bytes_ + size > bytes_max) evict_one();
-    std::size_t place = slots_.size();
-    if (free_.empty()) {
-      slots_.emplace_back();
-    } else {
-      place = free_.back();
-      free_.pop_back();
-    }
-    slots_[place] = {.key = key, .bytes = std::move(bytes)};
-    index_.emplace(key, place);
-    bytes_ += size;
-  }
+  [[nodiscard]] std::size_t memory_bytes() const override { return bytes_->size(); }
 
-  void erase(std::uint64_t owner) {
-    const core::Lock lock(mutex_);
-    for (std::size_t place = 0; place < slots_.size(); ++place) {
-      if (slots_[place].bytes && slots_[place].key.owner == owner) release(place);
-    }
-  }
-
-  [[nodiscard]] std::size_t bytes() {
-    const core::Lock lock(mutex_);
-    return bytes_;
-  }
+  [[nodiscard]] const std::shared_ptr<const Frame>& bytes() const { return bytes_; }
 
  private:
-  void evict_one() GANTRY_REQUIRES(mutex_) {
-    while (true) {
-      hand_ = (hand_ + 1) % slots_.size();
-      Slot& slot = slots_[hand_];
-      if (!slot.bytes) continue;
-      if (!slot.is_used) return release(hand_);
-      slot.is_used = false;
-    }
-  }
-
-  void release(std::size_t place) GANTRY_REQUIRES(mutex_) {
-    Slot& slot = slots_[place];
-    bytes_ -= slot.bytes->size() + kEntryBytes;
-    index_.erase(slot.key);
-    slot = {};
-    free_.push_back(place);
-  }
-
-  core::Mutex mutex_;
-  std::unordered_map<Key, std::size_t, KeyHash> index_ GANTRY_GUARDED_BY(mutex_);
-  std::vector<Slot> slots_ GANTRY_GUARDED_BY(mutex_);
-  std::vector<std::size_t> free_ GANTRY_GUARDED_BY(mutex_);
-  std::size_t hand_ GANTRY_GUARDED_BY(mutex_) = 0;
-  std::size_t bytes_ GANTRY_GUARDED_BY(mutex_) = 0;
+  std::shared_ptr<const Frame> bytes_;
 };
 
 }  // namespace
 
-struct FrameCache::Impl {
-  std::size_t bytes_max = 0;
-  std::atomic<std::uint64_t> next_owner{1};
-  std::atomic<std::uint64_t> hits{0};
-  std::atomic<std::uint64_t> misses{0};
-  std::array<Shard, kShardCount> shards;
-
-  Shard& shard_of(const Key& key) { return shards[KeyHash()(key) >> 7 & (kShardCount - 1)]; }
-};
-
-FrameCache::FrameCache(std::size_t bytes_max) : impl_(std::make_unique<Impl>()) {
-  impl_->bytes_max = bytes_max;
-}
-
-FrameCache::~FrameCache() = default;
-
-std::uint64_t FrameCache::make_owner_id() {
-  return impl_->next_owner.fetch_add(1, std::memory_order_relaxed);
-}
-
 std::shared_ptr<const Frame> FrameCache::find(std::uint64_t owner, std::uint32_t frame) {
-  const Key key{.owner = owner, .frame = frame};
-  auto found = impl_->shard_of(key).find(key);
-  (found ? impl_->hits : impl_->misses).fetch_add(1, std::memory_order_relaxed);
-  return found;
+  const auto item = items_.find(owner, frame);
+  return item ? static_cast<const CachedFrame&>(*item).bytes() : nullptr;
 }
 
 void FrameCache::insert(std::uint64_t owner, std::uint32_t frame,
                         std::shared_ptr<const Frame> bytes) {
-  const Key key{.owner = owner, .frame = frame};
-  impl_->shard_of(key).insert(key, std::move(bytes), impl_->bytes_max / kShardCount);
-}
-
-void FrameCache::erase(std::uint64_t owner) {
-  for (Shard& shard : impl_->shards) shard.erase(owner);
-}
-
-FrameCache::Statistics FrameCache::statistics() const {
-  Statistics statistics{.hits = impl_->hits.load(std::memory_order_relaxed),
-                        .misses = impl_->misses.load(std::memory_order_relaxed),
-                        .bytes_max = impl_->bytes_max};
-  for (Shard& shard : impl_->shards) statistics.bytes += shard.bytes();
-  return statistics;
+  items_.insert(owner, frame, std::make_shared<CachedFrame>(std::move(bytes)));
 }
 
 }  // namespace gantry::metrics

@@ -7,39 +7,32 @@
 #include <memory>
 #include <vector>
 
+#include "storage/item_cache.h"
+
 namespace gantry::metrics {
 
 using Frame = std::vector<std::byte>;
 
-/// Thread-safe. Least recently used frames go first (by a clock hand, per shard).
+/// Thread-safe. An ItemCache of frames.
 class FrameCache {
  public:
-  explicit FrameCache(std::size_t bytes_max);
-  ~FrameCache();
-  FrameCache(const FrameCache&) = delete;
-  FrameCache& operator=(const FrameCache&) = delete;
+  using Statistics = storage::ItemCache::Statistics;
+
+  explicit FrameCache(std::size_t bytes_max) : items_(bytes_max) {}
 
   /// A number for a part's frames that no other part has had.
-  [[nodiscard]] std::uint64_t make_owner_id();
+  [[nodiscard]] std::uint64_t make_owner_id() { return items_.make_owner_id(); }
 
   [[nodiscard]] std::shared_ptr<const Frame> find(std::uint64_t owner, std::uint32_t frame);
   void insert(std::uint64_t owner, std::uint32_t frame, std::shared_ptr<const Frame> bytes);
 
   /// Forgets a part's frames.
-  void erase(std::uint64_t owner);
+  void erase(std::uint64_t owner) { items_.erase(owner); }
 
-  struct Statistics {
-    std::uint64_t hits = 0;
-    std::uint64_t misses = 0;
-    std::uint64_t bytes = 0;
-    std::uint64_t bytes_max = 0;
-  };
-
-  [[nodiscard]] Statistics statistics() const;
+  [[nodiscard]] Statistics statistics() const { return items_.statistics(); }
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  storage::ItemCache items_;
 };
 
 }  // namespace gantry::metrics

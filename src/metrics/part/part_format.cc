@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <limits>
 
-#include "metrics/byte_cursor.h"
+#include "storage/byte_cursor.h"
 
 namespace gantry::metrics {
 namespace {
 
 constexpr std::uint64_t kUint32Max = std::numeric_limits<std::uint32_t>::max();
 
-std::uint32_t narrow(ByteReader& reader) {
+std::uint32_t narrow(storage::ByteReader& reader) {
   const std::uint64_t value = reader.varint();
   if (value > kUint32Max) reader.fail();
   return static_cast<std::uint32_t>(value);
@@ -24,7 +24,7 @@ std::strong_ordering compare_series(std::span<const telemetry::LabelView> a,
 }
 
 void append_footer(const PartFooter& footer, std::vector<std::byte>& out) {
-  ByteWriter writer(out);
+  storage::ByteWriter writer(out);
   const PartSummary& summary = footer.summary;
   writer.varint(summary.level);
   writer.svarint(summary.time_ms_min);
@@ -48,7 +48,7 @@ void append_footer(const PartFooter& footer, std::vector<std::byte>& out) {
 }
 
 Result<PartFooter> parse_footer(std::span<const std::byte> bytes) {
-  ByteReader reader(bytes);
+  storage::ByteReader reader(bytes);
   PartFooter footer;
   PartSummary& summary = footer.summary;
   summary.level = narrow(reader);

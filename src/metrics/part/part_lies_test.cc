@@ -7,13 +7,13 @@
 
 #include <gtest/gtest.h>
 
-#include "metrics/byte_cursor.h"
-#include "metrics/encoding/integer_block.h"
 #include "metrics/encoding/value_block.h"
 #include "metrics/part/part_format.h"
 #include "metrics/part/part_merge.h"
 #include "metrics/part/part_reader.h"
+#include "storage/byte_cursor.h"
 #include "storage/checksummed_file.h"
+#include "storage/encoding/integer_block.h"
 #include "storage/faulty_file_system.h"
 
 namespace gantry::metrics {
@@ -32,7 +32,7 @@ struct Lie {
 
 void write(storage::FileSystem& files, const Lie& lie) {
   std::vector<std::byte> times;
-  encode_timestamps(std::vector<std::int64_t>{10, 20, 30, 40}, times);
+  storage::encode_timestamps(std::vector<std::int64_t>{10, 20, 30, 40}, times);
   std::vector<std::byte> values;
   encode_values(std::vector<double>{1, 2, 4, 8}, values);
   ASSERT_TRUE(files.create_directories("/p"));
@@ -45,10 +45,10 @@ void write(storage::FileSystem& files, const Lie& lie) {
   std::vector<std::byte> lists;
   std::vector<std::uint32_t> offsets;
   for (const auto& symbols : lie.label_symbols) {
-    ByteWriter(labels).varint(symbols.size() / 2);
-    for (const std::uint32_t symbol : symbols) ByteWriter(labels).varint(symbol);
+    storage::ByteWriter(labels).varint(symbols.size() / 2);
+    for (const std::uint32_t symbol : symbols) storage::ByteWriter(labels).varint(symbol);
     offsets.push_back(static_cast<std::uint32_t>(lists.size()));
-    ByteWriter writer(lists);
+    storage::ByteWriter writer(lists);
     writer.varint(lie.block_columns.size());
     for (const std::uint8_t column : lie.block_columns) {
       writer.u8(lie.flags);
@@ -59,7 +59,7 @@ void write(storage::FileSystem& files, const Lie& lie) {
     }
   }
   std::vector<std::byte> blocks;
-  ByteWriter writer(blocks);
+  storage::ByteWriter writer(blocks);
   writer.u32(static_cast<std::uint32_t>(lie.columns.size()));
   writer.u32(static_cast<std::uint32_t>(offsets.size()));
   std::vector<TimeColumn> columns = lie.columns;
@@ -70,7 +70,7 @@ void write(storage::FileSystem& files, const Lie& lie) {
   writer.bytes(std::as_bytes(std::span(offsets)));
   writer.bytes(lists);
   std::vector<std::byte> symbols;
-  for (const char* text : {"__name__", "a", "b", "job"}) ByteWriter(symbols).string(text);
+  for (const char* text : {"__name__", "a", "b", "job"}) storage::ByteWriter(symbols).string(text);
 
   auto index = *storage::FrameWriter::create(files, "/p/index", kPartIndexFormat);
   PartFooter footer;

@@ -8,12 +8,12 @@
 
 #include "fmt/core.h"
 
-#include "metrics/byte_cursor.h"
-#include "metrics/encoding/integer_block.h"
 #include "metrics/part/block_internal.h"
 #include "metrics/part/part_format.h"
 #include "metrics/part/part_series_cursor.h"
+#include "storage/byte_cursor.h"
 #include "storage/checksummed_file.h"
+#include "storage/encoding/integer_block.h"
 
 namespace gantry::metrics {
 namespace {
@@ -181,7 +181,7 @@ Result<BlockLists> DirectoryPartReader::load_lists(const SeriesGroup& group,
                                                    ScratchImpl& scratch) const {
   GANTRY_TRY(const std::span<const std::byte> frame,
              load(*index_, index_owner_, group.block_frame, scratch.fills_cache, scratch.blocks));
-  ByteReader reader(frame);
+  storage::ByteReader reader(frame);
   BlockLists lists;
   lists.column_count = reader.u32();
   const std::uint32_t series_count = reader.u32();
@@ -195,7 +195,7 @@ Result<BlockLists> DirectoryPartReader::load_lists(const SeriesGroup& group,
 }
 
 /// Takes one block out of a series' list; the previous one says where a following one begins.
-bool read_entry(ByteReader& reader, const BlockLists& lists, BlockInfo& info) {
+bool read_entry(storage::ByteReader& reader, const BlockLists& lists, BlockInfo& info) {
   const std::uint8_t flags = reader.u8();
   const std::uint64_t column_number = reader.varint();
   std::uint64_t frame = info.value_frame;
@@ -226,7 +226,7 @@ bool read_entry(ByteReader& reader, const BlockLists& lists, BlockInfo& info) {
           .value_offset = static_cast<std::uint32_t>(offset),
           .value_bytes = static_cast<std::uint32_t>(value_bytes),
           .start_bytes = static_cast<std::uint32_t>(start_bytes)};
-  return column.sample_count > 0 && column.sample_count <= kBlockValuesMax &&
+  return column.sample_count > 0 && column.sample_count <= storage::kBlockValuesMax &&
          column.time_ms_min <= column.time_ms_max;
 }
 
@@ -249,7 +249,7 @@ Result<void> DirectoryPartReader::list_blocks(std::uint32_t ordinal, ScratchImpl
               lists.offsets.data() + (ordinal - group.first_series) * sizeof(std::uint32_t),
               sizeof(offset));
   if (offset > lists.entries.size()) return damaged("a block list is not one");
-  ByteReader reader(lists.entries.subspan(offset));
+  storage::ByteReader reader(lists.entries.subspan(offset));
   BlockInfo info;
   const std::uint64_t count = reader.varint();
   for (std::uint64_t i = 0; i < count; ++i) {
@@ -274,7 +274,7 @@ Result<std::span<const std::int64_t>> DirectoryPartReader::load_times(const Bloc
              slice(info.time_frame, info.time_offset, info.time_bytes, scratch.fills_cache,
                    scratch.times));
   scratch.column.resize(info.sample_count);
-  GANTRY_CHECK(watch(decode_timestamps(bytes, scratch.column)));
+  GANTRY_CHECK(watch(storage::decode_timestamps(bytes, scratch.column)));
   if (scratch.column.front() != info.time_ms_min || scratch.column.back() != info.time_ms_max) {
     return damaged("a time column is not the one that the block list says");
   }

@@ -6,7 +6,7 @@
 
 #include "fmt/core.h"
 
-#include "metrics/byte_cursor.h"
+#include "storage/byte_cursor.h"
 
 namespace gantry::metrics {
 namespace {
@@ -52,7 +52,7 @@ class FrameSeriesCursor final : public PartSeriesCursor {
   std::uint32_t next_ordinal_ = 0;
   std::uint32_t left_in_group_ = 0;
   std::vector<std::byte> label_frame_;
-  ByteReader reader_{{}};
+  storage::ByteReader reader_{{}};
   std::vector<PartLabel> label_symbols_;
   std::vector<telemetry::LabelView> labels_;
   std::vector<telemetry::LabelView> previous_labels_;
@@ -63,7 +63,7 @@ Result<void> FrameSeriesCursor::load_symbols() {
   for (const SymbolGroup& group : footer_.symbols) {
     GANTRY_TRY(std::vector<std::byte> bytes, load(group.frame));
     symbol_frames_.push_back(std::move(bytes));
-    ByteReader reader(symbol_frames_.back());
+    storage::ByteReader reader(symbol_frames_.back());
     for (std::uint32_t i = 0; i < group.symbol_count && !reader.failed(); ++i) {
       symbols_.push_back(reader.string());
     }
@@ -77,7 +77,7 @@ Result<bool> FrameSeriesCursor::next() {
     if (next_group_ == footer_.series.size()) return false;
     const SeriesGroup& group = footer_.series[next_group_++];
     GANTRY_TRY(label_frame_, load(group.label_frame));
-    reader_ = ByteReader(label_frame_);
+    reader_ = storage::ByteReader(label_frame_);
     left_in_group_ = group.series_count;
   }
   std::swap(labels_, previous_labels_);

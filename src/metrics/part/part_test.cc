@@ -5,7 +5,6 @@
 #include "rapidcheck/gtest.h"
 #include <gtest/gtest.h>
 
-#include "metrics/encoding/integer_block.h"
 #include "metrics/encoding/testing/sample_data.h"
 #include "metrics/encoding/testing/sample_histograms.h"
 #include "metrics/encoding/value_block.h"
@@ -13,6 +12,7 @@
 #include "metrics/part/part_reader.h"
 #include "metrics/part/part_writer.h"
 #include "metrics/part/testing/part_support.h"
+#include "storage/encoding/integer_block.h"
 
 namespace gantry::metrics {
 namespace {
@@ -229,7 +229,7 @@ TEST_F(PartTest, EncodedBlocksAreKeptAsTheyAre) {
   FloatColumns columns{.timestamps_ms = {1000, 2000, 3000}, .values = {1, 2, 4}};
   std::vector<std::byte> times;
   std::vector<std::byte> values;
-  encode_timestamps(columns.timestamps_ms, times);
+  storage::encode_timestamps(columns.timestamps_ms, times);
   encode_values(columns.values, values);
   ASSERT_TRUE(files_.create_directories("/own"));
   auto writer = PartWriter::create(files_, "/own", {});

@@ -9,14 +9,14 @@
 
 #include "core/arena.h"
 #include "core/hash.h"
-#include "metrics/byte_cursor.h"
 #include "metrics/encoding/histogram_block.h"
-#include "metrics/encoding/integer_block.h"
 #include "metrics/encoding/value_block.h"
 #include "metrics/part/block_window.h"
 #include "metrics/part/part_format.h"
 #include "metrics/part/symbol_interner.h"
+#include "storage/byte_cursor.h"
 #include "storage/checksummed_file.h"
+#include "storage/encoding/integer_block.h"
 
 namespace gantry::metrics {
 namespace {
@@ -274,7 +274,7 @@ EncodedBlock describe_block(const Columns& columns, std::size_t first, std::size
   if (!columns.start_timestamps_ms.empty()) {
     const auto own = std::span(columns.start_timestamps_ms).subspan(first, count);
     const bool is_known = std::ranges::any_of(own, [](std::int64_t start) { return start != 0; });
-    if (is_known) encode_integers(own, starts);
+    if (is_known) storage::encode_integers(own, starts);
   }
   return {.sample_count = static_cast<std::uint32_t>(count),
           .time_ms_min = columns.timestamps_ms[first],
@@ -311,7 +311,7 @@ Result<std::uint32_t> DirectoryPartWriter::place(OpenFrame& frame,
     frame.is_open = true;
   }
   const auto offset = static_cast<std::uint32_t>(frame.bytes.size());
-  ByteWriter(frame.bytes).bytes(bytes);
+  storage::ByteWriter(frame.bytes).bytes(bytes);
   return offset;
 }
 
@@ -330,7 +330,7 @@ Result<TimeColumn> DirectoryPartWriter::place_raw_times(const Columns& columns, 
   const core::Hash128 hash = hash_bytes(std::as_bytes(times), 0);
   if (const TimeColumn* known = raw_columns_.find(hash)) return *known;
   encoded_times_.clear();
-  encode_timestamps(times, encoded_times_);
+  storage::encode_timestamps(times, encoded_times_);
   GANTRY_TRY(const TimeColumn column,
              place_times({.sample_count = static_cast<std::uint32_t>(times.size()),
                           .time_ms_min = times.front(),
@@ -368,7 +368,7 @@ void DirectoryPartWriter::append_entry(const BlockEntry& entry) {
   const bool follows =
       series_blocks_ > 0 && entry.frame == last_entry_.frame &&
       entry.offset == last_entry_.offset + last_entry_.value_bytes + last_entry_.start_bytes;
-  ByteWriter writer(series_entries_);
+  storage::ByteWriter writer(series_entries_);
   writer.u8(static_cast<std::uint8_t>(entry.flags | (follows ? kBlockFollows : 0)));
   writer.varint(entry.column);
   if (!follows) {
@@ -415,7 +415,7 @@ Result<void> DirectoryPartWriter::write_block(const EncodedBlock& block, const T
 /// Neighbours in label order have most labels in common: those need no look-up.
 void DirectoryPartWriter::append_labels() {
   label_symbols_.resize(labels_.size());
-  ByteWriter writer(label_frame_);
+  storage::ByteWriter writer(label_frame_);
   writer.varint(labels_.size());
   for (std::size_t i = 0; i < labels_.size(); ++i) {
     const bool has_twin = i < previous_labels_.size();
@@ -443,7 +443,7 @@ Result<void> DirectoryPartWriter::finish_series() {
   if (series_blocks_ == 0) return {};
   append_labels();
   entry_offsets_.push_back(static_cast<std::uint32_t>(block_entries_.size()));
-  ByteWriter writer(block_entries_);
+  storage::ByteWriter writer(block_entries_);
   writer.varint(series_blocks_);
   writer.bytes(series_entries_);
   series_entries_.clear();
@@ -459,7 +459,7 @@ Result<void> DirectoryPartWriter::finish_series() {
 Result<void> DirectoryPartWriter::close_group() {
   if (entry_offsets_.empty()) return {};
   std::vector<std::byte> frame;
-  ByteWriter writer(frame);
+  storage::ByteWriter writer(frame);
   writer.u32(static_cast<std::uint32_t>(group_columns_.size()));
   writer.u32(static_cast<std::uint32_t>(entry_offsets_.size()));
   writer.bytes(std::as_bytes(std::span(group_columns_)));

@@ -4,7 +4,7 @@
 
 #include "core/arena.h"
 #include "core/hash.h"
-#include "metrics/byte_cursor.h"
+#include "storage/byte_cursor.h"
 
 namespace gantry::metrics {
 namespace {
@@ -44,7 +44,7 @@ Result<std::vector<SymbolGroup>> SymbolInterner::write(storage::FrameWriter& fil
   std::vector<std::byte> frame;
   std::uint32_t count = 0;
   for (std::size_t i = 0; i < impl_->symbols.size(); ++i) {
-    ByteWriter(frame).string(impl_->symbols[i]);
+    storage::ByteWriter(frame).string(impl_->symbols[i]);
     ++count;
     if (frame.size() < storage::kFrameBytesTarget && i + 1 < impl_->symbols.size()) continue;
     GANTRY_TRY(const std::uint32_t number, file.add(frame, compression_level));

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/hash.h"
-#include "metrics/byte_cursor.h"
+#include "storage/byte_cursor.h"
 #include "storage/directory.h"
 
 namespace gantry::metrics {
@@ -21,7 +21,7 @@ std::unexpected<Error> damaged(std::string_view why) {
   return fail(Code::DataLoss, "the metrics manifest is damaged: " + std::string(why));
 }
 
-Result<std::vector<promql::Matcher>> decode_matchers(ByteReader& reader) {
+Result<std::vector<promql::Matcher>> decode_matchers(storage::ByteReader& reader) {
   std::vector<promql::Matcher> matchers;
   const std::size_t count = reader.count(3);
   for (std::size_t i = 0; i < count && !reader.failed(); ++i) {
@@ -36,7 +36,7 @@ Result<std::vector<promql::Matcher>> decode_matchers(ByteReader& reader) {
   return matchers;
 }
 
-void encode_tombstone(const TombstoneEntry& tombstone, ByteWriter& writer) {
+void encode_tombstone(const TombstoneEntry& tombstone, storage::ByteWriter& writer) {
   writer.varint(tombstone.sequence);
   writer.svarint(tombstone.start_ms);
   writer.svarint(tombstone.end_ms);
@@ -66,7 +66,7 @@ storage::Path PartEntry::path() const {
 
 void encode_manifest(const Manifest& manifest, std::vector<std::byte>& out) {
   out.clear();
-  ByteWriter writer(out);
+  storage::ByteWriter writer(out);
   writer.raw(kMagic.data(), kMagic.size());
   writer.u32(kVersion);
   writer.varint(manifest.next_part_number);
@@ -95,7 +95,7 @@ Result<Manifest> decode_manifest(std::span<const std::byte> bytes) {
   constexpr std::size_t kFixedBytes = 8 + sizeof(std::uint32_t) * 2;
   if (bytes.size() < kFixedBytes) return damaged("too short");
   if (std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0) return damaged("magic number");
-  ByteReader reader(bytes.subspan(kMagic.size(), bytes.size() - kMagic.size() - 4));
+  storage::ByteReader reader(bytes.subspan(kMagic.size(), bytes.size() - kMagic.size() - 4));
   const std::uint32_t version = reader.u32();
   if (version > kVersion) {
     return fail(Code::FailedPrecondition,
@@ -103,7 +103,7 @@ Result<Manifest> decode_manifest(std::span<const std::byte> bytes) {
                             "was written by a newer version",
                             version, kVersion));
   }
-  ByteReader trailer(bytes.last(sizeof(std::uint32_t)));
+  storage::ByteReader trailer(bytes.last(sizeof(std::uint32_t)));
   if (trailer.u32() != core::crc32c(bytes.first(bytes.size() - 4))) return damaged("checksum");
 
   Manifest manifest;

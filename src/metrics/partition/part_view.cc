@@ -5,8 +5,8 @@
 #include <numeric>
 #include <utility>
 
-#include "metrics/encoding/integer_block.h"
 #include "metrics/encoding/read_hints.h"
+#include "storage/encoding/integer_block.h"
 
 namespace gantry::metrics {
 namespace {
@@ -182,7 +182,7 @@ Result<bool> PartPresence::block_has_sample(const BlockInfo& block, PartScratch&
   if (column == last_column_) return last_answer_;
   GANTRY_TRY(const EncodedBlock encoded, part_.reader().block(block, scratch.reader));
   times_.resize(encoded.sample_count);
-  GANTRY_CHECK(decode_timestamps(encoded.times, times_));
+  GANTRY_CHECK(storage::decode_timestamps(encoded.times, times_));
   const auto found = std::ranges::lower_bound(times_, range_.start_ms);
   last_column_ = column;
   last_answer_ = found != times_.end() && *found <= range_.end_ms;

@@ -1,16 +1,17 @@
-#include "metrics/encoding/integer_block.h"
+#include "storage/encoding/integer_block.h"
 
 #include <limits>
+#include <random>
 
 #include "rapidcheck/gtest.h"
 #include <gtest/gtest.h>
 
-#include "metrics/encoding/bit_pack.h"
-#include "metrics/encoding/testing/sample_data.h"
+#include "storage/encoding/bit_pack.h"
 
-namespace gantry::metrics {
+namespace gantry::storage {
 namespace {
 
+using Random = std::mt19937_64;
 using Integers = std::vector<std::int64_t>;
 
 constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min();
@@ -193,4 +194,4 @@ RC_GTEST_PROP(IntegerBlockProperty, DamagedBytesNeverReadPastTheEnd, ()) {
 }
 
 }  // namespace
-}  // namespace gantry::metrics
+}  // namespace gantry::storage

@@ -1,8 +1,7 @@
 #pragma once
 
 // One column of 64-bit integers as bytes: constants, frames of reference over the values, their
-// differences or the differences of these, run lengths. As value_block.h, for what is not a double:
-// timestamps, counts, buckets.
+// differences or the differences of these, run lengths. Timestamps, counts, ids.
 //
 // Format: docs/formats.md, "Integer blocks".
 
@@ -12,8 +11,9 @@
 #include <vector>
 
 #include "core/error.h"
+#include "storage/byte_cursor.h"
 
-namespace gantry::metrics {
+namespace gantry::storage {
 
 inline constexpr std::size_t kBlockValuesMax = 65536;
 
@@ -24,6 +24,9 @@ void encode_integers(std::span<const std::int64_t> values, std::vector<std::byte
 /// Fills `values` from exactly `bytes`. Errors: DataLoss, as decode_values. Hot: per sample.
 Result<void> decode_integers(std::span<const std::byte> bytes, std::span<std::int64_t> values);
 
+/// The same for a block inside other bytes. Fails the reader on bad bytes.
+void decode_integers_from(ByteReader& reader, std::span<std::int64_t> values);
+
 /// The same for milliseconds, ascending. Equal columns make equal bytes, so that blocks may share
 /// them.
 void encode_timestamps(std::span<const std::int64_t> timestamps_ms, std::vector<std::byte>& out);
@@ -32,4 +35,4 @@ void encode_timestamps(std::span<const std::int64_t> timestamps_ms, std::vector<
 Result<void> decode_timestamps(std::span<const std::byte> bytes,
                                std::span<std::int64_t> timestamps_ms);
 
-}  // namespace gantry::metrics
+}  // namespace gantry::storage

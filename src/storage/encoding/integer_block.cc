@@ -1,14 +1,13 @@
-#include "metrics/encoding/integer_block.h"
+#include "storage/encoding/integer_block.h"
 
 #include <algorithm>
 #include <array>
 #include <limits>
 #include <numeric>
 
-#include "metrics/encoding/bit_pack.h"
-#include "metrics/encoding/integer_block_internal.h"
+#include "storage/encoding/bit_pack.h"
 
-namespace gantry::metrics {
+namespace gantry::storage {
 namespace {
 
 // First byte of a block: the scheme in the low three bits, then two flags.
@@ -523,4 +522,4 @@ Result<void> decode_timestamps(std::span<const std::byte> bytes,
   return {};
 }
 
-}  // namespace gantry::metrics
+}  // namespace gantry::storage

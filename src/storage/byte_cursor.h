@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace gantry::metrics {
+namespace gantry::storage {
 
 static_assert(std::endian::native == std::endian::little, "formats are little-endian");
 
@@ -150,4 +150,4 @@ class ByteReader {
   bool failed_ = false;
 };
 
-}  // namespace gantry::metrics
+}  // namespace gantry::storage

@@ -1,4 +1,4 @@
-#include "metrics/encoding/bit_pack.h"
+#include "storage/encoding/bit_pack.h"
 
 #include <array>
 #include <cstring>
@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 
-namespace gantry::metrics {
+namespace gantry::storage {
 namespace {
 
 // Values are unpacked in groups of 64: these begin and end at 64-bit words for every width.
@@ -99,4 +99,4 @@ void unpack_bits(std::span<const std::byte> bytes, unsigned width,
   std::memcpy(values.data() + at, unpacked.data(), rest * sizeof(std::uint64_t));
 }
 
-}  // namespace gantry::metrics
+}  // namespace gantry::storage

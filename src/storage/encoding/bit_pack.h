@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-namespace gantry::metrics {
+namespace gantry::storage {
 
 [[nodiscard]] constexpr unsigned bits_needed(std::uint64_t value) {
   return static_cast<unsigned>(std::bit_width(value));
@@ -26,4 +26,4 @@ void pack_bits(std::span<const std::uint64_t> values, unsigned width, std::vecto
 /// per sample.
 void unpack_bits(std::span<const std::byte> bytes, unsigned width, std::span<std::uint64_t> values);
 
-}  // namespace gantry::metrics
+}  // namespace gantry::storage

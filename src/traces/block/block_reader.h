@@ -14,10 +14,10 @@
 
 #include "core/error.h"
 #include "storage/file.h"
+#include "storage/item_cache.h"
 #include "telemetry/span_batch.h"
 #include "traceql/span_source.h"
 #include "traces/block/block_writer.h"
-#include "traces/block/column_cache.h"
 #include "traces/stored_group.h"
 
 namespace gantry::traces {
@@ -31,7 +31,7 @@ struct TracePlace {
 };
 
 struct TraceEntry {
-  telemetry::TraceId id;
+  std::uint64_t id_prefix = 0;  ///< The first eight bytes of its id as a big-endian number.
   TracePlace place;
 };
 
@@ -43,7 +43,7 @@ class BlockReader {
   /// `cache` must outlive the reader.
   static Result<std::unique_ptr<BlockReader>> open(storage::FileSystem& files,
                                                    const storage::Path& directory,
-                                                   ColumnCache& cache);
+                                                   storage::ItemCache& cache);
 
   virtual ~BlockReader() = default;
   BlockReader(const BlockReader&) = delete;
@@ -62,10 +62,11 @@ class BlockReader {
   /// the first call, which loads the filter (12 bits per trace) for good.
   virtual Result<bool> may_contain(const telemetry::TraceId& id) const = 0;
 
-  /// Exact. Reads one page of the trace index at most.
+  /// Exact. Reads one page of the trace index, and ids of a group that has such a prefix.
   virtual Result<std::optional<TracePlace>> find_trace(const telemetry::TraceId& id) const = 0;
 
-  /// The trace index: pages of at most 2048 entries, ascending by id over all pages.
+  /// The trace index: pages of some thousand entries, ascending by prefix over all pages. Two
+  /// traces may have the same prefix.
   [[nodiscard]] virtual std::size_t trace_page_count() const = 0;
   virtual Result<std::vector<TraceEntry>> trace_page(std::size_t page) const = 0;
 

@@ -11,10 +11,10 @@
 #include "core/error.h"
 #include "core/mutex.h"
 #include "storage/file.h"
+#include "storage/item_cache.h"
 #include "storage/write_ahead_log.h"
 #include "telemetry/span_batch.h"
 #include "traces/block/block_reader.h"
-#include "traces/block/column_cache.h"
 #include "traces/block/manifest.h"
 
 namespace gantry::traces {
@@ -56,7 +56,7 @@ class Catalog {
  public:
   /// `directory` exists; it will hold "manifest", "blocks" and "quarantine". `files` and `cache`
   /// must outlive the catalog.
-  Catalog(storage::FileSystem& files, storage::Path directory, ColumnCache& cache);
+  Catalog(storage::FileSystem& files, storage::Path directory, storage::ItemCache& cache);
 
   /// Reads the manifest, opens its blocks, sets aside those that are damaged, removes directories
   /// that nothing refers to, and publishes the view. Errors: DataLoss (the manifest),
@@ -107,7 +107,7 @@ class Catalog {
 
   storage::FileSystem& files_;
   const storage::Path directory_;
-  ColumnCache& cache_;
+  storage::ItemCache& cache_;
   mutable core::Mutex mutex_;
   Manifest manifest_ GANTRY_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<const Block>> blocks_

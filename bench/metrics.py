@@ -5,24 +5,18 @@ Run by `./dev bench metrics`. Prints a Markdown table and the ratios; `--write` 
 """
 
 import argparse
-import base64
 import datetime
 import json
 import math
-import os
 import pathlib
-import platform
 import shutil
-import socket
 import statistics
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.parse
 import urllib.request
 
-TICKS = os.sysconf("SC_CLK_TCK")
+from peers import Peer, geometric_mean, machine, wait_until_steady
 
 # 20 range queries over an hour: what dashboards ask. {h} is one host.
 QUERIES = [
@@ -49,87 +43,6 @@ QUERIES = [
 ]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Peer:
-    """One store on an empty directory."""
-
-    name = ""
-    write_path = "/api/v1/write"
-    query_prefix = ""
-    query_extra: dict = {}
-    needs_no_cache = False
-
-    def __init__(self, directory: pathlib.Path):
-        self.directory = directory
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.process = None
-
-    def command(self) -> list[str]:
-        raise NotImplementedError
-
-    def environment(self) -> dict:
-        return {}
-
-    def version(self) -> str:
-        return ""
-
-    def credentials(self, _writes: bool) -> tuple[str, str] | None:
-        return None
-
-    def ready_path(self) -> str:
-        return "/-/ready"
-
-    def start(self) -> float:
-        started = time.monotonic()
-        with open(self.directory.parent / f"{self.name}.log", "ab") as log:
-            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, env=os.environ | self.environment())
-        while time.monotonic() - started < 120:
-            try:
-                with urllib.request.urlopen(self.url + self.ready_path(), timeout=1):
-                    return time.monotonic() - started
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.005)
-        raise RuntimeError(f"{self.name} did not start")
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait()
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def cpu_seconds(self) -> float:
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def memory_mib(self, key: str) -> float:
-        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith(key):
-                return int(line.split()[1]) / 1024
-        return math.nan
-
-    def get(self, path: str, parameters: dict) -> bytes:
-        request = urllib.request.Request(f"{self.url}{path}?{urllib.parse.urlencode(parameters)}")
-        if credentials := self.credentials(False):
-            token = base64.b64encode(":".join(credentials).encode()).decode()
-            request.add_header("Authorization", f"Basic {token}")
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return answer.read()
-
-    def settle(self) -> None:
-        """Brings everything to disk and waits until background merges are done."""
-
-    def disk_bytes(self) -> int:
-        return sum(f.stat().st_size for f in self.directory.rglob("*") if f.is_file())
-
-
 class GantryPeer(Peer):
     name = "gantry"
     write_path = "/api/v1/push"
@@ -140,7 +53,7 @@ class GantryPeer(Peer):
                 "--otlp-http", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0"]
 
     def environment(self):
-        return {"GANTRY_SELF_METRICS": "false"}
+        return {"GANTRY_SELF_METRICS": "false", "GANTRY_SELF_TRACES": "false"}
 
     def version(self):
         return subprocess.run([self.binary, "version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
@@ -205,16 +118,6 @@ class VictoriaPeer(Peer):
         return sum(f.stat().st_size for f in self.directory.rglob("*") if f.is_file() and "cache" not in f.parts)
 
 
-def wait_until_steady(peer: Peer, seconds: float = 60) -> None:
-    """Until two seconds pass with almost no CPU used."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        before = peer.cpu_seconds()
-        time.sleep(2)
-        if peer.cpu_seconds() - before < 0.1:
-            return
-
-
 def load(peer: Peer, program: str, options) -> dict:
     command = ["nice", "-n", "5", program, "--url", peer.url + peer.write_path, "--series", str(options.series),
                "--steps", str(options.steps), "--start-ms", str(options.start_ms), "--churn-every", str(options.churn_every)]
@@ -264,10 +167,6 @@ def measure(peer: Peer, options) -> dict:
     return result
 
 
-def geometric_mean(values: list[float]) -> float:
-    return math.exp(sum(math.log(max(v, 1e-3)) for v in values) / len(values))
-
-
 def same_answer(results: dict, query: int) -> str:
     if "gantry" not in results or "prometheus" not in results:
         return "-"
@@ -276,19 +175,10 @@ def same_answer(results: dict, query: int) -> str:
     return "yes" if is_same else "differs"
 
 
-def cpu_model() -> str:
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
-
-
 def report(results: dict, options) -> str:
     names = list(results)
-    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     lines = [
-        f"Measured on {datetime.date.today().isoformat()}: {cpu_model()}, {os.cpu_count()} cores, {memory_gib:.0f} GiB, Linux "
-        f"{platform.release()}. {options.series} series, 15 s apart, {options.steps} steps"
+        f"Measured on {datetime.date.today().isoformat()}: {machine()}. {options.series} series, 15 s apart, {options.steps} steps"
         + (f", a tenth of the hosts renamed every {options.churn_every} steps" if options.churn_every else "")
         + ". Remote write 1.0, 2,000 samples a request, 2 connections, sender on the same machine.",
         "", "Versions: " + "; ".join(f"{n}: {results[n]['version']}" for n in names) + ".", "",
@@ -354,8 +244,9 @@ def main() -> None:
     print(text)
     if options.write:
         path = pathlib.Path("docs/benchmarks.md")
-        head = path.read_text().split("<!-- tables -->")[0]
-        path.write_text(head + "<!-- tables -->\n\n" + text)
+        before, _, rest = path.read_text().partition("<!-- metrics -->\n")
+        _, _, after = rest.partition("<!-- end of metrics -->\n")
+        path.write_text(f"{before}<!-- metrics -->\n\n{text}\n<!-- end of metrics -->\n{after}")
 
 
 if __name__ == "__main__":

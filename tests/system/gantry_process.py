@@ -31,7 +31,7 @@ class Gantry:
         self.trust = trust
         self.url = f"{'https' if trust else 'http'}://127.0.0.1:{self.http_port}"
         # Tests look at what they wrote, not at Gantry's own series, unless they ask for those.
-        self.environment = {"GANTRY_SELF_METRICS": "false"} | (environment or {})
+        self.environment = {"GANTRY_SELF_METRICS": "false", "GANTRY_SELF_TRACES": "false"} | (environment or {})
         self.arguments = arguments or []
         self.process = None
         self.log_path = data.parent / f"{data.name}.log"

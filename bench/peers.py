@@ -1,0 +1,122 @@
+"""What the benchmarks share: a server that is started, measured and asked."""
+
+import base64
+import math
+import os
+import pathlib
+import platform
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Peer:
+    """One store on an empty directory."""
+
+    name = ""
+    write_path = "/api/v1/write"
+    query_prefix = ""
+    query_extra: dict = {}
+    needs_no_cache = False
+
+    def __init__(self, directory: pathlib.Path):
+        self.directory = directory
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def environment(self) -> dict:
+        return {}
+
+    def version(self) -> str:
+        return ""
+
+    def credentials(self, _writes: bool) -> tuple[str, str] | None:
+        return None
+
+    def ready_path(self) -> str:
+        return "/-/ready"
+
+    def start(self) -> float:
+        started = time.monotonic()
+        with open(self.directory.parent / f"{self.name}.log", "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, env=os.environ | self.environment())
+        while time.monotonic() - started < 120:
+            try:
+                with urllib.request.urlopen(self.url + self.ready_path(), timeout=1):
+                    return time.monotonic() - started
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.005)
+        raise RuntimeError(f"{self.name} did not start")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def cpu_seconds(self) -> float:
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def memory_mib(self, key: str) -> float:
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith(key):
+                return int(line.split()[1]) / 1024
+        return math.nan
+
+    def get(self, path: str, parameters: dict) -> bytes:
+        request = urllib.request.Request(f"{self.url}{path}?{urllib.parse.urlencode(parameters)}")
+        if credentials := self.credentials(False):
+            token = base64.b64encode(":".join(credentials).encode()).decode()
+            request.add_header("Authorization", f"Basic {token}")
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return answer.read()
+
+    def settle(self) -> None:
+        """Brings everything to disk and waits until background merges are done."""
+
+    def disk_bytes(self) -> int:
+        return sum(f.stat().st_size for f in self.directory.rglob("*") if f.is_file())
+
+
+def wait_until_steady(peer: Peer, seconds: float = 60) -> None:
+    """Until two seconds pass with almost no CPU used."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        before = peer.cpu_seconds()
+        time.sleep(2)
+        if peer.cpu_seconds() - before < 0.1:
+            return
+
+
+def geometric_mean(values: list[float]) -> float:
+    return math.exp(sum(math.log(max(v, 1e-3)) for v in values) / len(values))
+
+
+def cpu_model() -> str:
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def machine() -> str:
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{cpu_model()}, {os.cpu_count()} cores, {memory_gib:.0f} GiB, Linux {platform.release()}"

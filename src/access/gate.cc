@@ -23,6 +23,10 @@ bool can_only_read(const Principal& principal) {
   return true;
 }
 
+bool is_traces_scope(Scope scope) {
+  return scope == Scope::TracesRead || scope == Scope::TracesWrite || scope == Scope::TracesDelete;
+}
+
 /// Saving a policy refuses label policies beside such a scope; a record that has both all the same
 /// grants reading only.
 bool is_beyond_restriction(const ControlPrincipal& principal, Scope scope) {
@@ -33,14 +37,17 @@ bool is_beyond_restriction(const ControlPrincipal& principal, Scope scope) {
 
 }  // namespace
 
-StackView::StackView(Principal principal, Scope scope, std::shared_ptr<metrics::Store> metrics,
-                     std::shared_ptr<const promql::SeriesSource> visible, QueryPermit permit)
+StackView::StackView(Principal principal, Scope scope, OpenStores stores, Visible visible,
+                     QueryPermit permit)
     : principal_(std::move(principal)),
       scope_(scope),
-      metrics_(std::move(metrics)),
+      stores_(std::move(stores)),
       visible_(std::move(visible)),
       permit_(std::move(permit)) {
-  GANTRY_ASSERT(!is_restricted() || visible_ != nullptr, "who is restricted gets a filtered view");
+  GANTRY_ASSERT(!is_restricted() || scope_ != Scope::MetricsRead || visible_.series != nullptr,
+                "who is restricted gets filtered series");
+  GANTRY_ASSERT(!is_restricted() || scope_ != Scope::TracesRead || visible_.spans != nullptr,
+                "who is restricted gets filtered spans");
 }
 
 Result<void> StackView::require_server_sight() const {
@@ -50,83 +57,109 @@ Result<void> StackView::require_server_sight() const {
 
 const promql::SeriesSource& StackView::metrics_source() const {
   GANTRY_ASSERT(scope_ == Scope::MetricsRead, "reading needs a view for metrics:read");
-  return visible_ ? *visible_ : metrics_->source();
+  return visible_.series ? *visible_.series : stores_.metrics->source();
 }
 
 Result<StackView::Metadata> StackView::metrics_metadata(std::string_view family, TimestampMs now,
                                                         const CancelToken& cancel) const {
   GANTRY_ASSERT(scope_ == Scope::MetricsRead, "reading needs a view for metrics:read");
-  Metadata families = metrics_->metadata(family);
-  if (is_restricted()) GANTRY_CHECK(keep_visible_families(families, *visible_, now, cancel));
+  Metadata families = stores_.metrics->metadata(family);
+  if (is_restricted()) GANTRY_CHECK(keep_visible_families(families, *visible_.series, now, cancel));
   return families;
 }
 
 Result<metrics::CardinalityStatistics> StackView::metrics_cardinality(std::size_t limit) const {
   GANTRY_ASSERT(scope_ == Scope::MetricsRead, "reading needs a view for metrics:read");
   GANTRY_CHECK(require_server_sight());
-  return metrics_->cardinality(limit);
+  return stores_.metrics->cardinality(limit);
 }
 
 Result<std::vector<metrics::PartStatistics>> StackView::metrics_parts() const {
   GANTRY_ASSERT(scope_ == Scope::MetricsRead, "reading needs a view for metrics:read");
   GANTRY_CHECK(require_server_sight());
-  return metrics_->parts();
+  return stores_.metrics->parts();
 }
 
 Result<telemetry::AppendResult> StackView::append(const telemetry::MetricBatch& batch) const {
   GANTRY_ASSERT(scope_ == Scope::MetricsWrite || scope_ == Scope::MetricsImport,
                 "appending needs a view for metrics:write or metrics:import");
-  return metrics_->append(batch, {.is_import = scope_ == Scope::MetricsImport});
+  return stores_.metrics->append(batch, {.is_import = scope_ == Scope::MetricsImport});
 }
 
 Result<void> StackView::delete_series(std::span<const promql::Matcher> matchers,
                                       std::int64_t start_ms, std::int64_t end_ms) const {
   GANTRY_ASSERT(scope_ == Scope::MetricsDelete, "deleting needs a view for metrics:delete");
-  return metrics_->delete_series(matchers, start_ms, end_ms);
+  return stores_.metrics->delete_series(matchers, start_ms, end_ms);
 }
 
 Result<void> StackView::clean_tombstones() const {
   GANTRY_ASSERT(scope_ == Scope::MetricsDelete, "deleting needs a view for metrics:delete");
-  return metrics_->clean_tombstones();
+  return stores_.metrics->clean_tombstones();
 }
 
-void StackStores::add(StackId stack, std::shared_ptr<metrics::Store> metrics) {
+const traceql::SpanSource& StackView::traces_source() const {
+  GANTRY_ASSERT(scope_ == Scope::TracesRead, "reading needs a view for traces:read");
+  return visible_.spans ? *visible_.spans : stores_.traces->source();
+}
+
+Result<telemetry::SpanAppendResult> StackView::append(const telemetry::SpanBatch& batch) const {
+  GANTRY_ASSERT(scope_ == Scope::TracesWrite, "appending needs a view for traces:write");
+  return stores_.traces->append(batch);
+}
+
+Result<bool> StackView::delete_trace(const telemetry::TraceId& id) const {
+  GANTRY_ASSERT(scope_ == Scope::TracesDelete, "deleting needs a view for traces:delete");
+  return stores_.traces->delete_trace(id);
+}
+
+void StackStores::add(StackId stack, OpenStores stores) {
   const core::WriteLock lock(mutex_);
-  const bool is_new = metrics_.emplace(stack, std::move(metrics)).second;
+  const bool is_new = stacks_.emplace(stack, std::move(stores)).second;
   GANTRY_ASSERT(is_new, "a stack's stores are opened once");
 }
 
-std::shared_ptr<metrics::Store> StackStores::find(StackId stack) const {
+OpenStores StackStores::find(StackId stack) const {
   const core::ReadLock lock(mutex_);
-  const auto found = metrics_.find(stack);
-  return found == metrics_.end() ? nullptr : found->second;
+  const auto found = stacks_.find(stack);
+  return found == stacks_.end() ? OpenStores() : found->second;
 }
 
-std::vector<std::shared_ptr<metrics::Store>> StackStores::all() const {
+std::vector<OpenStores> StackStores::all() const {
   const core::ReadLock lock(mutex_);
-  std::vector<std::shared_ptr<metrics::Store>> stores;
-  for (const auto& [stack, store] : metrics_) stores.push_back(store);
+  std::vector<OpenStores> all;
+  for (const auto& [stack, stores] : stacks_) all.push_back(stores);
+  return all;
+}
+
+OpenStores StackStores::remove(StackId stack) {
+  const core::WriteLock lock(mutex_);
+  const auto found = stacks_.find(stack);
+  if (found == stacks_.end()) return {};
+  OpenStores stores = std::move(found->second);
+  stacks_.erase(found);
   return stores;
 }
 
-std::shared_ptr<metrics::Store> StackStores::remove(StackId stack) {
-  const core::WriteLock lock(mutex_);
-  const auto found = metrics_.find(stack);
-  if (found == metrics_.end()) return nullptr;
-  auto store = std::move(found->second);
-  metrics_.erase(found);
-  return store;
-}
-
-void StackStores::reconfigure(StackId stack, const metrics::StoreOptions& options) {
-  if (const auto store = find(stack)) store->reconfigure(options);
+void StackStores::reconfigure(StackId stack, const metrics::StoreOptions& metrics,
+                              const traces::StoreOptions& traces) {
+  const OpenStores stores = find(stack);
+  if (stores.metrics) stores.metrics->reconfigure(metrics);
+  if (stores.traces) stores.traces->reconfigure(traces);
 }
 
 Result<void> StackStores::close() {
   Result<void> first;
-  for (const auto& store : all())
-    if (auto closed = store->close(); !closed && first) first = std::move(closed);
+  for (const OpenStores& stores : all())
+    if (auto closed = close_stores(stores); !closed && first) first = std::move(closed);
   return first;
+}
+
+Result<void> close_stores(const OpenStores& stores) {
+  Result<void> first;
+  if (stores.metrics) first = stores.metrics->close();
+  if (!stores.traces) return first;
+  Result<void> second = stores.traces->close();
+  return first ? second : first;
 }
 
 Gate::Gate(Authenticator& authenticator, const StackStores& stores, core::MetricRegistry& registry,
@@ -220,15 +253,30 @@ AccessResult<StackView> Gate::open(const Principal& principal, Scope scope,
     if (!is_restrictable(scope))
       return std::unexpected(missing_scope(scope, options_.cloud_compat_status));
   }
-  auto metrics = stores_.find(principal.stack);
-  if (!metrics)
+  OpenStores stores = stores_.find(principal.stack);
+  const bool is_served =
+      is_traces_scope(scope) ? stores.traces != nullptr : stores.metrics != nullptr;
+  if (!is_served)
     return std::unexpected(
         invalid_token({.scope = scope, .is_browser = false}, "stack_not_served"));
-  auto visible = visible_source(principal, *metrics);
-  return StackView(principal, scope, std::move(metrics), std::move(visible), std::move(permit));
+  StackView::Visible visible = visible_part(principal, scope, stores);
+  return StackView(principal, scope, std::move(stores), std::move(visible), std::move(permit));
 }
 
-std::shared_ptr<const promql::SeriesSource> Gate::visible_source(
+StackView::Visible Gate::visible_part(const Principal& principal, Scope scope,
+                                      const OpenStores& stores) const {
+  if (scope == Scope::MetricsRead) return {.series = visible_series(principal, *stores.metrics)};
+  const bool sees_all = principal.visibility.is_everything() && !principal.earliest_ms;
+  if (scope != Scope::TracesRead || sees_all) return {};
+  return {.spans = std::make_shared<const VisibleSpans>(
+              stores.traces->source(),
+              VisibleSpans::Options{.policies = principal.visibility.policies(),
+                                    .earliest_ms = principal.earliest_ms,
+                                    .hidden_spans = options_.hidden_spans,
+                                    .exposes_hidden_names = options_.exposes_hidden_names})};
+}
+
+std::shared_ptr<const promql::SeriesSource> Gate::visible_series(
     const Principal& principal, const metrics::Store& metrics) const {
   auto visible = policy_source(principal, metrics);
   if (!principal.earliest_ms) return visible;

@@ -27,12 +27,23 @@
 #include "access/credentials.h"
 #include "access/principal.h"
 #include "access/query_limiter.h"
+#include "access/visible_spans.h"
 #include "core/metrics.h"
 #include "core/mutex.h"
 #include "metrics/store.h"
 #include "net/http.h"
+#include "telemetry/span_append_result.h"
+#include "telemetry/span_batch.h"
+#include "traceql/span_source.h"
+#include "traces/store.h"
 
 namespace gantry::access {
+
+/// The open stores of one stack.
+struct OpenStores {
+  std::shared_ptr<metrics::Store> metrics;
+  std::shared_ptr<traces::Store> traces;
+};
 
 /// What a principal may do on its stack under one scope. Cheap to move; keeps the stack's stores
 /// alive. Using it for another scope than it was opened for is a bug and aborts. The calls into
@@ -81,17 +92,34 @@ class StackView {
   /// MetricsDelete.
   Result<void> clean_tombstones() const;
 
+  /// TracesRead. The source lives as long as the view.
+  [[nodiscard]] const traceql::SpanSource& traces_source() const;
+
+  /// TracesWrite. As traces::Store::append.
+  Result<telemetry::SpanAppendResult> append(const telemetry::SpanBatch& batch) const;
+
+  /// TracesDelete. As traces::Store::delete_trace.
+  Result<bool> delete_trace(const telemetry::TraceId& id) const;
+
  private:
   friend class Gate;
-  StackView(Principal principal, Scope scope, std::shared_ptr<metrics::Store> metrics,
-            std::shared_ptr<const promql::SeriesSource> visible, QueryPermit permit);
+
+  /// What there is instead of the stores' own sources, of the kind that the scope reads; null where
+  /// those show all that the principal may see.
+  struct Visible {
+    std::shared_ptr<const promql::SeriesSource> series;
+    std::shared_ptr<const traceql::SpanSource> spans;
+  };
+
+  StackView(Principal principal, Scope scope, OpenStores stores, Visible visible,
+            QueryPermit permit);
 
   [[nodiscard]] Result<void> require_server_sight() const;
 
   Principal principal_;
   Scope scope_;
-  std::shared_ptr<metrics::Store> metrics_;
-  std::shared_ptr<const promql::SeriesSource> visible_;  ///< Null: the store's own.
+  OpenStores stores_;
+  Visible visible_;
   QueryPermit permit_;
 };
 
@@ -99,14 +127,16 @@ class StackView {
 /// Thread-safe.
 class StackStores {
  public:
-  void add(StackId stack, std::shared_ptr<metrics::Store> metrics);
+  /// A stack without a store for a signal is not served for it.
+  void add(StackId stack, OpenStores stores);
 
-  /// Nobody gets it from now on; requests in flight may hold it a while longer. Null when there is
-  /// none. Closing it is the caller's.
-  std::shared_ptr<metrics::Store> remove(StackId stack);
+  /// Nobody gets them from now on; requests in flight may hold them a while longer. Null where
+  /// there is none. Closing them is the caller's.
+  OpenStores remove(StackId stack);
 
   /// Replaces limits, retention and windows; does nothing when the stack is not open.
-  void reconfigure(StackId stack, const metrics::StoreOptions& options);
+  void reconfigure(StackId stack, const metrics::StoreOptions& metrics,
+                   const traces::StoreOptions& traces);
 
   /// Closes every store; appends are refused from now on. The first error, if any, after all were
   /// tried.
@@ -114,12 +144,15 @@ class StackStores {
 
  private:
   friend class Gate;
-  [[nodiscard]] std::shared_ptr<metrics::Store> find(StackId stack) const;
-  [[nodiscard]] std::vector<std::shared_ptr<metrics::Store>> all() const;
+  [[nodiscard]] OpenStores find(StackId stack) const;
+  [[nodiscard]] std::vector<OpenStores> all() const;
 
   mutable core::SharedMutex mutex_;
-  std::map<StackId, std::shared_ptr<metrics::Store>> metrics_ GANTRY_GUARDED_BY(mutex_);
+  std::map<StackId, OpenStores> stacks_ GANTRY_GUARDED_BY(mutex_);
 };
+
+/// Closes what there is of them. The first error, if any, after both were tried.
+Result<void> close_stores(const OpenStores& stores);
 
 /// Always in debug builds.
 #ifdef NDEBUG
@@ -153,6 +186,8 @@ class Gate {
     const SessionAuthenticator* sessions = nullptr;  ///< Null: people cannot sign in.
     /// Of the views of restricted principals one in so many looks twice at what it shows.
     std::uint64_t recheck_interval = kRecheckInterval;
+    HiddenSpans hidden_spans = HiddenSpans::Drop;  ///< traces.lbac.hidden_spans
+    bool exposes_hidden_names = false;             ///< traces.lbac.expose_hidden_names
   };
 
   /// All must outlive it.
@@ -185,8 +220,11 @@ class Gate {
  private:
   AccessResult<StackView> open(const Principal& principal, Scope scope, QueryPermit permit) const;
   void record_refusal(const AccessError& error) const;
+  /// The part of what the scope reads that the principal may see.
+  [[nodiscard]] StackView::Visible visible_part(const Principal& principal, Scope scope,
+                                                const OpenStores& stores) const;
   /// Null: the store's own source shows all that the principal may see.
-  [[nodiscard]] std::shared_ptr<const promql::SeriesSource> visible_source(
+  [[nodiscard]] std::shared_ptr<const promql::SeriesSource> visible_series(
       const Principal& principal, const metrics::Store& metrics) const;
   [[nodiscard]] std::shared_ptr<const promql::SeriesSource> policy_source(
       const Principal& principal, const metrics::Store& metrics) const;

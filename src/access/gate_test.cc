@@ -94,7 +94,7 @@ class GateTest : public DirectoryFixture {
         add_policy(org_, "write", {Scope::MetricsWrite},
                    {{.type = Realm::Type::Stack, .identifier = stack_.value()}});
     add_token(org_, policy, "w", "glc_write");
-    stores_.add(stack_, store_);
+    stores_.add(stack_, {.metrics = store_, .traces = nullptr});
   }
 
   static net::Request request(std::string_view authorization) {
@@ -121,7 +121,7 @@ TEST_F(GateTest, OpensTheStackOfAToken) {
   const auto view = gate_.admit(request("Bearer glc_write"), {.scope = Scope::MetricsWrite});
   ASSERT_TRUE(view) << view.error().message;
   EXPECT_EQ(view->stack(), stack_);
-  EXPECT_TRUE(view->append({}));
+  EXPECT_TRUE(view->append(telemetry::MetricBatch{}));
   EXPECT_EQ(store_->calls, "append ");
 }
 
@@ -161,7 +161,7 @@ TEST_F(GateTest, AStackThatIsNotServedIs401) {
 TEST_F(GateTest, EachScopeOpensItsOwnCalls) {
   const Principal everything = system_principal(
       org_, stack_, {Scope::MetricsRead, Scope::MetricsImport, Scope::MetricsDelete});
-  EXPECT_TRUE(gate_.open(everything, Scope::MetricsImport)->append({}));
+  EXPECT_TRUE(gate_.open(everything, Scope::MetricsImport)->append(telemetry::MetricBatch{}));
   const auto eraser = gate_.open(everything, Scope::MetricsDelete);
   EXPECT_TRUE(eraser->delete_series({}, 0, 1));
   EXPECT_TRUE(eraser->clean_tombstones());
@@ -264,7 +264,7 @@ TEST_F(GateDeathTest, AViewForReadingCannotWrite) {
   const auto view =
       gate_.open(system_principal(org_, stack_, {Scope::MetricsRead}), Scope::MetricsRead);
   ASSERT_TRUE(view);
-  EXPECT_DEATH(static_cast<void>(view->append({})), "metrics:write");
+  EXPECT_DEATH(static_cast<void>(view->append(telemetry::MetricBatch{})), "metrics:write");
   EXPECT_DEATH(static_cast<void>(view->clean_tombstones()), "metrics:delete");
 }
 
@@ -348,7 +348,7 @@ TEST_F(GateTest, ASessionCountsOnlyWithoutAToken) {
 }
 
 TEST_F(GateTest, StoresAreReconfiguredAndClosedTogether) {
-  stores_.reconfigure(stack_, {});
+  stores_.reconfigure(stack_, {}, {});
   EXPECT_TRUE(stores_.close());
   EXPECT_EQ(store_->calls, "reconfigure close ");
 }

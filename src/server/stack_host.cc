@@ -105,7 +105,7 @@ Result<void> OpenStacks::open_stores(const access::Stack& stack) {
         .delta_state = std::make_unique<codec::DeltaToCumulative>(
             codec::DeltaToCumulative::Options{.streams_max = environment_.delta_streams_max})};
   }
-  environment_.stores.add(stack.id, std::move(store));
+  environment_.stores.add(stack.id, {.metrics = std::move(store)});
   log::info("stack opened", {{"stack", stack.slug},
                              {"instance_id", stack.id.value()},
                              {"took_ms", (monotonic_ns() - started_ns) / 1'000'000}});
@@ -119,7 +119,8 @@ void OpenStacks::apply_settings(const access::Stack& stack) {
     if (found == stacks_.end()) return;
     found->second.settings = stack.settings;
   }
-  environment_.stores.reconfigure(stack.id, stack_options(environment_.options(), stack.settings));
+  environment_.stores.reconfigure(stack.id, stack_options(environment_.options(), stack.settings),
+                                  {});
 }
 
 void OpenStacks::reconfigure_all() {
@@ -131,7 +132,7 @@ void OpenStacks::reconfigure_all() {
       if (entry.is_open) settings.emplace(id, entry.settings);
   }
   for (const auto& [id, own] : settings)
-    environment_.stores.reconfigure(id, stack_options(environment_.options(), own));
+    environment_.stores.reconfigure(id, stack_options(environment_.options(), own), {});
 }
 
 void OpenStacks::close_stores(StackId stack) {
@@ -140,11 +141,10 @@ void OpenStacks::close_stores(StackId stack) {
     if (const auto found = stacks_.find(stack); found != stacks_.end())
       found->second.is_open = false;
   }
-  if (const auto store = environment_.stores.remove(stack)) {
-    if (const auto closed = store->close(); !closed)
-      log::error("stack not closed cleanly",
-                 {{"instance_id", stack.value()}, {"error", closed.error().message}});
-  }
+  const access::OpenStores stores = environment_.stores.remove(stack);
+  if (const auto closed = access::close_stores(stores); !closed)
+    log::error("stack not closed cleanly",
+               {{"instance_id", stack.value()}, {"error", closed.error().message}});
   move_aside(stack);
 }
 

@@ -128,7 +128,7 @@ WorldSite::WorldSite(access::Authenticator& authenticator, StackId stack, const 
       metrics::Store::open("/data", {}, {.files = files_, .clock = clock, .registry = registry_});
   EXPECT_TRUE(store) << (store ? "" : store.error().message);
   append(**store, data, clock.now().since_epoch - 30 * 60 * 1000);
-  stores_.add(stack, *std::move(store));
+  stores_.add(stack, {.metrics = *std::move(store)});
   gate_ = std::make_unique<access::Gate>(authenticator, stores_, registry_,
                                          access::Gate::Options{.recheck_interval = 2});
   read_only_gate_ = std::make_unique<access::Gate>(

@@ -179,7 +179,8 @@ struct GroupBounds {
 };
 
 /// A condition that some span of a group must meet for the group to matter: the attribute (of the
-/// table, or of any when absent) has this text. A source may leave out groups that cannot meet it.
+/// table, or of any when absent) has this text, or an array with it among its elements. A source
+/// may leave out groups that cannot meet it.
 struct RequiredText {
   std::optional<Table> table;
   std::string_view key;

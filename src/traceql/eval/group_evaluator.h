@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "core/error.h"
 #include "traceql/ast.h"
 #include "traceql/engine.h"
 #include "traceql/eval/row_set.h"
+#include "traceql/eval/trace_facts.h"
 #include "traceql/span_source.h"
 
 namespace gantry::traceql {
@@ -22,13 +24,16 @@ struct Spanset {
   std::vector<NamedValue> attributes;
 };
 
+/// Cuts a list that is ordered by trace into the span sets of each trace.
+[[nodiscard]] std::vector<std::span<const Spanset>> by_trace(std::span<const Spanset> sets);
+
 /// A field's value for many rows, each distinct value once.
 struct DistinctValues {
   static constexpr std::uint32_t kNil = UINT32_MAX;
 
   std::vector<std::uint32_t> ids;  ///< By row of the group: index into `values`, or kNil.
                                    ///< Unspecified for rows that were not asked for.
-  std::vector<Static> values;  ///< Distinct by type and value. Some may belong to no row.
+  std::vector<Static> values;      ///< Distinct by type and value. Some may belong to no row.
 };
 
 /// A field's numeric value for many rows. Durations in nanoseconds.
@@ -39,7 +44,8 @@ struct NumberValues {
   bool has_float = false;       ///< Some value came from a float attribute.
 };
 
-/// One thread. Lives as long as the query's use of the group; caches what it loaded.
+/// One thread. Lives as long as the query's use of the group; caches what it loaded, and what it
+/// compiled by the addresses of expressions and pipelines, which must outlive it.
 class GroupEvaluator {
  public:
   /// `group` must outlive it.
@@ -58,6 +64,9 @@ class GroupEvaluator {
   /// over several span sets), those of the group.
   Result<std::vector<Spanset>> run(const Pipeline& pipeline);
 
+  /// The same with only the spans in `within`, which holds traces whole or not at all.
+  Result<std::vector<Spanset>> run(const Pipeline& pipeline, const RowSet& within);
+
   /// Rows of all span sets that are left, as metrics count them. Cheaper than `run` where the
   /// pipeline is one filter.
   Result<RowSet> run_to_rows(const Pipeline& pipeline);
@@ -70,6 +79,15 @@ class GroupEvaluator {
 
   /// The value of any field expression at one row; Nil where it has none.
   Result<Static> value(const FieldExpr& field, std::uint32_t row);
+
+  /// Valid as long as the evaluator.
+  Result<const TraceFacts*> trace_facts();
+
+  /// Spans of the traces in `traces`, a set of the group's traces.
+  Result<RowSet> rows_of_traces(const RowSet& traces);
+
+  /// The service.name of each resource, "" where there is none. Valid as long as the group.
+  Result<std::span<const std::string_view>> service_names();
 
  private:
   struct Impl;

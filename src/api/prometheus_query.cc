@@ -8,8 +8,10 @@
 #include "api/ast_json.h"
 #include "api/prometheus.h"
 #include "api/prometheus_support.h"
+#include "api/retention_watch.h"
 #include "core/number_format.h"
 #include "core/own_span.h"
+#include "core/rfc3339.h"
 #include "promql/parser.h"
 #include "promql/printer.h"
 
@@ -106,14 +108,18 @@ class QueryApi {
                                        .time_ms = time_ms,
                                        .lookback_ms = common.lookback_ms,
                                        .samples_max = settings.samples_max};
+    const std::optional<TimestampMs> kept_since = find_kept_since(view);
+    const RetentionWatch watch(view.metrics_source(), start_of(kept_since));
     auto answer = [&] {
       const core::OwnSpanScope span("promql.instant");
-      auto found = services_.engine.instant(query, view.metrics_source(),
-                                            with_timeout(request.cancel, common.timeout));
+      auto found =
+          services_.engine.instant(query, watch, with_timeout(request.cancel, common.timeout));
       describe(view, common.query, found);
       return found;
     }();
     if (!answer) return std::unexpected(query_error(answer.error()));
+    if (watch.is_all_too_old() && is_empty(answer->value))
+      answer->annotations.warnings.push_back(too_old_text(*kept_since));
     return finish(*std::move(answer), common, started_ns);
   }
 
@@ -141,16 +147,20 @@ class QueryApi {
                                      .step_ms = step_ms,
                                      .lookback_ms = common.lookback_ms,
                                      .samples_max = settings.samples_max};
+    const std::optional<TimestampMs> kept_since = find_kept_since(view);
+    const RetentionWatch watch(view.metrics_source(), start_of(kept_since));
     auto answer = [&] {
       const core::OwnSpanScope span("promql.range");
       core::annotate_own_span("gantry.query.range_ms", end_ms - start_ms);
       core::annotate_own_span("gantry.query.step_ms", step_ms);
-      auto found = services_.engine.range(query, view.metrics_source(),
-                                          with_timeout(request.cancel, common.timeout));
+      auto found =
+          services_.engine.range(query, watch, with_timeout(request.cancel, common.timeout));
       describe(view, common.query, found);
       return found;
     }();
     if (!answer) return std::unexpected(query_error(answer.error()));
+    if (watch.is_all_too_old() && is_empty(answer->value))
+      answer->annotations.warnings.push_back(too_old_text(*kept_since));
     return finish(*std::move(answer), common, started_ns);
   }
 
@@ -188,6 +198,25 @@ class QueryApi {
   }
 
  private:
+  [[nodiscard]] std::optional<TimestampMs> find_kept_since(const access::StackView& view) const {
+    return services_.kept_since ? services_.kept_since(view.stack()) : std::nullopt;
+  }
+
+  static std::int64_t start_of(std::optional<TimestampMs> kept_since) {
+    return kept_since ? kept_since->since_epoch : kEarliestMs;
+  }
+
+  static bool is_empty(const promql::Value& value) {
+    const auto* const vector = std::get_if<std::vector<promql::VectorElement>>(&value);
+    const auto* const matrix = std::get_if<std::vector<promql::ResultSeries>>(&value);
+    return (vector != nullptr && vector->empty()) || (matrix != nullptr && matrix->empty());
+  }
+
+  static std::string too_old_text(TimestampMs kept_since) {
+    return fmt::format("the time range is outside the retention: nothing from before {} is kept",
+                       core::format_rfc3339(kept_since));
+  }
+
   /// For Gantry's own traces: the query as it was understood, and its figures.
   void describe(const access::StackView& view, std::string_view query,
                 const Result<promql::Answer>& answer) const {

@@ -59,7 +59,10 @@ struct Services {
   std::function<Settings()> settings;
   std::function<codec::OtlpOptions(StackId)> otlp_options;  ///< With the stack's own delta state.
   ProcessInformation process;
-  UseCounter count_use;  ///< Empty: nobody counts.
+  /// Before when a stack keeps nothing; absent: it keeps all. Empty: answers do not speak of it.
+  std::function<std::optional<TimestampMs>(StackId)> kept_since;
+  access::AuditLog* audit = nullptr;  ///< Null: nothing is recorded.
+  UseCounter count_use;               ///< Empty: nobody counts.
   /// Whether Gantry's own traces may show what is asked of the stack: their readers need not be
   /// its. Empty: never.
   std::function<bool(StackId)> may_trace_content;

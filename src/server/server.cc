@@ -193,6 +193,12 @@ void Server::Impl::make_services() {
   engine = std::make_unique<promql::Engine>(engine_options(*config, *compute_pool));
   services = std::make_unique<api::Services>(api::Services{
       .gate = *access->gate,
+      .kept_since = [this](StackId stack) -> std::optional<TimestampMs> {
+        const DurationMs retention = open_stacks->retention(stack);
+        if (retention.count == 0) return std::nullopt;
+        return clock.now() - retention;
+      },
+      .audit = access->audit.get(),
       .engine = *engine,
       .clock = clock,
       .registry = registry,

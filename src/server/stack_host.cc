@@ -165,6 +165,16 @@ void OpenStacks::move_aside(StackId stack) const {
     log::info("stack retired", {{"instance_id", stack.value()}, {"data", to.string()}});
 }
 
+DurationMs OpenStacks::retention(StackId stack) const {
+  access::StackSettings own;
+  {
+    const core::ReadLock lock(mutex_);
+    if (const auto found = stacks_.find(stack); found != stacks_.end())
+      own = found->second.settings;
+  }
+  return stack_options(environment_.options(), own).retention;
+}
+
 codec::DeltaToCumulative* OpenStacks::delta_state(StackId stack) const {
   const core::ReadLock lock(mutex_);
   const auto found = stacks_.find(stack);

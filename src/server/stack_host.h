@@ -65,6 +65,9 @@ class OpenStacks final : public api::StackHost {
   Result<bool> follow(std::span<const access::Stack> living, std::span<const StackId> deleted,
                       std::uint64_t as_of);
 
+  /// How long a stack keeps samples, by its own or the server's settings; 0: for ever.
+  [[nodiscard]] DurationMs retention(StackId stack) const;
+
   /// Of a stack that is or was open; else null. Valid until this object ends.
   [[nodiscard]] codec::DeltaToCumulative* delta_state(StackId stack) const;
 

@@ -195,3 +195,17 @@ def test_an_answer_that_is_too_large_is_an_error(tmp_path):
         assert answer.status_code == 422 and answer.json()["errorType"] == "execution"
     finally:
         process.stop()
+
+
+def test_a_range_before_the_retention_is_said(gantry):
+    hint = "the time range is outside the retention: nothing from before "
+    for query, parameters in (("query", {"query": "load_one", "time": "4"}),
+                              ("query", {"query": "load_one offset 30d"}),
+                              ("query_range", {"query": "rate(load_one[5m])", "start": "0", "end": "60", "step": "15"})):
+        answer = ask(gantry, f"/api/v1/{query}", params=parameters)
+        assert answer.status_code == 200 and answer.json()["data"]["result"] == []
+        assert [w[:len(hint)] for w in answer.json()["warnings"]] == [hint], answer.text
+        assert "warnings" not in gantry.get(f"/api/v1/{query}", **parameters).json(), "elsewhere as Prometheus answers"
+    for parameters in ({"query": "1+1", "time": "4"}, {"query": "nothing"}, {"query": "absent(nothing)", "time": "4"},
+                       {"query": "load_one"}, {"query": "count_over_time(load_one[30d])"}):
+        assert "warnings" not in ask(gantry, "/api/v1/query", params=parameters).json(), parameters

@@ -145,6 +145,13 @@ Actor actor_of(const TokenGrant& grant) {
   return {.type = Actor::Type::Token, .id = grant.token_id, .name = std::move(name)};
 }
 
+/// The audit event for a refusal after authentication.
+std::string_view denial_event(std::string_view reason) {
+  // Not the caller's doing: somebody has to mend the policy.
+  if (reason == "label_policy_error") return "lbac.policy_error";
+  return reason == "restricted" ? "lbac.denied" : "authz.denied";
+}
+
 }  // namespace
 
 struct Authenticator::Impl {
@@ -352,14 +359,26 @@ void Authenticator::note_refusal(const Principal& principal, const ClientContext
                          .was_used = true};
   impl_->usages.of(grant)->reject(impl_->clock.now(), client, reason);
   if (impl_->options.audit == nullptr) return;
-  // Not the caller's doing: somebody has to mend the policy.
-  const bool is_policy_broken = reason == "label_policy_error";
-  AuditEvent event = Impl::event_of(
-      grant, client, is_policy_broken ? "lbac.policy_error" : "authz.denied", Outcome::Denied);
+  AuditEvent event = Impl::event_of(grant, client, denial_event(reason), Outcome::Denied);
   event.stack = principal.stack;
   event.reason = reason;
   impl_->options.audit->note_sampled(fmt::format("denied {} {}", principal.token_id, reason),
                                      std::move(event));
+}
+
+void Authenticator::note_refusal(const ControlPrincipal& who, std::string_view reason) {
+  if (who.actor.type == Actor::Type::Token)
+    impl_->usages.of({.token_id = who.actor.id, .org = who.org, .was_used = true})
+        ->reject(impl_->clock.now(), who.client, reason);
+  if (impl_->options.audit == nullptr) return;
+  impl_->options.audit->note_sampled(fmt::format("denied {} {}", who.actor.id, reason),
+                                     {.event = std::string(denial_event(reason)),
+                                      .outcome = Outcome::Denied,
+                                      .actor = who.actor,
+                                      .org = who.org,
+                                      .client = who.client,
+                                      .session_hash = who.session_hash,
+                                      .reason = std::string(reason)});
 }
 
 void Authenticator::forget_all() {

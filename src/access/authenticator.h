@@ -60,6 +60,9 @@ class Authenticator {
   void note_refusal(const Principal& principal, const ClientContext& client,
                     std::string_view reason);
 
+  /// The same on the control plane, also of people.
+  void note_refusal(const ControlPrincipal& who, std::string_view reason);
+
   /// Forgets all cached principals: after a policy, token or stack changed anywhere.
   void forget_all();
 

@@ -35,6 +35,13 @@ bool is_beyond_restriction(const ControlPrincipal& principal, Scope scope) {
   return principal.actor.type == Actor::Type::Token && is_restricted && !is_restrictable(scope);
 }
 
+/// missing_scope, which says in the audit log when label policies are why nobody could have it.
+AccessError refused_scope(Scope scope, bool is_restricted, bool cloud_compat_status) {
+  AccessError error = missing_scope(scope, cloud_compat_status);
+  if (is_restricted && !is_restrictable(scope)) error.reason = "restricted";
+  return error;
+}
+
 }  // namespace
 
 StackView::StackView(Principal principal, Scope scope, OpenStores stores, Visible visible,
@@ -226,16 +233,16 @@ AccessResult<ControlPrincipal> Gate::admit_control(const net::Request& request,
     record_refusal(principal.error());
     return principal;
   }
+  const auto refuse = [&](AccessError error) {
+    record_refusal(error);
+    authenticator_.note_refusal(*principal, error.reason);
+    return std::unexpected(std::move(error));
+  };
   if (scope && (!principal->scopes.contains(*scope) || is_beyond_restriction(*principal, *scope))) {
-    auto refused = missing_scope(*scope, options_.cloud_compat_status);
-    record_refusal(refused);
-    return std::unexpected(std::move(refused));
+    return refuse(refused_scope(*scope, is_beyond_restriction(*principal, *scope),
+                                options_.cloud_compat_status));
   }
-  if (has_token && org && *org != principal->org) {
-    auto refused = wrong_organisation();
-    record_refusal(refused);
-    return std::unexpected(std::move(refused));
-  }
+  if (has_token && org && *org != principal->org) return refuse(wrong_organisation());
   return principal;
 }
 
@@ -245,14 +252,11 @@ AccessResult<StackView> Gate::open(const Principal& principal, Scope scope) cons
 
 AccessResult<StackView> Gate::open(const Principal& principal, Scope scope,
                                    QueryPermit permit) const {
-  if (!principal.scopes.contains(scope))
-    return std::unexpected(missing_scope(scope, options_.cloud_compat_status));
-  if (const auto& policies = principal.visibility.policies()) {
-    if (policies->is_empty()) return std::unexpected(unreadable_label_policy());
-    // As is_beyond_restriction.
-    if (!is_restrictable(scope))
-      return std::unexpected(missing_scope(scope, options_.cloud_compat_status));
-  }
+  const auto& policies = principal.visibility.policies();
+  // As is_beyond_restriction.
+  if (!principal.scopes.contains(scope) || (policies && !is_restrictable(scope)))
+    return std::unexpected(refused_scope(scope, policies != nullptr, options_.cloud_compat_status));
+  if (policies && policies->is_empty()) return std::unexpected(unreadable_label_policy());
   OpenStores stores = stores_.find(principal.stack);
   const bool is_served =
       is_traces_scope(scope) ? stores.traces != nullptr : stores.metrics != nullptr;

@@ -238,6 +238,45 @@ TEST_F(GateTest, ARestrictedPrincipalCannotWriteWhateverItsScopes) {
   }
 }
 
+TEST_F(GateTest, WhatNobodyWithLabelPoliciesMayHaveIsNotedAsSuch) {
+  AuditLog audit(*db_, clock_, registry_, {});
+  Authenticator audited(*directory_, hasher_, clock_, registry_, {.audit = &audit});
+  const Gate gate(audited, stores_, registry_, {});
+  const auto add = [&](std::string_view name, std::optional<std::vector<std::string>> selectors) {
+    const std::string policy = add_policy(org_, name, {Scope::MetricsRead},
+                                          {{.type = Realm::Type::Stack,
+                                            .identifier = stack_.value(),
+                                            .label_policies = std::move(selectors)}});
+    add_token(org_, policy, name, "glc_" + std::string(name));
+  };
+  add("free", std::nullopt);
+  add("bound", std::vector<std::string>{R"({ns="a"})"});
+  add("free-2", std::nullopt);
+  add("bound-2", std::vector<std::string>{R"({ns="a"})"});
+  for (const std::string name : {"free", "bound"}) {
+    const net::Request made = request("Bearer glc_" + name);
+    EXPECT_TRUE(gate.admit(made, {.scope = Scope::MetricsRead}));
+    const auto written = gate.admit(made, {.scope = Scope::MetricsWrite});
+    ASSERT_FALSE(written);
+    EXPECT_EQ(written.error().message, "authentication error: invalid scope requested")
+        << "outside nobody can tell";
+    const auto controlled =
+        gate.admit_control(request("Bearer glc_" + name + "-2"), Scope::AccessPoliciesWrite);
+    ASSERT_FALSE(controlled);
+    EXPECT_EQ(controlled.error().status, 403);
+  }
+  ASSERT_TRUE(audit.flush());
+  std::vector<std::string> denied;
+  const auto records = audit.read({});
+  for (auto it = records->rbegin(); it != records->rend(); ++it)
+    if (it->event.outcome == Outcome::Denied)
+      denied.push_back(it->event.event + " " + it->event.actor.name + " " + it->event.reason);
+  EXPECT_EQ(denied, (std::vector<std::string>{"authz.denied free insufficient_scope",
+                                              "authz.denied free-2/free-2 insufficient_scope",
+                                              "lbac.denied bound restricted",
+                                              "lbac.denied bound-2/bound-2 restricted"}));
+}
+
 TEST_F(GateTest, ARestrictedTokenCannotMakePolicies) {
   const auto admitted = [&](std::string_view name,
                             std::optional<std::vector<std::string>> selectors) {

@@ -61,13 +61,39 @@ bool is_form(std::string_view content_type) {
                     [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
 }
 
+/// A refusal that the endpoint itself made, not the gate.
+void note_denial(const Services& services, const access::StackView& view,
+                 const net::Request& request) {
+  if (services.audit == nullptr) return;
+  auto event =
+      stack_event(view.is_restricted() ? "lbac.denied" : "authz.denied", view.principal(), request);
+  event.outcome = access::Outcome::Denied;
+  event.target = {.type = "endpoint", .id = {}, .name = request.path};
+  event.reason = "endpoint";
+  services.audit->note_sampled(fmt::format("denied {} {}", view.principal().token_id, request.path),
+                               std::move(event));
+}
+
 }  // namespace
+
+access::AuditEvent stack_event(std::string name, const access::Principal& principal,
+                               const net::Request& request) {
+  const bool is_token = principal.kind == access::PrincipalKind::Token;
+  return {.event = std::move(name),
+          .actor = {.type = is_token ? access::Actor::Type::Token : access::Actor::Type::System,
+                    .id = principal.token_id,
+                    .name = principal.policy_name},
+          .org = principal.org,
+          .stack = principal.stack,
+          .client = access::client_context(request)};
+}
 
 net::Handler admit_prometheus(const Services& services, access::Scope scope, StackHandler handler) {
   return [&services, scope, handler = std::move(handler)](net::Request& request) {
     const auto view = services.gate.admit(request, {.scope = scope});
     if (!view) return refusal_response(view.error());
     auto answer = handler(request, *view);
+    if (!answer && answer.error().status == 403) note_denial(services, *view, request);
     net::Response response = answer ? *std::move(answer) : error_response(answer.error());
     const std::uint64_t bytes_max = settings_for(services, *view).response_bytes_max;
     if (bytes_max != 0 && response.body.size() > bytes_max)

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "access/audit.h"
 #include "access/gate.h"
 #include "api/services.h"
 #include "core/error.h"
@@ -38,6 +39,10 @@ using StackHandler =
 /// Admits for `scope`, and answers refusals and errors in the Prometheus API's form.
 [[nodiscard]] net::Handler admit_prometheus(const Services& services, access::Scope scope,
                                             StackHandler handler);
+
+/// What a token did, or was not let do, on its stack: the event's actor, place and client.
+[[nodiscard]] access::AuditEvent stack_event(std::string name, const access::Principal& principal,
+                                             const net::Request& request);
 
 /// Adds the route with its scope declared and checked.
 void add_prometheus_route(net::Router& router, net::Method method, std::string_view path,

@@ -231,9 +231,10 @@ struct Egress::Impl {
     });
   }
 
-  [[nodiscard]] std::unexpected<Error> block(const EgressUrl& url) const {
+  [[nodiscard]] std::unexpected<Error> block(const EgressUrl& url,
+                                             std::unexpected<Error> refusal = not_allowed()) const {
     if (options.on_blocked) options.on_blocked(url);
-    return not_allowed();
+    return refusal;
   }
 
   [[nodiscard]] bool may_connect(const core::IpAddress& address, const EgressUrl& url) const {
@@ -321,8 +322,9 @@ Result<EgressUrl> Egress::check(std::string_view text) const {
   const bool is_listed =
       impl_->is_listed(url.host) || (url.address && impl_->is_listed(*url.address));
   if (url.scheme != "https" && !is_listed)
-    return fail(Code::InvalidArgument,
-                fmt::format("{} is for destinations in egress.allow only", url.scheme));
+    return impl_->block(
+        url, fail(Code::InvalidArgument,
+                  fmt::format("{} is for destinations in egress.allow only", url.scheme)));
   if (!is_listed && std::ranges::find(kPorts, url.port) == kPorts.end()) return impl_->block(url);
   if (is_special_name(url.host) && !is_listed) return impl_->block(url);
   if (url.address && !impl_->may_connect(*url.address, url)) return impl_->block(url);

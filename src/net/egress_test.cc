@@ -274,10 +274,11 @@ TEST(EgressTest, SaysWhatItBlocked) {
   EXPECT_FALSE((*egress)->send({.url = "https://rebind.example/a?secret=1"}));
   EXPECT_FALSE((*egress)->check("https://10.0.0.1/"));
   EXPECT_FALSE((*egress)->check("https://idp.example:22/"));
+  EXPECT_FALSE((*egress)->check("http://plain.example/"));
   EXPECT_FALSE((*egress)->check("not a URL"));
   EXPECT_TRUE((*egress)->check("https://idp.example/"));
   EXPECT_EQ(blocked, (std::vector<std::string>{"https://rebind.example", "https://10.0.0.1",
-                                               "https://idp.example:22"}));
+                                               "https://idp.example:22", "http://plain.example"}));
 }
 
 TEST(EgressTest, ErrorsDoNotShowTheQuery) {

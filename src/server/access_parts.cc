@@ -4,12 +4,18 @@
 #include <stop_token>
 #include <utility>
 
+#include <fmt/core.h>
+
 #include "access/first_start.h"
+#include "access/recorded_settings.h"
 #include "access/secret_key.h"
+#include "collect/host_metrics.h"
 #include "core/hash.h"
 #include "core/log.h"
 #include "core/mutex.h"
 #include "net/http.h"
+#include "server/oidc_settings.h"
+#include "server/recorded_configuration.h"
 #include "state/schema.h"
 
 namespace gantry::server {
@@ -18,7 +24,8 @@ namespace {
 constexpr auto kHousekeepingInterval = std::chrono::seconds(1);
 constexpr int kPeopleRounds = 10;
 constexpr int kTokenRounds = 60;
-constexpr int kExpiryRounds = 3600;  // of the audit log: once an hour
+constexpr int kExpiryRounds = 3600;      // of the audit log: once an hour
+constexpr int kCheckRounds = 24 * 3600;  // of the audit log: at the start and once a day
 
 /// Of the PromQL text, so that the audit log can tell queries apart without keeping them.
 std::uint64_t query_hash(const net::Request& request) {
@@ -65,10 +72,10 @@ Result<std::unique_ptr<AccessParts>> AccessParts::open(const std::filesystem::pa
   log::info("state database opened",
             {{"database", parts->db->name()}, {"schema_version", parts->db->schema_version()}});
   parts->directory = std::make_unique<access::Directory>(*parts->db);
-  GANTRY_TRY(const access::SecretKey key, access::open_secret_key(data, *parts->directory));
-  parts->hasher = std::make_unique<access::TokenHasher>(key);
   parts->audit =
       std::make_unique<access::AuditLog>(*parts->db, clock, registry, access::AuditLog::Options{});
+  GANTRY_TRY(const access::SecretKey key, parts->open_key(data));
+  parts->hasher = std::make_unique<access::TokenHasher>(key);
   parts->authenticator = std::make_unique<access::Authenticator>(
       *parts->directory, *parts->hasher, clock, registry,
       access::Authenticator::Options{.audit = parts->audit.get()});
@@ -80,6 +87,10 @@ Result<std::unique_ptr<AccessParts>> AccessParts::open(const std::filesystem::pa
                                           .registry = registry,
                                           .egress = *parts->egress},
                                          config));
+  GANTRY_TRY(const auto oidc, make_oidc_settings(config));
+  GANTRY_CHECK(access::record_settings(
+      *parts->db, *parts->audit, *parts->hasher,
+      recorded_configuration(config, oidc, parts->hasher->current_pepper_id()), clock.now()));
   parts->control = std::make_unique<access::ControlPlane>(
       access::ControlPlane{.db = *parts->db,
                            .audit = *parts->audit,
@@ -151,6 +162,38 @@ void AccessParts::keep_house(int round) {
   every(kPeopleRounds, "sessions", [&] { return people->flush(); });
   every(kTokenRounds, "tokens that expire", [&] { return expiry->look(); });
   every(kExpiryRounds, "removal of old audit events", [&] { return audit->expire(); });
+  every(kCheckRounds, "check of the audit log", [&] { return check_audit(); });
+}
+
+Result<access::SecretKey> AccessParts::open_key(const std::filesystem::path& data) {
+  auto key = access::open_secret_key(data, *directory);
+  if (!key && key.error().code == Code::FailedPrecondition) {
+    note("keyring.unlock_failed", access::Outcome::Error, {},
+         "secret.key is missing or not that of this database");
+    // The start fails either way, and of the two errors the first says why.
+    static_cast<void>(audit->flush());
+  }
+  return key;
+}
+
+void AccessParts::note(std::string event, access::Outcome outcome,
+                       std::vector<access::AuditChange> differences, std::string reason) {
+  audit->note({.event = std::move(event),
+               .outcome = outcome,
+               .actor = {.type = access::Actor::Type::System, .name = "gantry"},
+               .target = {.type = "server", .name = collect::host_name()},
+               .changes = std::move(differences),
+               .reason = std::move(reason)});
+}
+
+Result<void> AccessParts::check_audit() {
+  GANTRY_TRY(const access::AuditCheck check, audit->check());
+  if (!check.broken_id || check.broken_id == broken_id_) return {};
+  broken_id_ = check.broken_id;
+  log::error("audit log broken", {{"id", *broken_id_}});
+  note("audit.chain_broken", access::Outcome::Error, {},
+       fmt::format("event {} does not follow from those before", *broken_id_));
+  return {};
 }
 
 void AccessParts::hear_of_change() {

@@ -5,7 +5,10 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "access/audit.h"
 #include "access/authenticator.h"
@@ -53,6 +56,10 @@ class AccessParts {
   void count_read(const access::Principal& principal, const net::Request& request,
                   const net::Response& response);
 
+  /// Notes an act of the server itself, or of who runs it, in the audit log.
+  void note(std::string event, access::Outcome outcome = access::Outcome::Ok,
+            std::vector<access::AuditChange> differences = {}, std::string reason = {});
+
   /// Ends the housekeeping after a last round. Once; later calls do nothing.
   Result<void> close();
 
@@ -75,12 +82,15 @@ class AccessParts {
 
  private:
   AccessParts() = default;
+  Result<access::SecretKey> open_key(const std::filesystem::path& data);
   void keep_house(int round);
   void hear_of_change();
+  Result<void> check_audit();
 
   core::Mutex change_mutex_;
   std::function<void()> change_act_ GANTRY_GUARDED_BY(change_mutex_);
   FailureLog failures_{"state database not written", "state database written again"};
+  std::optional<std::int64_t> broken_id_;  // where the audit log was last found broken
   std::jthread housekeeper_;
   bool is_closed_ = false;
 };

@@ -75,6 +75,17 @@ std::optional<net::TlsOptions> tls_options(const Config& config) {
                          .private_key_file = config.tls.key_file};
 }
 
+/// Of a reload, as the values may be shown.
+std::vector<access::AuditChange> differences(const Config& before, const Config& after) {
+  std::vector<access::AuditChange> changes;
+  const auto was = list_config(before);
+  const auto is = list_config(after);
+  for (std::size_t i = 0; i < std::min(was.size(), is.size()); ++i)
+    if (was[i].second != is[i].second)
+      changes.push_back({.field = is[i].first, .before = was[i].second, .after = is[i].second});
+  return changes;
+}
+
 /// What a client on this machine can use, unless the operator says better.
 Result<std::string> make_url(const Config& config, std::uint16_t port) {
   if (!config.server.public_url.empty()) return config.server.public_url;
@@ -182,6 +193,12 @@ void Server::Impl::make_read_only_services() {
           },
       .otlp_options = services->otlp_options,
       .process = services->process,
+      .kept_since = [this](StackId stack) -> std::optional<TimestampMs> {
+        const DurationMs retention = open_stacks->retention(stack);
+        if (retention.count == 0) return std::nullopt;
+        return clock.now() - retention;
+      },
+      .audit = access->audit.get(),
       .count_use =
           [this](const access::Principal& principal, const net::Request& request,
                  const net::Response& response) {
@@ -193,12 +210,6 @@ void Server::Impl::make_services() {
   engine = std::make_unique<promql::Engine>(engine_options(*config, *compute_pool));
   services = std::make_unique<api::Services>(api::Services{
       .gate = *access->gate,
-      .kept_since = [this](StackId stack) -> std::optional<TimestampMs> {
-        const DurationMs retention = open_stacks->retention(stack);
-        if (retention.count == 0) return std::nullopt;
-        return clock.now() - retention;
-      },
-      .audit = access->audit.get(),
       .engine = *engine,
       .clock = clock,
       .registry = registry,
@@ -225,6 +236,7 @@ void Server::Impl::make_services() {
                         return std::pair(last.is_successful, last.at);
                       },
                   .is_ready = [this] { return readiness.is_ready(); }},
+      .audit = access->audit.get(),
       .count_use =
           [this](const access::Principal& principal, const net::Request&,
                  const net::Response& response) {
@@ -410,6 +422,7 @@ void Server::Impl::register_metrics() {
 
 Result<void> Server::Impl::stop() {
   if (std::exchange(is_stopped, true)) return {};
+  const bool was_ready = readiness.is_ready();
   readiness.set(false);
   if (grpc) grpc->set_serving(false);
   {
@@ -422,6 +435,7 @@ Result<void> Server::Impl::stop() {
     access->on_change({});
     follower->stop();  // before the stores are closed
   }
+  if (was_ready) access->note("shutdown");
   const Result<void> first = access ? access->close() : Result<void>();
   if (!first) log::error("not everything was closed", {{"error", first.error().message}});
   return first;
@@ -455,6 +469,7 @@ Result<std::unique_ptr<Server>> Server::start(Config config, ConfigSource source
   GANTRY_CHECK(parts.open_stores());
   parts.access->start_housekeeping();
   GANTRY_CHECK(parts.start_collectors());
+  parts.access->note("startup", access::Outcome::Ok, {}, std::string(core::version()));
   parts.readiness.set(true);
   if (parts.grpc) parts.grpc->set_serving(true);
   log::info("ready", {{"url", parts.url},
@@ -473,11 +488,15 @@ Result<void> Server::reload() {
   const auto next = load();
   if (!next) {
     impl_->live.note_failure();
+    impl_->access->note("config.reloaded", access::Outcome::Error, {},
+                        "the configuration has an error");
     log::error("configuration not reloaded", {{"error", next.error().message}});
     return std::unexpected(next.error());
   }
+  const auto before = impl_->live.current();
   const LiveConfig::Change change = impl_->live.update(*next, impl_->clock.now());
   const auto now = impl_->live.current();
+  impl_->access->note("config.reloaded", access::Outcome::Ok, differences(*before, *now));
   log::configure(now->log.level, now->log.format);
   impl_->disk_guard->reconfigure(disk_marks(*now));
   impl_->open_stacks->reconfigure_all();

@@ -62,7 +62,7 @@ class StackHostTest : public testing::Test {
   /// StackStores::remove: a store that is open, which the test then owns.
   bool is_served(StackId id) {
     auto store = stores_.remove(id);
-    if (!store) return false;
+    if (!store.metrics) return false;
     stores_.add(id, std::move(store));
     return true;
   }

@@ -70,6 +70,72 @@ std::vector<telemetry::SpanBatch> random_spans() {
   return one_batch(std::move(build));
 }
 
+/// What a span has beside its name.
+struct Parts {
+  SpanBuilder::Attributes attributes;
+  std::vector<SpanBuilder::Attributes> events;
+  std::vector<SpanBuilder::Attributes> links;
+};
+
+SpanBuilder::Attributes random_attributes() {
+  SpanBuilder::Attributes attributes;
+  for (const std::string_view key : {"x", "y"}) {
+    if (below(2) == 0) attributes.emplace_back(key, random_value());
+  }
+  return attributes;
+}
+
+std::vector<Parts> random_parts() {
+  std::vector<Parts> spans(static_cast<std::size_t>(below(30) + 1));
+  for (Parts& span : spans) {
+    span.attributes = random_attributes();
+    for (int event = below(4); event > 0; --event) span.events.push_back(random_attributes());
+    for (int link = below(3); link > 0; --link) span.links.push_back(random_attributes());
+  }
+  return spans;
+}
+
+void add_span(SpanBuilder& build, telemetry::SpanId id, const Parts& parts) {
+  build.span({.trace = 1, .id = id, .name = "a"});
+  for (const auto& [key, value] : parts.attributes) build.attribute(key, value);
+  for (const auto& event : parts.events) build.event("a", 0, event);
+  for (const auto& link : parts.links) build.link(1, 1, link);
+}
+
+/// The span with one of its events and one of its links at most, in every way.
+std::vector<Parts> choices(const Parts& span) {
+  const auto singles = [](const std::vector<SpanBuilder::Attributes>& parts) {
+    std::vector<std::vector<SpanBuilder::Attributes>> out;
+    for (const auto& part : parts) out.push_back({part});
+    if (out.empty()) out.emplace_back();
+    return out;
+  };
+  std::vector<Parts> out;
+  for (const auto& events : singles(span.events)) {
+    for (const auto& links : singles(span.links)) {
+      out.push_back({.attributes = span.attributes, .events = events, .links = links});
+    }
+  }
+  return out;
+}
+
+FieldPtr random_part_field() {
+  switch (below(6)) {
+    case 0:
+      return event_field("x");
+    case 1:
+      return event_field("y");
+    case 2:
+      return link_field("x");
+    case 3:
+      return any_field("x");
+    case 4:
+      return any_field("y");
+    default:
+      return span_field("x");
+  }
+}
+
 FieldPtr random_field() {
   switch (below(12)) {
     case 0:
@@ -105,7 +171,9 @@ FieldPtr random_literal() {
   return field(below(8) == 0 ? Static::of_status(static_cast<std::uint8_t>(below(3))) : value);
 }
 
-FieldPtr random_expression(int depth) {
+using FieldSource = FieldPtr (*)();
+
+FieldPtr random_expression(int depth, FieldSource random_field) {
   constexpr int kComparisons = 6;
   const auto comparison = [] {
     return static_cast<FieldOp>(static_cast<int>(FieldOp::Equal) + below(kComparisons));
@@ -126,16 +194,18 @@ FieldPtr random_expression(int depth) {
     case 5:
       return binary(comparison(), random_field(), random_literal());
     case 6:
-      return negation(random_expression(depth - 1));
+      return negation(random_expression(depth - 1, random_field));
     case 7:
       return binary(comparison(), random_field(), random_field());
     case 8:
       return binary(comparison(), binary(FieldOp::Divide, random_field(), random_literal()),
                     random_literal());
     case 9:
-      return either(random_expression(depth - 1), random_expression(depth - 1));
+      return either(random_expression(depth - 1, random_field),
+                    random_expression(depth - 1, random_field));
     default:
-      return both(random_expression(depth - 1), random_expression(depth - 1));
+      return both(random_expression(depth - 1, random_field),
+                  random_expression(depth - 1, random_field));
   }
 }
 
@@ -145,11 +215,42 @@ RC_GTEST_PROP(FilterProperty, ColumnsAgreeWithOneValueAfterTheOther, ()) {
       {.start_ns = 0, .end_ns = std::numeric_limits<std::int64_t>::max()}, CancelToken());
   const auto group = *(*snapshot)->open(0);
   GroupEvaluator evaluator(*group);
-  const FieldPtr condition = random_expression(3);
+  const FieldPtr condition = random_expression(3, random_field);
   const RowSet rows = *evaluator.filter(*condition);
   for (std::uint32_t row = 0; row < group->counts().spans; ++row) {
     const Static value = *evaluator.value(*condition, row);
     RC_ASSERT(rows.contains(row) == (value.type == StaticType::Bool && value.boolean));
+  }
+}
+
+RC_GTEST_PROP(FilterProperty, SomeOneEventAndLinkMeetTheWholeFilter, ()) {
+  const std::vector<Parts> spans = random_parts();
+  SpanBuilder build;
+  SpanBuilder build_choices;
+  for (std::size_t i = 0; i < spans.size(); ++i) {
+    add_span(build, i + 1, spans[i]);
+    for (const Parts& choice : choices(spans[i])) add_span(build_choices, i + 1, choice);
+  }
+  const MemorySource source(one_batch(std::move(build)), {});
+  const MemorySource choice_source(one_batch(std::move(build_choices)), {});
+  const OpenRequest all{.start_ns = 0, .end_ns = std::numeric_limits<std::int64_t>::max()};
+  const auto snapshot = source.open(all, CancelToken());
+  const auto choice_snapshot = choice_source.open(all, CancelToken());
+  const auto group = *(*snapshot)->open(0);
+  const auto choice_group = *(*choice_snapshot)->open(0);
+  GroupEvaluator evaluator(*group);
+  GroupEvaluator choice_evaluator(*choice_group);
+
+  const FieldPtr condition = random_expression(3, random_part_field);
+  std::vector<bool> is_met(spans.size(), false);
+  const auto choice_ids = *choice_group->span_ids();
+  for (std::uint32_t row = 0; row < choice_ids.size(); ++row) {
+    const Static value = *choice_evaluator.value(*condition, row);
+    if (value.type == StaticType::Bool && value.boolean) is_met[choice_ids[row] - 1] = true;
+  }
+  const RowSet rows = *evaluator.filter(*condition);
+  for (std::uint32_t row = 0; row < spans.size(); ++row) {
+    RC_ASSERT(rows.contains(row) == is_met[row]);
   }
 }
 

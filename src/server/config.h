@@ -149,8 +149,6 @@ struct Config {
 
   struct Self {
     bool metrics = true;
-    bool traces = true;
-    std::uint32_t traces_per_second = 20;
   } self;
 };
 

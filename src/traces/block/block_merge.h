@@ -28,10 +28,10 @@ struct BlockMergeOptions {
 };
 
 /// Adds everything in `inputs`, oldest first, to `writer`, which the caller finishes. The rows of a
-/// trace keep their order of arrival, those of the first input first. Memory does not grow with
-/// the inputs' size: one group of each input, one of the output, and 40 bytes for each trace that
-/// is in several inputs. Errors: DataLoss (an input's is_damaged says which), Cancelled, those of
-/// File.
+/// trace keep their order of arrival, those of the first input first. Reads everything once: give
+/// it readers with a small cache of their own. Memory does not grow with the inputs' size but for
+/// 40 bytes per trace that is in several of them: one group of each input, one of the output.
+/// Errors: DataLoss (an input's is_damaged says which), Cancelled, those of File.
 Result<void> merge_blocks(std::span<const BlockReader* const> inputs,
                           const BlockMergeOptions& options, BlockWriter& writer);
 

@@ -31,7 +31,7 @@ struct TracePlace {
 };
 
 struct TraceEntry {
-  std::uint64_t id_prefix = 0;  ///< The first eight bytes of its id as a big-endian number.
+  std::uint64_t id_hash = 0;  ///< XXH3 of its id's bytes, the same in every block.
   TracePlace place;
 };
 
@@ -62,11 +62,11 @@ class BlockReader {
   /// the first call, which loads the filter (12 bits per trace) for good.
   virtual Result<bool> may_contain(const telemetry::TraceId& id) const = 0;
 
-  /// Exact. Reads one page of the trace index, and ids of a group that has such a prefix.
+  /// Exact. Reads one page of the trace index, and ids of a group that has such a hash.
   virtual Result<std::optional<TracePlace>> find_trace(const telemetry::TraceId& id) const = 0;
 
-  /// The trace index: pages of some thousand entries, ascending by prefix over all pages. Two
-  /// traces may have the same prefix.
+  /// The trace index: pages of some thousand entries, ascending by hash over all pages. Two
+  /// traces may have the same hash.
   [[nodiscard]] virtual std::size_t trace_page_count() const = 0;
   virtual Result<std::vector<TraceEntry>> trace_page(std::size_t page) const = 0;
 

@@ -42,7 +42,7 @@ struct BlockWriterOptions {
   int compression_level = 1;  ///< zstd, for frames that gain 10 % by it; 0: never.
 };
 
-/// One thread. Memory: one group's columns, 24 bytes per trace.
+/// One thread. Memory: one group's columns, 32 bytes per trace.
 class BlockWriter {
  public:
   /// `directory` exists and is empty. Errors of every call: those of File, and of the groups; then
@@ -55,15 +55,16 @@ class BlockWriter {
   BlockWriter(const BlockWriter&) = delete;
   BlockWriter& operator=(const BlockWriter&) = delete;
 
-  /// Stores the group as it is: same rows, same trace numbers. A trace is in one group of a block
-  /// only; two is a bug and asserts in `finish`. A group without spans is left out. Texts that no
-  /// row has are not kept. Also errors: DataLoss (columns of the group contradict each other).
+  /// Stores the group as it is: same rows, same trace numbers. A group without spans is left out.
+  /// Texts that no row has are not kept. Also errors: DataLoss (columns of the group contradict
+  /// each other), ResourceExhausted (more than 2^24 rows in a table or 1 GiB of texts in a column).
   virtual Result<void> add_group(StoredGroup& group) = 0;
 
   /// Bytes written so far: for budgets.
   [[nodiscard]] virtual std::uint64_t size_bytes() const = 0;
 
-  /// Writes the indexes and syncs the files. Nothing may be called after it.
+  /// Writes the indexes and syncs the files. Nothing may be called after it. Also errors: DataLoss
+  /// (a trace is in two groups).
   virtual Result<BlockSummary> finish() = 0;
 
  protected:

@@ -104,6 +104,8 @@ class Catalog {
   Result<void> remove_unknown() GANTRY_REQUIRES(mutex_);
   Result<void> commit(Manifest next, std::vector<std::shared_ptr<const Block>> blocks)
       GANTRY_REQUIRES(mutex_);
+  Result<void> commit_deletions(Manifest next) GANTRY_REQUIRES(mutex_);
+  void publish() GANTRY_REQUIRES(mutex_);
 
   storage::FileSystem& files_;
   const storage::Path directory_;

@@ -254,7 +254,7 @@ struct AuditLog::Impl {
   core::Counter& lost;
   core::Mutex mutex;
   std::deque<Noted> queue GANTRY_GUARDED_BY(mutex);
-  std::unordered_map<std::string, std::int64_t> sampled_at_ms GANTRY_GUARDED_BY(mutex);
+  std::unordered_map<std::string, std::int64_t> sampled_until_ms GANTRY_GUARDED_BY(mutex);
 
   void push(TimestampMs now, AuditEvent event) GANTRY_REQUIRES(mutex) {
     if (queue.size() >= options.queue_max) {
@@ -265,20 +265,21 @@ struct AuditLog::Impl {
   }
 
   /// False when the key had its turn lately. Forgets old keys when there are too many.
-  bool may_sample(std::string_view key, std::int64_t now_ms) GANTRY_REQUIRES(mutex) {
-    const auto is_old = [&](const auto& entry) {
-      return now_ms - entry.second >= options.sample_interval_ms;
-    };
-    if (sampled_at_ms.size() >= options.sample_keys_max) std::erase_if(sampled_at_ms, is_old);
-    const auto [entry, is_new] = sampled_at_ms.try_emplace(std::string(key), now_ms);
+  bool may_sample(std::string_view key, std::int64_t now_ms, std::int64_t interval_ms)
+      GANTRY_REQUIRES(mutex) {
+    const auto is_over = [&](const auto& entry) { return now_ms >= entry.second; };
+    if (sampled_until_ms.size() >= options.sample_keys_max)
+      std::erase_if(sampled_until_ms, is_over);
+    const auto [entry, is_new] =
+        sampled_until_ms.try_emplace(std::string(key), now_ms + interval_ms);
     if (is_new) {
-      if (sampled_at_ms.size() <= options.sample_keys_max) return true;
-      sampled_at_ms.erase(entry);
+      if (sampled_until_ms.size() <= options.sample_keys_max) return true;
+      sampled_until_ms.erase(entry);
       lost.add();
       return false;
     }
-    if (!is_old(*entry)) return false;
-    entry->second = now_ms;
+    if (!is_over(*entry)) return false;
+    entry->second = now_ms + interval_ms;
     return true;
   }
 
@@ -309,7 +310,7 @@ AuditLog::AuditLog(state::Db& db, const Clock& clock, core::MetricRegistry& regi
                                               "because too many waited to be written."),
                      .mutex = {},
                      .queue = {},
-                     .sampled_at_ms = {}}) {}
+                     .sampled_until_ms = {}}) {}
 
 AuditLog::~AuditLog() = default;
 
@@ -322,10 +323,12 @@ void AuditLog::note(AuditEvent event) {
   impl_->push(impl_->clock.now(), std::move(event));
 }
 
-void AuditLog::note_sampled(std::string_view key, AuditEvent event) {
+void AuditLog::note_sampled(std::string_view key, AuditEvent event,
+                            std::optional<DurationMs> interval) {
   const TimestampMs now = impl_->clock.now();
+  const std::int64_t interval_ms = interval ? interval->count : impl_->options.sample_interval_ms;
   const core::Lock lock(impl_->mutex);
-  if (impl_->may_sample(key, now.since_epoch)) impl_->push(now, std::move(event));
+  if (impl_->may_sample(key, now.since_epoch, interval_ms)) impl_->push(now, std::move(event));
 }
 
 Result<void> AuditLog::flush() {

@@ -104,8 +104,9 @@ class AuditLog {
   /// When the queue is full the event is counted as lost (gantry_audit_lost_total).
   void note(AuditEvent event);
 
-  /// As `note`, at most once per `key` and Options::sample_interval_ms.
-  void note_sampled(std::string_view key, AuditEvent event);
+  /// As `note`, at most once per `key` and `interval`; absent: Options::sample_interval_ms.
+  void note_sampled(std::string_view key, AuditEvent event,
+                    std::optional<DurationMs> interval = std::nullopt);
 
   /// Writes what was noted. Called by a timer and at shutdown.
   Result<void> flush();

@@ -179,6 +179,20 @@ TEST_F(AuditTest, SamplesByKey) {
   EXPECT_EQ(names({}).size(), 3U);
 }
 
+TEST_F(AuditTest, AKeyMayBeHeldBackForLonger) {
+  const DurationMs day{std::int64_t{24} * 3600 * 1000};
+  const auto note = [&] { audit_->note_sampled("k1", event("auth.legacy_key_used"), day); };
+  note();
+  clock_.advance(DurationMs{day.count - 1});
+  note();
+  ASSERT_TRUE(audit_->flush());
+  EXPECT_EQ(names({}).size(), 1U);
+  clock_.advance(DurationMs{1});
+  note();
+  ASSERT_TRUE(audit_->flush());
+  EXPECT_EQ(names({}).size(), 2U);
+}
+
 TEST_F(AuditTest, BoundsWhatItHoldsAndCountsTheLoss) {
   open({.queue_max = 2, .sample_keys_max = 3});
   for (int i = 0; i < 3; ++i) audit_->note(event("x.y"));

@@ -87,6 +87,7 @@ std::string_view refusal(const TokenGrant& grant, TimestampMs now) {
   return {};
 }
 
+constexpr DurationMs kLegacyKeyInterval{std::int64_t{24} * 3600 * 1000};
 constexpr std::string_view kServiceAccountTokenPrefix = "glsa_";
 
 /// "metrics" of metrics:read.
@@ -267,7 +268,8 @@ struct Authenticator::Impl {
                                   event_of(grant, raw.client, "auth.new_ip", Outcome::Ok));
     if (grant.kind == TokenKind::Legacy)
       options.audit->note_sampled("legacy " + grant.token_id,
-                                  event_of(grant, raw.client, "auth.legacy_key_used", Outcome::Ok));
+                                  event_of(grant, raw.client, "auth.legacy_key_used", Outcome::Ok),
+                                  kLegacyKeyInterval);
   }
 
   static AuditEvent event_of(const TokenGrant& grant, const ClientContext& client,

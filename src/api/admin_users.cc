@@ -258,8 +258,21 @@ Answer remove_member(const PeopleServices& services, const net::Request& request
   return message("User removed from organization");
 }
 
-net::Response render(const net::Request& request, const Answer& answer) {
-  return answer ? console_answer(*answer) : console_error(request, answer.error());
+net::Response render(const PeopleServices& services, const net::Request& request,
+                     const ControlPrincipal& who, const Answer& answer) {
+  if (answer) return console_answer(*answer);
+  const Error& error = answer.error();
+  if (error.code == Code::PermissionDenied)
+    services.audit.note_sampled(fmt::format("authz.denied {} {}", who.actor.id, error.message),
+                                {.event = "authz.denied",
+                                 .outcome = access::Outcome::Denied,
+                                 .actor = who.actor,
+                                 .org = who.org,
+                                 .target = {.type = "endpoint", .id = request.path, .name = {}},
+                                 .client = who.client,
+                                 .session_hash = who.session_hash,
+                                 .reason = error.message});
+  return console_error(request, error);
 }
 
 }  // namespace
@@ -270,7 +283,7 @@ void add_admin_user_routes(net::Router& router, const PeopleServices& services) 
                [&services, handler](net::Request& request) {
                  const auto who = services.admit(request, std::nullopt);
                  if (!who) return console_error(request, who.error());
-                 return render(request, handler(services, request, *who));
+                 return render(services, request, *who, handler(services, request, *who));
                });
   };
   const auto add_members = [&](Method method, std::string_view path, MemberHandler handler) {
@@ -285,7 +298,7 @@ void add_admin_user_routes(net::Router& router, const PeopleServices& services) 
                    return console_error(request, 404, "no such organisation");
                  if (!who) return console_error(request, who.error());
                  if (!org) return console_error(request, org.error());
-                 return render(request, handler(services, request, *who, *org));
+                 return render(services, request, *who, handler(services, request, *who, *org));
                });
   };
   add(Method::Get, "/api/users", list_users);

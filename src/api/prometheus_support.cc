@@ -68,7 +68,7 @@ void note_denial(const Services& services, const access::StackView& view,
   auto event =
       stack_event(view.is_restricted() ? "lbac.denied" : "authz.denied", view.principal(), request);
   event.outcome = access::Outcome::Denied;
-  event.target = {.type = "endpoint", .id = {}, .name = request.path};
+  event.target = {.type = "endpoint", .id = request.path, .name = {}};
   event.reason = "endpoint";
   services.audit->note_sampled(fmt::format("denied {} {}", view.principal().token_id, request.path),
                                std::move(event));

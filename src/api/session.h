@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "access/audit.h"
 #include "access/control.h"
 #include "access/oidc_sign_in.h"
 #include "access/sessions.h"
@@ -29,6 +30,7 @@ struct PeopleServices {
   access::Sessions& sessions;
   access::PasswordSignIn& sign_in;
   access::UserAdministration& people;
+  access::AuditLog& audit;
   std::vector<access::OidcSignIn*> oidc;  ///< One for each provider; empty: passwords only.
 
   /// A token's policy, or a session after the checks against forged requests.

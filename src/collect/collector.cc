@@ -39,9 +39,19 @@ struct Collector::Impl {
   std::jthread thread;
 
   void collect(TimestampMs at) {
+    if (!options.record) return collect_jobs(at);
+    core::OwnSpanRecording recording("collect");
+    collect_jobs(at);
+    options.record(recording.take());
+  }
+
+  void collect_jobs(TimestampMs at) {
     for (Job& job : jobs) {
+      const core::OwnSpanScope span("collect " + job.target->job());
       const telemetry::MetricBatch& batch = job.target->collect(at);
       const auto written = sink(batch);
+      core::annotate_own_span("gantry.samples", static_cast<std::int64_t>(batch.samples.size()));
+      if (!written) core::fail_own_span(written.error().message);
       if (written) {
         job.samples->add(batch.samples.size());
       } else {
@@ -90,8 +100,8 @@ struct Collector::Impl {
 
 Collector::Collector(Options options, std::vector<std::unique_ptr<Target>> targets, Sink sink,
                      core::MetricRegistry& metrics, const Clock& clock)
-    : impl_(new Impl{.options = options, .sink = std::move(sink), .clock = clock}) {
-  GANTRY_ASSERT(options.interval.count > 0, "an interval is positive");
+    : impl_(new Impl{.options = std::move(options), .sink = std::move(sink), .clock = clock}) {
+  GANTRY_ASSERT(impl_->options.interval.count > 0, "an interval is positive");
   for (auto& target : targets) {
     const core::MetricLabels labels{{"job", target->job()}};
     impl_->jobs.push_back(

@@ -16,6 +16,7 @@
 #include "collect/target.h"
 #include "core/error.h"
 #include "core/metrics.h"
+#include "core/own_span.h"
 #include "core/time.h"
 #include "telemetry/metric_batch.h"
 
@@ -32,6 +33,8 @@ class Collector {
  public:
   struct Options {
     DurationMs interval{15'000};
+    /// Gets each round's spans; empty: nobody does.
+    std::function<void(std::vector<core::OwnSpan>)> record;
   };
 
   /// The registry and the clock must outlive it.

@@ -149,6 +149,8 @@ struct Config {
 
   struct Self {
     bool metrics = true;
+    bool traces = true;
+    std::uint32_t traces_per_second = 20;
   } self;
 };
 

@@ -52,6 +52,7 @@ struct People::Impl {
         services{.sessions = sessions,
                  .sign_in = sign_in,
                  .people = administration,
+                 .audit = parts.audit,
                  .admit = [this](const net::Request& request, std::optional<access::OrgId> org) {
                    return sessions.authenticate(request, org);
                  }} {}

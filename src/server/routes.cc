@@ -9,13 +9,26 @@
 #include "api/prometheus.h"
 #include "api/read_only.h"
 #include "api/remote_write.h"
+#include "server/traced_routes.h"
 
 namespace gantry::server {
+namespace {
+
+net::Router recorded(const net::Router& router, collect::OwnTraces* traces) {
+  if (traces != nullptr) return trace_requests(router, *traces);
+  net::Router copy;
+  copy.set_error_renderer(router.error_renderer());
+  copy.mount("", router);
+  return copy;
+}
+
+}  // namespace
 
 std::shared_ptr<const net::Router> make_main_router(const api::Services& services,
                                                     const net::Router& administration,
                                                     const api::Services& read_only,
-                                                    const Readiness& readiness) {
+                                                    const Readiness& readiness,
+                                                    collect::OwnTraces* traces) {
   net::Router prometheus;
   api::add_prometheus_query_routes(prometheus, services);
   api::add_prometheus_series_routes(prometheus, services);
@@ -34,7 +47,7 @@ std::shared_ptr<const net::Router> make_main_router(const api::Services& service
   for (const std::string_view mount : {"/metrics-api-bearer", "/api/readonly/prometheus"})
     api::add_read_only_routes(everything, mount, read_only);
 
-  net::Router router = serve_when_ready(everything, readiness);
+  net::Router router = serve_when_ready(recorded(everything, traces), readiness);
   add_health_routes(router, readiness);
   // Ungated: the metrics of a start that takes long are of interest.
   api::add_own_metrics_route(router, services);
@@ -42,19 +55,23 @@ std::shared_ptr<const net::Router> make_main_router(const api::Services& service
 }
 
 std::shared_ptr<const net::Router> make_otlp_router(const api::Services& services,
-                                                    const Readiness& readiness) {
+                                                    const Readiness& readiness,
+                                                    collect::OwnTraces* traces) {
   net::Router otlp;
   api::add_otlp_routes(otlp, services);
-  net::Router router = serve_when_ready(otlp, readiness);
+  net::Router router = serve_when_ready(recorded(otlp, traces), readiness);
   add_health_routes(router, readiness);
   return std::make_shared<const net::Router>(std::move(router));
 }
 
 std::vector<net::GrpcMethod> make_grpc_methods(const api::Services& services,
-                                               const Readiness& readiness) {
+                                               const Readiness& readiness,
+                                               collect::OwnTraces* traces) {
   std::vector<net::GrpcMethod> methods = api::otlp_grpc_methods(services);
-  for (net::GrpcMethod& method : methods)
+  for (net::GrpcMethod& method : methods) {
+    if (traces != nullptr) method.handler = trace_requests(std::move(method.handler), *traces);
     method.handler = serve_when_ready(std::move(method.handler), readiness);
+  }
   return methods;
 }
 

@@ -14,10 +14,7 @@
 #include "access/stacks.h"
 #include "api/cloud.h"
 #include "api/services.h"
-#include "collect/collector.h"
-#include "collect/host_metrics.h"
 #include "collect/process_metrics.h"
-#include "collect/target.h"
 #include "core/ip_network.h"
 #include "core/log.h"
 #include "core/metrics.h"
@@ -30,6 +27,7 @@
 #include "server/access_parts.h"
 #include "server/config_print.h"
 #include "server/live_config.h"
+#include "server/own_telemetry.h"
 #include "server/readiness.h"
 #include "server/routes.h"
 #include "server/stack_follower.h"
@@ -133,8 +131,7 @@ struct Server::Impl {
   std::unique_ptr<net::GrpcServer> grpc;
   std::string url;
   std::optional<access::FirstStart> first_start;
-  std::unique_ptr<collect::HostMetrics> host_metrics;
-  std::unique_ptr<collect::Collector> collector;
+  std::unique_ptr<OwnTelemetry> own_telemetry;
   bool is_stopped = false;
 
   Result<void> open_data_directory();
@@ -146,7 +143,7 @@ struct Server::Impl {
   Result<void> refuse_own_addresses();
   Result<void> create_first_stack();
   Result<void> open_stores();
-  Result<void> start_collectors();
+  Result<void> start_own_telemetry();
   void register_metrics();
   codec::OtlpOptions otlp_options(StackId stack) const;
   Result<void> stop();
@@ -208,6 +205,8 @@ void Server::Impl::make_read_only_services() {
 
 void Server::Impl::make_services() {
   engine = std::make_unique<promql::Engine>(engine_options(*config, *compute_pool));
+  own_telemetry = std::make_unique<OwnTelemetry>(OwnTelemetry::Environment{
+      .config = *config, .gate = *access->gate, .registry = registry, .clock = clock});
   services = std::make_unique<api::Services>(api::Services{
       .gate = *access->gate,
       .engine = *engine,
@@ -242,6 +241,7 @@ void Server::Impl::make_services() {
                  const net::Response& response) {
             access->gate->count_use(principal, std::to_string(response.status));
           },
+      .may_trace_content = [this](StackId stack) { return own_telemetry->is_main(stack); },
       .body_bytes_max = config->http.body_bytes_max,
       .metrics_require_token = config->server.metrics_require_token});
 }
@@ -285,7 +285,8 @@ Result<void> Server::Impl::start_listeners() {
   net::Router administration;
   administration.mount("", access->people->routes());
   api::add_cloud_routes(administration, *cloud);
-  router = make_main_router(*services, administration, *read_only_services, readiness);
+  router = make_main_router(*services, administration, *read_only_services, readiness,
+                            own_telemetry->traces());
   std::vector<net::ListenerOptions> listeners;
   listeners.push_back({.name = std::string(kMainListener),
                        .address = config->server.listen,
@@ -294,7 +295,7 @@ Result<void> Server::Impl::start_listeners() {
   if (!config->otlp.http_listen.empty())
     listeners.push_back({.name = std::string(kOtlpListener),
                          .address = config->otlp.http_listen,
-                         .router = make_otlp_router(*services, readiness),
+                         .router = make_otlp_router(*services, readiness, own_telemetry->traces()),
                          .tls = tls_options(*config)});
   GANTRY_TRY(http, net::Server::start({.query_pool = *query_pool,
                                        .ingest_pool = *ingest_pool,
@@ -311,13 +312,13 @@ Result<void> Server::Impl::start_listeners() {
 
 Result<void> Server::Impl::start_grpc() {
   if (config->otlp.grpc_listen.empty()) return {};
-  GANTRY_TRY(grpc,
-             net::GrpcServer::start({.pool = *ingest_pool,
-                                     .metrics = registry,
-                                     .address = config->otlp.grpc_listen,
-                                     .tls = tls_options(*config),
-                                     .message_bytes_max = config->http.body_decompressed_bytes_max},
-                                    make_grpc_methods(*services, readiness)));
+  GANTRY_TRY(grpc, net::GrpcServer::start(
+                       {.pool = *ingest_pool,
+                        .metrics = registry,
+                        .address = config->otlp.grpc_listen,
+                        .tls = tls_options(*config),
+                        .message_bytes_max = config->http.body_decompressed_bytes_max},
+                       make_grpc_methods(*services, readiness, own_telemetry->traces())));
   return {};
 }
 
@@ -365,40 +366,9 @@ Result<void> Server::Impl::open_stores() {
   return {};
 }
 
-Result<void> Server::Impl::start_collectors() {
-  std::vector<std::unique_ptr<collect::Target>> targets;
-  if (config->collect.host) {
-    GANTRY_TRY(host_metrics, collect::HostMetrics::make({}));
-    targets.push_back(std::make_unique<collect::Target>(
-        collect::Target::Options{.job = "node", .instance = collect::host_name()},
-        [this](TimestampMs at) { return host_metrics->read(at); }));
-  }
-  if (config->self.metrics)
-    targets.push_back(std::make_unique<collect::Target>(
-        collect::Target::Options{.job = "gantry", .instance = collect::host_name()},
-        [this](TimestampMs) { return collect::own_families(registry); }));
-  if (targets.empty()) return {};
-
+Result<void> Server::Impl::start_own_telemetry() {
   GANTRY_TRY(const std::vector<access::Stack> stacks, access->directory->list_stacks());
-  const auto main = std::ranges::find(stacks, "main", &access::Stack::slug);
-  if (main == stacks.end())
-    return fail(Code::FailedPrecondition,
-                "collect.host and self.metrics write into the stack main, which is not there");
-  const auto writer = access::system_principal(main->org, main->id, {access::Scope::MetricsWrite});
-  const auto sink = [this, writer](const telemetry::MetricBatch& batch) -> Result<void> {
-    const auto view = access->gate->open(writer, access::Scope::MetricsWrite);
-    if (!view) return fail(view.error().code, view.error().message);
-    GANTRY_TRY(const telemetry::AppendResult appended, view->append(batch));
-    if (appended.samples_rejected == 0) return {};
-    return fail(Code::ResourceExhausted, appended.rejections.empty()
-                                             ? "samples refused"
-                                             : appended.rejections.front().message);
-  };
-  collector = std::make_unique<collect::Collector>(
-      collect::Collector::Options{.interval = config->collect.interval}, std::move(targets), sink,
-      registry, clock);
-  collector->start();
-  return {};
+  return own_telemetry->start(stacks);
 }
 
 void Server::Impl::register_metrics() {
@@ -430,7 +400,7 @@ Result<void> Server::Impl::stop() {
     if (grpc) grpc_stopper = std::jthread([this] { grpc->stop(config->server.shutdown_timeout); });
     if (http) http->stop(config->server.shutdown_timeout);
   }
-  if (collector) collector->stop();
+  if (own_telemetry) own_telemetry->stop();
   if (follower) {
     access->on_change({});
     follower->stop();  // before the stores are closed
@@ -468,7 +438,7 @@ Result<std::unique_ptr<Server>> Server::start(Config config, ConfigSource source
   GANTRY_CHECK(parts.create_first_stack());
   GANTRY_CHECK(parts.open_stores());
   parts.access->start_housekeeping();
-  GANTRY_CHECK(parts.start_collectors());
+  GANTRY_CHECK(parts.start_own_telemetry());
   parts.access->note("startup", access::Outcome::Ok, {}, std::string(core::version()));
   parts.readiness.set(true);
   if (parts.grpc) parts.grpc->set_serving(true);

@@ -372,6 +372,12 @@ constexpr std::array kSettings = {
 
     Setting{"self.metrics", Kind::Switch, kAtStart, GANTRY_SLOT(self.metrics),
             "Write Gantry's own metrics, those of `/metrics`, into the stack main."},
+    Setting{"self.traces", Kind::Switch, kAtStart, GANTRY_SLOT(self.traces),
+            "Write Gantry's own requests as traces into the stack main."},
+    Setting{"self.traces_per_second", Kind::Count, kAtStart, GANTRY_SLOT(self.traces_per_second),
+            "So many of them are kept on average; the rest is counted in "
+            "`gantry_own_spans_dropped_total`.",
+            1},
 };
 
 #undef GANTRY_SLOT

@@ -123,6 +123,15 @@ def test_deleted_series_are_named(make_gantry):
     assert event["actor"]["type"] == "token" and event["ip"] == "127.0.0.1"
 
 
+def test_what_a_role_does_not_cover_is_an_event(make_gantry):
+    gantry = make_gantry().start()
+    reader = {"Authorization": f"Bearer {gantry.first_start['read_token']}"}
+    for _ in range(2):
+        assert requests.get(f"{gantry.url}/api/admin/users", headers=reader, timeout=30).status_code == 403
+    denied = wait_for(lambda: events(gantry, "authz.denied"))
+    assert [(e["target"]["id"], e["outcome"]) for e in denied] == [("/api/admin/users", "denied")]
+
+
 def test_what_label_policies_forbid_is_an_event(make_gantry):
     gantry = make_gantry().start()
     admin = {"Authorization": f"Bearer {gantry.first_start['admin_token']}"}
@@ -138,6 +147,6 @@ def test_what_label_policies_forbid_is_an_event(make_gantry):
         assert requests.post(f"{gantry.url}/api/v1/push/influx/write", headers=bound, data="a b=1",
                              timeout=30).status_code == 403
     denied = wait_for(lambda: events(gantry, "lbac.denied"), 2)
-    assert {(e["target"]["name"], e["reason"]) for e in denied} == {
-        ("/api/v1/status/tsdb", "endpoint"), ("", "restricted")}
+    assert {(e["target"]["type"], e["reason"]) for e in denied} == {("endpoint", "endpoint"), ("token", "restricted")}
+    assert [e["target"]["id"] for e in denied if e["reason"] == "endpoint"] == ["/api/v1/status/tsdb"]
     assert all(e["outcome"] == "denied" and e["actor"]["id"] for e in denied)

@@ -152,7 +152,7 @@ WorldSite::WorldSite(access::Authenticator& authenticator, StackId stack, const 
   services_ = services_behind(*gate_);
   read_only_services_ = services_behind(*read_only_gate_);
   readiness_.set(true);
-  router_ = make_main_router(*services_, net::Router(), *read_only_services_, readiness_);
+  router_ = make_main_router(*services_, net::Router(), *read_only_services_, readiness_, nullptr);
 }
 
 net::Response WorldSite::send(const WorldRequest& sent) const {

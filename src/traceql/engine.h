@@ -100,7 +100,7 @@ struct MetricsRequest {
   /// As asked for; a range query aligns it (see align_range).
   std::int64_t start_ns = 0;
   std::int64_t end_ns = 0;
-  std::int64_t step_ns = 0;  ///< 0: an instant query, one interval, both ends inclusive.
+  std::int64_t step_ns = 0;  ///< 0: an instant query, one interval (start, end].
   std::uint32_t exemplars_max = 100;
   std::uint32_t series_max = 0;  ///< 0: none; more are cut and `is_truncated` set.
 };
@@ -114,7 +114,7 @@ struct MetricsExemplar {
 struct MetricsSeries {
   std::vector<NamedValue> labels;
   std::vector<std::pair<std::int64_t, double>>
-      samples;  ///< Milliseconds; one for an instant query.
+      samples;  ///< Milliseconds; one for an instant query. None in compare()'s `__meta_error`.
   std::vector<MetricsExemplar> exemplars;
 };
 

@@ -4,9 +4,10 @@
 // draws them at random (spec: at most one per trace, two per slice of the range); here a span's
 // rank is a hash of its trace id, so that neither the order of groups nor the workers matter.
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <utility>
+#include <string>
 #include <vector>
 
 #include "telemetry/span_batch.h"

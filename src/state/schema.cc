@@ -292,11 +292,24 @@ CREATE TABLE recorded_settings (
 ) STRICT;
 )sql";
 
+constexpr std::string_view kOrganisationDeletion = R"sql(
+-- Rows of deleted organisations stay: an id is never given again, since audit events keep it.
+ALTER TABLE organisations ADD COLUMN deleted_at_ms INTEGER;
+)sql";
+
+constexpr std::string_view kPersonalTokens = R"sql(
+-- Whose personal tokens a policy is for; NULL: nobody's. They do no more than the person may.
+ALTER TABLE access_policies ADD COLUMN owner_user_id TEXT REFERENCES users (id) ON DELETE CASCADE;
+CREATE INDEX access_policies_by_owner ON access_policies (owner_user_id);
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{.version = 1, .name = "access", .sql = kAccess},
     Migration{.version = 2, .name = "access_control", .sql = kAccessControl},
     Migration{.version = 3, .name = "replicas", .sql = kReplicas},
     Migration{.version = 4, .name = "operations", .sql = kOperations},
+    Migration{.version = 5, .name = "organisation_deletion", .sql = kOrganisationDeletion},
+    Migration{.version = 6, .name = "personal_tokens", .sql = kPersonalTokens},
 };
 
 }  // namespace

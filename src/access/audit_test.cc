@@ -218,5 +218,19 @@ TEST_F(AuditTest, KeepsOneChainUnderConcurrentWriters) {
   EXPECT_FALSE(audit_->check()->broken_id);
 }
 
+TEST_F(AuditTest, AFlushThatFailsLosesNothingAndIsRetried) {
+  audit_->note(event("first"));
+  audit_->note(event("second"));
+  execute("ALTER TABLE audit_events RENAME TO audit_events_away");
+  EXPECT_FALSE(audit_->flush());
+  audit_->note(event("third"));
+  EXPECT_FALSE(audit_->flush());
+  execute("ALTER TABLE audit_events_away RENAME TO audit_events");
+  EXPECT_EQ(names({}), Names()) << "nothing was half written";
+  ASSERT_TRUE(audit_->flush());
+  EXPECT_EQ(names({}), (Names{"third", "second", "first"}));
+  EXPECT_FALSE(audit_->check()->broken_id);
+}
+
 }  // namespace
 }  // namespace gantry::access

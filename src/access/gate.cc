@@ -177,7 +177,8 @@ Gate::Gate(Authenticator& authenticator, const StackStores& stores, core::Metric
       options_(options),
       label_policy_leaks_(registry.counter(
           "gantry_access_label_policy_leaks_total",
-          "Answers withheld because a second check found a series that label policies hide.")) {
+          "Answers withheld because a second check found a series that label policies hide.")),
+      uses_(registry) {
   GANTRY_ASSERT(options.door == Door::Main || options.limiter != nullptr,
                 "the read-only door has limits");
 }
@@ -303,10 +304,7 @@ std::shared_ptr<const promql::SeriesSource> Gate::policy_source(
 
 void Gate::count_use(const Principal& principal, std::string_view code) const {
   if (principal.kind != PrincipalKind::Token) return;
-  registry_
-      .counter("gantry_token_requests_total", "Requests by token and by status of the answer.",
-               {{"token_id", principal.token_id}, {"code", std::string(code)}})
-      .add();
+  uses_.add(principal.token_id, code);
 }
 
 void Gate::record_refusal(const AccessError& error) const {

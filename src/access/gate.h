@@ -27,6 +27,7 @@
 #include "access/credentials.h"
 #include "access/principal.h"
 #include "access/query_limiter.h"
+#include "access/use_counters.h"
 #include "access/visible_spans.h"
 #include "core/metrics.h"
 #include "core/mutex.h"
@@ -234,6 +235,7 @@ class Gate {
   core::MetricRegistry& registry_;
   Options options_;
   core::Counter& label_policy_leaks_;
+  mutable UseCounters uses_;
   mutable std::atomic<std::uint64_t> restricted_count_ = 0;  ///< Decides whose answer is rechecked.
 };
 

@@ -11,6 +11,7 @@
 #include "access/oidc_flow_internal.h"
 #include "access/oidc_roles.h"
 #include "access/one_time_secrets.h"
+#include "access/sign_in_support_internal.h"
 #include "core/log.h"
 #include "core/utf8.h"
 #include "state/auth_epoch.h"
@@ -50,22 +51,6 @@ AccessError of(const Error& error) {
                                "The sign-in provider cannot be reached at the moment",
                                "oidc_unavailable");
   }
-}
-
-template <class T>
-AccessResult<T> to_access(Result<T> result) {
-  if (!result) return std::unexpected(of(result.error()));
-  if constexpr (std::is_void_v<T>)
-    return {};
-  else
-    return *std::move(result);
-}
-
-AuditEvent event_about(std::string name, const User& user, const ClientContext& client) {
-  return {.event = std::move(name),
-          .actor = {.type = Actor::Type::User, .id = user.id, .name = user.login},
-          .target = {.type = "user", .id = user.id, .name = user.login},
-          .client = client};
 }
 
 /// A login that nobody has: the name that the provider prefers, else the address, else a made one.
@@ -207,7 +192,7 @@ AccessResult<OidcStart> OidcSignIn::start(OidcPurpose purpose, std::string_view 
     GANTRY_CHECK(tx.commit());
     return state;
   };
-  GANTRY_TRY(flow.state, to_access(keep()));
+  GANTRY_TRY(flow.state, to_access(keep(), of));
   const bool has_query = metadata->authorization_endpoint.contains('?');
   std::string location = fmt::format(
       "{}{}response_type=code&client_id={}&redirect_uri={}&scope={}&state={}&nonce={}&"
@@ -297,9 +282,9 @@ AccessResult<OidcSignedIn> OidcSignIn::finish(const OidcCallback& callback) {
   };
   const auto flow = check_flow(callback, settings(), parts_.hasher, parts_.clock.now());
   if (!flow) return reject(flow.error(), {});
-  GANTRY_TRY(const bool is_unused, to_access(use_up(callback.state)));
+  GANTRY_TRY(const bool is_unused, to_access(use_up(callback.state), of));
   if (!is_unused) return reject(not_begun_here(), "state was used before");
-  GANTRY_TRY(const OidcMetadata metadata, to_access(parts_.provider.metadata()));
+  GANTRY_TRY(const OidcMetadata metadata, to_access(parts_.provider.metadata(), of));
   if (const auto issuer = check_issuer(callback, metadata, settings()); !issuer)
     return reject(issuer.error(), {});
   if (!callback.error.empty())

@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "access/one_time_secrets.h"
+#include "access/sign_in_support_internal.h"
 #include "core/log.h"
 #include "state/auth_epoch.h"
 
@@ -41,22 +42,6 @@ AccessError of(const Error& error) {
   return access_unavailable();
 }
 
-template <class T>
-AccessResult<T> to_access(Result<T> result) {
-  if (!result) return std::unexpected(of(result.error()));
-  if constexpr (std::is_void_v<T>)
-    return {};
-  else
-    return *std::move(result);
-}
-
-AuditEvent event_about(std::string name, const User& user, const ClientContext& client) {
-  return {.event = std::move(name),
-          .actor = {.type = Actor::Type::User, .id = user.id, .name = user.login},
-          .target = {.type = "user", .id = user.id, .name = user.login},
-          .client = client};
-}
-
 }  // namespace
 
 PasswordSignIn::PasswordSignIn(const Parts& parts)
@@ -86,20 +71,20 @@ AccessResult<User> PasswordSignIn::check_password(const SignInAttempt& attempt,
                                                   const ClientContext& client) {
   std::optional<User> user;
   {
-    GANTRY_TRY(state::Transaction tx, to_access(parts_.db.begin_read()));
-    GANTRY_TRY(user, to_access(find_user_by_login(tx, attempt.login)));
+    GANTRY_TRY(state::Transaction tx, to_access(parts_.db.begin_read(), of));
+    GANTRY_TRY(user, to_access(find_user_by_login(tx, attempt.login), of));
   }
   const User* const known = user ? &*user : nullptr;
-  GANTRY_TRY(const SignInThrottle::Admission admission, to_access(throttle_.admit(attempt)));
+  GANTRY_TRY(const SignInThrottle::Admission admission, to_access(throttle_.admit(attempt), of));
   if (!admission.is_admitted) {
     note_failure(attempt, known, client, "throttled");
     return std::unexpected(too_many((admission.retry_after.count + 999) / 1000));
   }
   bool is_right = false;
   if (user && !user->password_hash.empty()) {
-    GANTRY_TRY(is_right, to_access(parts_.passwords.verify(password, user->password_hash)));
+    GANTRY_TRY(is_right, to_access(parts_.passwords.verify(password, user->password_hash), of));
   } else {
-    GANTRY_CHECK(to_access(parts_.passwords.verify_nobody(password)));
+    GANTRY_CHECK(to_access(parts_.passwords.verify_nobody(password), of));
   }
   if (!is_right || user->is_disabled) {
     note_failure(attempt, known, client,
@@ -108,18 +93,18 @@ AccessResult<User> PasswordSignIn::check_password(const SignInAttempt& attempt,
                             : "wrong_password");
     return std::unexpected(wrong_password());
   }
-  GANTRY_CHECK(to_access(throttle_.forgive(attempt)));
+  GANTRY_CHECK(to_access(throttle_.forgive(attempt), of));
   return *std::move(user);
 }
 
 AccessResult<bool> PasswordSignIn::is_known_device(std::string_view login,
                                                    std::string_view device) {
   if (device.empty()) return false;
-  GANTRY_TRY(state::Transaction tx, to_access(parts_.db.begin_read()));
-  GANTRY_TRY(const std::optional<User> user, to_access(find_user_by_login(tx, login)));
+  GANTRY_TRY(state::Transaction tx, to_access(parts_.db.begin_read(), of));
+  GANTRY_TRY(const std::optional<User> user, to_access(find_user_by_login(tx, login), of));
   GANTRY_TRY(
       const std::optional<OneTimeSecret> mark,
-      to_access(find_one_time_secret(tx, parts_.hasher, "device", device, parts_.clock.now())));
+      to_access(find_one_time_secret(tx, parts_.hasher, "device", device, parts_.clock.now()), of));
   return user && mark && mark->user_id == user->id;
 }
 
@@ -157,7 +142,7 @@ AccessResult<SignedIn> PasswordSignIn::sign_in(const PasswordSignInRequest& requ
     GANTRY_CHECK(tx.commit());
     return signed_in;
   };
-  return to_access(begin_session());
+  return to_access(begin_session(), of);
 }
 
 AccessResult<IssuedSession> PasswordSignIn::confirm(const SessionIdentity& identity,
@@ -174,7 +159,7 @@ AccessResult<IssuedSession> PasswordSignIn::confirm(const SessionIdentity& ident
     GANTRY_CHECK(tx.commit());
     return session;
   };
-  auto renewed = to_access(renew());
+  auto renewed = to_access(renew(), of);
   parts_.sessions.forget_all();
   return renewed;
 }
@@ -183,8 +168,9 @@ AccessResult<std::string> PasswordSignIn::hash_new(const User& user, const std::
   std::vector<std::string> context = {user.login, user.name,
                                       user.email.substr(0, user.email.find('@'))};
   {
-    GANTRY_TRY(state::Transaction tx, to_access(parts_.db.begin_read()));
-    GANTRY_TRY(const std::vector<Membership> memberships, to_access(list_memberships(tx, user.id)));
+    GANTRY_TRY(state::Transaction tx, to_access(parts_.db.begin_read(), of));
+    GANTRY_TRY(const std::vector<Membership> memberships,
+               to_access(list_memberships(tx, user.id), of));
     for (const Membership& membership : memberships) {
       context.push_back(membership.org_slug);
       context.push_back(membership.org_name);
@@ -193,7 +179,7 @@ AccessResult<std::string> PasswordSignIn::hash_new(const User& user, const std::
   if (const auto good = check_new_password(next, context); !good)
     return std::unexpected(
         make_access_error(400, Code::InvalidArgument, good.error().message, "bad_new_password"));
-  return to_access(parts_.passwords.hash(next));
+  return to_access(parts_.passwords.hash(next), of);
 }
 
 AccessResult<IssuedSession> PasswordSignIn::change_password(const SessionIdentity& identity,
@@ -220,18 +206,19 @@ AccessResult<IssuedSession> PasswordSignIn::change_password(const SessionIdentit
     GANTRY_CHECK(tx.commit());
     return session;
   };
-  auto changed = to_access(change());
+  auto changed = to_access(change(), of);
   parts_.sessions.forget_all();
   return changed;
 }
 
 AccessResult<std::string> PasswordSignIn::find_link(std::string_view secret) {
-  GANTRY_TRY(state::Transaction tx, to_access(parts_.db.begin_read()));
+  GANTRY_TRY(state::Transaction tx, to_access(parts_.db.begin_read(), of));
   GANTRY_TRY(
       const std::optional<OneTimeSecret> link,
-      to_access(find_one_time_secret(tx, parts_.hasher, "password", secret, parts_.clock.now())));
+      to_access(find_one_time_secret(tx, parts_.hasher, "password", secret, parts_.clock.now()),
+                of));
   if (!link) return std::unexpected(link_is_void());
-  GANTRY_TRY(const std::optional<User> user, to_access(find_user(tx, link->user_id)));
+  GANTRY_TRY(const std::optional<User> user, to_access(find_user(tx, link->user_id), of));
   if (!user || user->is_disabled) return std::unexpected(link_is_void());
   return user->login;
 }
@@ -242,8 +229,8 @@ AccessResult<void> PasswordSignIn::set_password_by_link(std::string_view secret,
   GANTRY_TRY(const std::string login, find_link(secret));
   std::optional<User> user;
   {
-    GANTRY_TRY(state::Transaction tx, to_access(parts_.db.begin_read()));
-    GANTRY_TRY(user, to_access(find_user_by_login(tx, login)));
+    GANTRY_TRY(state::Transaction tx, to_access(parts_.db.begin_read(), of));
+    GANTRY_TRY(user, to_access(find_user_by_login(tx, login), of));
   }
   if (!user) return std::unexpected(link_is_void());
   GANTRY_TRY(const std::string hash, hash_new(*user, next));
@@ -266,7 +253,7 @@ AccessResult<void> PasswordSignIn::set_password_by_link(std::string_view secret,
     GANTRY_CHECK(tx.commit());
     return true;
   };
-  GANTRY_TRY(const bool was_good, to_access(set()));
+  GANTRY_TRY(const bool was_good, to_access(set(), of));
   parts_.sessions.forget_all();
   if (!was_good) return std::unexpected(link_is_void());
   return {};

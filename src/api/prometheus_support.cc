@@ -74,6 +74,12 @@ void note_denial(const Services& services, const access::StackView& view,
                                std::move(event));
 }
 
+std::uint64_t response_bytes_max(const Services& services, const access::StackView& view) {
+  const auto& policy = view.principal().query_policy;
+  return policy ? policy->response_bytes_max.value_or(services.response_bytes_max)
+                : services.response_bytes_max;
+}
+
 }  // namespace
 
 access::AuditEvent stack_event(std::string name, const access::Principal& principal,
@@ -95,7 +101,7 @@ net::Handler admit_prometheus(const Services& services, access::Scope scope, Sta
     auto answer = handler(request, *view);
     if (!answer && answer.error().status == 403) note_denial(services, *view, request);
     net::Response response = answer ? *std::move(answer) : error_response(answer.error());
-    const std::uint64_t bytes_max = settings_for(services, *view).response_bytes_max;
+    const std::uint64_t bytes_max = response_bytes_max(services, *view);
     if (bytes_max != 0 && response.body.size() > bytes_max)
       response = error_response(
           {.status = 422,
@@ -122,7 +128,6 @@ Settings settings_for(const Services& services, const access::StackView& view) {
   if (policy->timeout_ms) settings.query_timeout = DurationMs{*policy->timeout_ms};
   if (policy->points_max) settings.steps_max = *policy->points_max;
   if (policy->samples_max) settings.samples_max = *policy->samples_max;
-  if (policy->response_bytes_max) settings.response_bytes_max = *policy->response_bytes_max;
   return settings;
 }
 

@@ -34,7 +34,6 @@ struct Settings {
   std::uint32_t steps_max = 11'000;                      ///< query.steps_max
   InfluxSettings influx;
   std::optional<std::uint64_t> samples_max;  ///< Of a query; absent: the engine's.
-  std::uint64_t response_bytes_max = 0;      ///< Of an answer before compression; 0: none.
 };
 
 /// Told of every request that was let in, once it is answered.
@@ -68,6 +67,8 @@ struct Services {
   std::function<bool(StackId)> may_trace_content;
   std::uint64_t body_bytes_max = 16 << 20;  ///< http.body_bytes_max; fixed once routes are made.
   bool metrics_require_token = false;       ///< server.metrics_require_token
+  /// Of an answer before compression; 0: none. A token's own limit goes before it.
+  std::uint64_t response_bytes_max = 0;
 };
 
 }  // namespace gantry::api

@@ -185,7 +185,6 @@ void Server::Impl::make_read_only_services() {
           [this] {
             api::Settings settings = services->settings();
             settings.query_timeout = std::min(settings.query_timeout, config->read_only.timeout);
-            settings.response_bytes_max = config->read_only.response_bytes_max;
             return settings;
           },
       .otlp_options = services->otlp_options,
@@ -200,7 +199,8 @@ void Server::Impl::make_read_only_services() {
           [this](const access::Principal& principal, const net::Request& request,
                  const net::Response& response) {
             access->count_read(principal, request, response);
-          }});
+          },
+      .response_bytes_max = config->read_only.response_bytes_max});
 }
 
 void Server::Impl::make_services() {

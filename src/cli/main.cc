@@ -6,8 +6,10 @@
 #include <utility>
 
 #include "cli/administration.h"
+#include "cli/backup.h"
 #include "cli/check_config.h"
 #include "cli/config_flags.h"
+#include "cli/copy_state.h"
 #include "cli/query.h"
 #include "cli/serve.h"
 #include "cli/version.h"
@@ -31,10 +33,15 @@ void add_shortcut(CLI::App& command, ConfigFlags& flags, const std::string& flag
       ->type_name("TEXT");
 }
 
-void add_config_flags(CLI::App& command, ConfigFlags& flags) {
+/// Where the data is.
+void add_data_flags(CLI::App& command, ConfigFlags& flags) {
   add_shortcut(command, flags, "--data", "data", "Data directory");
   command.add_option("--config", flags.config, "YAML file with settings: docs/configuration.md")
       ->type_name("FILE");
+}
+
+void add_config_flags(CLI::App& command, ConfigFlags& flags) {
+  add_data_flags(command, flags);
   add_shortcut(command, flags, "--listen", "server.listen", "ADDR:PORT of the HTTP APIs");
   add_shortcut(command, flags, "--otlp-http", "otlp.http_listen", "ADDR:PORT for OTLP over HTTP");
   add_shortcut(command, flags, "--otlp-grpc", "otlp.grpc_listen", "ADDR:PORT for OTLP over gRPC");
@@ -82,6 +89,24 @@ int run(int argc, char** argv) {
   CLI::App* const query_command =
       app.add_subcommand("query", "Run a PromQL query against a server");
   add_query_flags(*query_command, query_options);
+  std::string backup_output;
+  CLI::App* const backup_command = app.add_subcommand(
+      "backup", "Copy organisations, tokens and users, beside the running server");
+  add_data_flags(*backup_command, flags);
+  backup_command->add_option("--output", backup_output, "A new file, or a directory")
+      ->required()
+      ->type_name("PATH");
+  std::string copy_target;
+  CLI::App* const state_command =
+      app.add_subcommand("state", "Where organisations, tokens and users are kept");
+  state_command->require_subcommand(1);
+  CLI::App* const copy_command = state_command->add_subcommand(
+      "copy", "Copy them from SQLite to an empty PostgreSQL database; the server must be stopped");
+  add_data_flags(*copy_command, flags);
+  copy_command
+      ->add_option("--to", copy_target,
+                   "postgres://…; default the setting state.url, which no process list shows")
+      ->type_name("URL");
   int status = EXIT_SUCCESS;
   add_org_commands(app, status);
   add_stack_commands(app, status);
@@ -96,6 +121,8 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? EXIT_SUCCESS : kUsageError;
   }
   if (*version_command) return print_version();
+  if (*backup_command) return backup(flags, backup_output);
+  if (*copy_command) return copy_state(flags, copy_target);
   if (*query_command) return query(query_options);
   if (*check_command || only_checks) return check_config(flags);
   if (*serve_command) return serve(flags);

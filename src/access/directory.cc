@@ -1,14 +1,10 @@
 #include "access/directory.h"
 
-#include <algorithm>
 #include <cstring>
-
-#include <fmt/core.h>
 
 #include "access/label_policy.h"
 #include "access/policies.h"
 #include "access/rows_internal.h"
-#include "state/auth_epoch.h"
 
 namespace gantry::access {
 namespace {
@@ -130,50 +126,6 @@ Result<void> read_stacks(state::Transaction& tx, TokenGrant& grant) {
   }
 }
 
-Result<void> insert_scopes(state::Transaction& tx, std::string_view policy_id,
-                           std::span<const Scope> scopes) {
-  std::int64_t position = 0;
-  for (const Scope scope : scopes) {
-    GANTRY_TRY(
-        state::Statement insert,
-        tx.prepare("INSERT INTO policy_scopes (policy_id, position, scope) VALUES (?, ?, ?)"));
-    insert.bind(policy_id).bind(position++).bind(scope_name(scope));
-    GANTRY_CHECK(insert.run());
-  }
-  return {};
-}
-
-std::string canonical_selectors(const LabelPolicySet& policies) {
-  std::vector<std::string> selectors;
-  for (const LabelPolicy& policy : policies.policies()) selectors.push_back(policy.text());
-  return format_string_array(selectors);
-}
-
-Result<void> insert_realms(state::Transaction& tx, std::string_view policy_id,
-                           std::span<const Realm> realms) {
-  std::int64_t position = 0;
-  for (const Realm& realm : realms) {
-    std::optional<std::string> selectors;
-    if (realm.label_policies) {
-      GANTRY_TRY(const LabelPolicySet policies, LabelPolicySet::parse(*realm.label_policies));
-      selectors = canonical_selectors(policies);
-    }
-    GANTRY_TRY(state::Statement insert,
-               tx.prepare("INSERT INTO policy_realms (policy_id, position, type, identifier, "
-                          "label_policies) VALUES (?, ?, ?, ?, ?)"));
-    insert.bind(policy_id)
-        .bind(position++)
-        .bind(realm_type_name(realm.type))
-        .bind(realm.identifier);
-    if (selectors)
-      insert.bind(*selectors);
-    else
-      insert.bind_null();
-    GANTRY_CHECK(insert.run());
-  }
-  return {};
-}
-
 Result<void> write_use(state::Transaction& tx, const TokenUse& use) {
   const std::int64_t last_ms = use.last->since_epoch;
   GANTRY_TRY(state::Statement update,
@@ -219,14 +171,6 @@ Result<void> read_aliases(state::Transaction& tx, TokenGrant& grant) {
   return {};
 }
 
-Result<void> require_name(std::string_view what, std::string_view name) {
-  if (is_token_name(name)) return {};
-  return fail(Code::InvalidArgument,
-              fmt::format("{} name \"{}\": must be 1 to 255 characters of a-z, 0-9 and -, and not "
-                          "begin with -",
-                          what, name));
-}
-
 }  // namespace
 
 Result<bool> Directory::is_empty() {
@@ -247,131 +191,6 @@ Result<bool> Directory::has_tokens() {
 Result<std::vector<Stack>> Directory::list_stacks() {
   GANTRY_TRY(state::Transaction tx, db_.begin_read());
   return list_all_stacks(tx);
-}
-
-Result<OrgId> Directory::add_organisation(state::Transaction& tx, std::string_view slug,
-                                          std::string_view name, TimestampMs now) {
-  GANTRY_CHECK(require_name("organisation", slug));
-  GANTRY_TRY(state::Statement insert,
-             tx.prepare("INSERT INTO organisations (slug, name, created_at_ms, updated_at_ms) "
-                        "VALUES (?, ?, ?, ?) RETURNING id"));
-  insert.bind(slug).bind(name).bind(now.since_epoch).bind(now.since_epoch);
-  GANTRY_TRY(const bool has_row, insert.step());
-  GANTRY_ASSERT(has_row, "RETURNING gives a row for an inserted row");
-  return OrgId(insert.integer(0));
-}
-
-Result<StackId> Directory::add_stack(state::Transaction& tx, OrgId org, std::string_view slug,
-                                     std::string_view zone, TimestampMs now) {
-  GANTRY_CHECK(require_name("stack", slug));
-  GANTRY_CHECK(require_name("zone", zone));
-  GANTRY_TRY(state::Statement insert,
-             tx.prepare("INSERT INTO stacks (id, org_id, slug, name, zone, created_at_ms, "
-                        "updated_at_ms) VALUES ((SELECT coalesce(max(id) + 1, ?) FROM stacks), ?, "
-                        "?, ?, ?, ?, ?) RETURNING id"));
-  insert.bind(kFirstStackId.value())
-      .bind(org.value())
-      .bind(slug)
-      .bind(slug)
-      .bind(zone)
-      .bind(now.since_epoch)
-      .bind(now.since_epoch);
-  GANTRY_TRY(const bool has_row, insert.step());
-  GANTRY_ASSERT(has_row, "RETURNING gives a row for an inserted row");
-  return StackId(static_cast<std::uint32_t>(insert.integer(0)));
-}
-
-Result<std::string> Directory::add_admin(state::Transaction& tx, OrgId org, std::string_view login,
-                                         std::string_view password_hash, TimestampMs now) {
-  std::string id = make_uuid();
-  {
-    GANTRY_TRY(state::Statement insert,
-               tx.prepare("INSERT INTO users (id, login, password_hash, is_super_admin, "
-                          "created_at_ms, updated_at_ms) VALUES (?, ?, ?, 1, ?, ?)"));
-    insert.bind(id).bind(login).bind(password_hash).bind(now.since_epoch).bind(now.since_epoch);
-    GANTRY_CHECK(insert.run());
-  }
-  GANTRY_TRY(state::Statement insert,
-             tx.prepare("INSERT INTO memberships (user_id, org_id, role) VALUES (?, ?, 'admin')"));
-  insert.bind(id).bind(org.value());
-  GANTRY_CHECK(insert.run());
-  return id;
-}
-
-Result<std::string> Directory::add_policy(state::Transaction& tx, const NewPolicy& policy,
-                                          TimestampMs now) {
-  GANTRY_CHECK(require_name("policy", policy.name));
-  std::string id = make_uuid();
-  {
-    GANTRY_TRY(state::Statement insert,
-               tx.prepare("INSERT INTO access_policies (id, org_id, name, display_name, status, "
-                          "source, created_at_ms, updated_at_ms) VALUES (?, ?, ?, ?, 'active', ?, "
-                          "?, ?)"));
-    insert.bind(id)
-        .bind(policy.org.value())
-        .bind(policy.name)
-        .bind(policy.name)
-        .bind(std::string_view(policy.is_system ? "system" : "user"))
-        .bind(now.since_epoch)
-        .bind(now.since_epoch);
-    GANTRY_CHECK(insert.run());
-  }
-  GANTRY_CHECK(insert_scopes(tx, id, policy.scopes));
-  GANTRY_CHECK(insert_realms(tx, id, policy.realms));
-  return id;
-}
-
-Result<std::string> Directory::add_token(state::Transaction& tx, const NewToken& token,
-                                         const TokenHasher& hasher, TimestampMs now) {
-  GANTRY_CHECK(require_name("token", token.name));
-  std::string id = make_uuid();
-  const TokenHash hash = hasher.hash(token.secret);
-  GANTRY_TRY(
-      state::Statement insert,
-      tx.prepare("INSERT INTO tokens (id, policy_id, org_id, name, display_name, kind, hash, "
-                 "pepper_id, hint, created_at_ms, updated_at_ms, expires_at_ms) "
-                 "VALUES (?, ?, ?, ?, ?, 'glc', ?, ?, ?, ?, ?, ?)"));
-  insert.bind(id)
-      .bind(token.policy_id)
-      .bind(token.org.value())
-      .bind(token.name)
-      .bind(token.name)
-      .bind(std::as_bytes(std::span(hash)))
-      .bind(hasher.current_pepper_id())
-      .bind(token_display_hint(token.secret))
-      .bind(now.since_epoch)
-      .bind(now.since_epoch);
-  if (token.expires_at)
-    insert.bind(token.expires_at->since_epoch);
-  else
-    insert.bind_null();
-  GANTRY_CHECK(insert.run());
-  return id;
-}
-
-Result<void> Directory::revoke_token(state::Transaction& tx, std::string_view token_id,
-                                     TimestampMs now) {
-  GANTRY_TRY(
-      state::Statement update,
-      tx.prepare("UPDATE tokens SET revoked_at_ms = coalesce(revoked_at_ms, ?) WHERE id = ?"));
-  update.bind(now.since_epoch).bind(token_id);
-  GANTRY_CHECK(update.run());
-  if (tx.changed_rows() == 0)
-    return fail(Code::NotFound, fmt::format("no token with id {}", token_id));
-  return state::bump_auth_epoch(tx, now);
-}
-
-Result<void> Directory::set_policy_active(state::Transaction& tx, std::string_view policy_id,
-                                          bool is_active, TimestampMs now) {
-  GANTRY_TRY(state::Statement update,
-             tx.prepare("UPDATE access_policies SET status = ?, updated_at_ms = ? WHERE id = ?"));
-  update.bind(std::string_view(is_active ? "active" : "inactive"))
-      .bind(now.since_epoch)
-      .bind(policy_id);
-  GANTRY_CHECK(update.run());
-  if (tx.changed_rows() == 0)
-    return fail(Code::NotFound, fmt::format("no access policy with id {}", policy_id));
-  return state::bump_auth_epoch(tx, now);
 }
 
 Result<std::optional<TokenGrant>> Directory::find_grant(std::span<const TokenHash> hashes) {

@@ -1,6 +1,7 @@
 #pragma once
 
-// Organisations, stacks, users, policies and tokens as rows of the state database.
+// What the state database says of a token, for deciding about requests. Changes are made elsewhere:
+// see control_plane.h.
 
 #include <cstdint>
 #include <optional>
@@ -18,22 +19,6 @@
 #include "state/db.h"
 
 namespace gantry::access {
-
-struct NewPolicy {
-  OrgId org;
-  std::string_view name;  ///< is_token_name
-  std::span<const Scope> scopes;
-  std::span<const Realm> realms;
-  bool is_system = false;  ///< Made by Gantry, not by a person.
-};
-
-struct NewToken {
-  std::string_view policy_id;
-  OrgId org;
-  std::string_view name;  ///< is_token_name; unique in the organisation.
-  std::string_view secret;
-  std::optional<TimestampMs> expires_at;
-};
 
 /// One stack that a token's policy reaches, and what of it may be read.
 struct StackGrant {
@@ -83,8 +68,7 @@ struct TokenUse {
   std::string reject_reason;
 };
 
-/// Thread-safe. Every call blocks on the state database. Writers take the transaction they are
-/// part of, so that what belongs together commits together.
+/// Thread-safe. Every call blocks on the state database.
 class Directory {
  public:
   /// The database must outlive it.
@@ -104,33 +88,6 @@ class Directory {
   [[nodiscard]] Result<bool> has_tokens();
 
   [[nodiscard]] Result<std::vector<Stack>> list_stacks();
-
-  Result<OrgId> add_organisation(state::Transaction& tx, std::string_view slug,
-                                 std::string_view name, TimestampMs now);
-
-  /// Takes the next instance id.
-  Result<StackId> add_stack(state::Transaction& tx, OrgId org, std::string_view slug,
-                            std::string_view zone, TimestampMs now);
-
-  /// A super-admin who is also admin of `org`. Returns the user's id.
-  Result<std::string> add_admin(state::Transaction& tx, OrgId org, std::string_view login,
-                                std::string_view password_hash, TimestampMs now);
-
-  /// Returns the policy's id. Label policies are kept in canonical form. Errors: AlreadyExists
-  /// (name), InvalidArgument (a label policy).
-  Result<std::string> add_policy(state::Transaction& tx, const NewPolicy& policy, TimestampMs now);
-
-  /// Keeps the hash of `token.secret`, never the secret. Returns the token's id. Errors:
-  /// AlreadyExists (name).
-  Result<std::string> add_token(state::Transaction& tx, const NewToken& token,
-                                const TokenHasher& hasher, TimestampMs now);
-
-  /// Bumps the epoch: every replica forgets what it knew of tokens.
-  Result<void> revoke_token(state::Transaction& tx, std::string_view token_id, TimestampMs now);
-
-  /// The same.
-  Result<void> set_policy_active(state::Transaction& tx, std::string_view policy_id, bool is_active,
-                                 TimestampMs now);
 
   /// The grant of the token that has any of these hashes, also when it is expired, revoked or its
   /// policy inactive.

@@ -9,8 +9,13 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include "access/organisations.h"
 #include "access/password.h"
 #include "access/pepper_canary.h"
+#include "access/policies.h"
+#include "access/stacks.h"
+#include "access/tokens.h"
+#include "access/users.h"
 #include "core/json_writer.h"
 #include "core/utf8.h"
 
@@ -31,46 +36,58 @@ struct PolicyPlan {
   std::string_view policy_name;
   std::string_view token_name;
   std::span<const Scope> scopes;
-  Realm realm;
+  RealmDraft realm;
 };
 
 /// Returns the token's secret.
-Result<std::string> add_policy_with_token(Directory& directory, state::Transaction& tx, OrgId org,
-                                          std::string_view zone, const PolicyPlan& plan,
-                                          const TokenHasher& hasher, TimestampMs now) {
-  GANTRY_TRY(const std::string policy_id, directory.add_policy(tx,
-                                                               {.org = org,
-                                                                .name = plan.policy_name,
-                                                                .scopes = plan.scopes,
-                                                                .realms = std::span(&plan.realm, 1),
-                                                                .is_system = false},
-                                                               now));
-  std::string secret = issue_access_token(
-      {.org = org, .policy_name = plan.policy_name, .token_name = plan.token_name, .zone = zone});
-  GANTRY_TRY(const std::string token_id, directory.add_token(tx,
-                                                             {.policy_id = policy_id,
-                                                              .org = org,
-                                                              .name = plan.token_name,
-                                                              .secret = secret,
-                                                              .expires_at = std::nullopt},
-                                                             hasher, now));
-  return secret;
+ControlResult<std::string> add_policy_with_token(OrgId org, ControlChange& change,
+                                                 const PolicyPlan& plan) {
+  PolicyDraft draft{.name = std::string(plan.policy_name),
+                    .display_name = {},
+                    .scopes = {},
+                    .realms = {plan.realm},
+                    .allowed_subnets = {}};
+  for (const Scope scope : plan.scopes) draft.scopes.emplace_back(scope_name(scope));
+  GANTRY_TRY(const Policy policy, create_policy(org, change, draft));
+  GANTRY_TRY(IssuedToken issued, create_token(org, change,
+                                              {.policy_id = policy.id,
+                                               .name = std::string(plan.token_name),
+                                               .display_name = {},
+                                               .expires_at = std::nullopt,
+                                               .zone = {}}));
+  return std::move(issued.secret);
 }
 
-Result<void> add_tokens(Directory& directory, state::Transaction& tx, OrgId org,
-                        std::string_view zone, const TokenHasher& hasher, TimestampMs now,
-                        FirstStart& first) {
+ControlResult<void> add_tokens(OrgId org, ControlChange& change, FirstStart& first) {
   const std::vector<Scope> every = every_scope();
-  const Realm stack{.type = Realm::Type::Stack, .identifier = first.instance_id.value()};
-  const Realm organisation{.type = Realm::Type::Org, .identifier = org.value()};
+  const RealmDraft stack{.type = "stack",
+                         .identifier = std::to_string(first.instance_id.value()),
+                         .label_policies = {}};
+  const RealmDraft organisation{
+      .type = "org", .identifier = std::to_string(org.value()), .label_policies = {}};
   const std::array<std::pair<PolicyPlan, std::string*>, 3> plans = {{
       {{"write", "first-write", kWriteScopes, stack}, &first.write_token},
       {{"read", "first-read", kReadScopes, stack}, &first.read_token},
       {{"admin", "first-admin", every, organisation}, &first.admin_token},
   }};
   for (const auto& [plan, secret] : plans) {
-    GANTRY_TRY(*secret, add_policy_with_token(directory, tx, org, zone, plan, hasher, now));
+    GANTRY_TRY(*secret, add_policy_with_token(org, change, plan));
   }
+  return {};
+}
+
+/// A super-admin who is admin of the organisation as well.
+ControlResult<void> add_admin(OrgId org, ControlChange& change, const std::string& login,
+                              std::string_view password_hash) {
+  GANTRY_TRY(const std::string id,
+             add_user(change.tx(),
+                      {.login = login, .password_hash = password_hash, .is_super_admin = true},
+                      change.now()));
+  GANTRY_CHECK(set_membership(change.tx(), id, {.org = org, .role = Role::Admin}));
+  change.record(org, "user.created", {.type = "user", .id = id, .name = login},
+                {{.field = "login", .before = {}, .after = login},
+                 {.field = "role", .before = {}, .after = std::string(role_name(Role::Admin))},
+                 {.field = "isGrafanaAdmin", .before = "false", .after = "true"}});
   return {};
 }
 
@@ -101,6 +118,22 @@ Result<void> note_place(state::Transaction& tx, const std::filesystem::path& fil
              tx.prepare("INSERT INTO first_start (id, at_ms, host, file) VALUES (1, ?, ?, ?)"));
   insert.bind(now.since_epoch).bind(to_utf8(host_name())).bind(to_utf8(file.string()));
   return insert.run();
+}
+
+/// False: somebody else has made it while this waited for its turn.
+ControlResult<bool> make_first_stack(Directory& directory, ControlChange& change,
+                                     std::string_view password_hash, FirstStart& first) {
+  GANTRY_TRY(const bool is_empty, directory.is_empty(change.tx()));
+  if (!is_empty) return false;
+  GANTRY_TRY(const Organisation org, create_organisation(change, "main", "main"));
+  GANTRY_TRY(
+      const Stack stack,
+      create_stack(org.id, change,
+                   {.slug = "main", .name = {}, .zone = {}, .description = {}, .labels = {}}));
+  first.instance_id = stack.id;
+  GANTRY_CHECK(add_admin(org.id, change, first.admin_user, password_hash));
+  GANTRY_CHECK(add_tokens(org.id, change, first));
+  return true;
 }
 
 }  // namespace
@@ -151,11 +184,11 @@ Result<SecretKey> open_secret_key(const std::filesystem::path& data_directory,
 
 Result<std::optional<FirstStart>> create_first_stack(const std::filesystem::path& data_directory,
                                                      Directory& directory,
-                                                     const TokenHasher& hasher, const Clock& clock,
-                                                     const FirstStartOptions& options) {
+                                                     const ControlPlane& plane,
+                                                     std::string_view url) {
   GANTRY_TRY(const bool is_empty, directory.is_empty());
   if (!is_empty) return std::nullopt;
-  FirstStart first{.url = options.url,
+  FirstStart first{.url = std::string(url),
                    .instance_id = {},
                    .admin_user = "admin",
                    .admin_password = make_password(),
@@ -164,23 +197,17 @@ Result<std::optional<FirstStart>> create_first_stack(const std::filesystem::path
                    .admin_token = {}};
   PasswordHasher passwords({});
   GANTRY_TRY(const std::string password_hash, passwords.hash(first.admin_password));
-  const TimestampMs now = clock.now();
-  GANTRY_TRY(state::Transaction tx, directory.begin_write());
-  // Another replica may have come first while this one waited for its turn.
-  GANTRY_TRY(const bool is_still_empty, directory.is_empty(tx));
-  if (!is_still_empty) return std::nullopt;
-  GANTRY_TRY(const OrgId org, directory.add_organisation(tx, "main", "main", now));
-  GANTRY_TRY(first.instance_id, directory.add_stack(tx, org, "main", options.zone, now));
-  GANTRY_TRY(const std::string user_id,
-             directory.add_admin(tx, org, first.admin_user, password_hash, now));
-  GANTRY_CHECK(add_tokens(directory, tx, org, options.zone, hasher, now, first));
+  GANTRY_TRY(ControlChange change, ControlChange::begin(plane, system_control_principal(OrgId())));
+  const auto made = make_first_stack(directory, change, password_hash, first);
+  if (!made) return fail(made.error().code, made.error().message);
+  if (!*made) return std::nullopt;
 
   const std::filesystem::path file = data_directory / kFirstStartFile;
-  GANTRY_CHECK(note_place(tx, file, now));
+  GANTRY_CHECK(note_place(change.tx(), file, change.now()));
   std::error_code ignored;  // usually there is none to remove
   std::filesystem::remove(file, ignored);
   GANTRY_CHECK(write_private_file(file, format_first_start(first)));
-  GANTRY_CHECK(tx.commit());
+  GANTRY_CHECK(change.commit());
   return first;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "access/control_plane.h"
 #include "access/directory.h"
 #include "access/secret_key.h"
 #include "core/error.h"
@@ -37,17 +38,14 @@ struct FirstStart {
 [[nodiscard]] Result<SecretKey> open_secret_key(const std::filesystem::path& data_directory,
                                                 Directory& directory);
 
-struct FirstStartOptions {
-  std::string url;   ///< What clients are told to use.
-  std::string zone;  ///< is_token_name, at most 40 characters.
-};
-
-/// Creates all of it when the directory is empty, else does nothing and returns null; of processes
-/// that start at once on one database, one does. All or nothing across a crash: the file is written
-/// before the rows are committed, and a file without rows is replaced.
+/// Creates all of it when the directory, which is of `plane`'s database, is empty, else does
+/// nothing and returns null; of processes that start at once on one database, one does. The audit
+/// log has each act, as done by Gantry. All or nothing across a crash: the file is written before
+/// the rows are committed, and a file without rows is replaced. `url`: what clients are told to
+/// use.
 [[nodiscard]] Result<std::optional<FirstStart>> create_first_stack(
-    const std::filesystem::path& data_directory, Directory& directory, const TokenHasher& hasher,
-    const Clock& clock, const FirstStartOptions& options);
+    const std::filesystem::path& data_directory, Directory& directory, const ControlPlane& plane,
+    std::string_view url);
 
 /// Where a first start has left its file.
 struct FirstStartPlace {

@@ -13,17 +13,47 @@
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
 
+#include "access/audit.h"
+#include "access/authenticator.h"
+#include "access/control_plane.h"
 #include "access/password.h"
 #include "access/testing/directory_fixture.h"
 
 namespace gantry::access {
 namespace {
 
+constexpr std::string_view kUrl = "http://localhost:9490";
+
+/// The control plane of one process.
+struct Process {
+  Process(state::Db& the_db, const TokenHasher& hasher, const Clock& clock)
+      : db(the_db),
+        audit(db, clock, registry, {}),
+        directory(db),
+        authenticator(directory, hasher, clock, registry, {}),
+        plane{.db = db,
+              .audit = audit,
+              .authenticator = authenticator,
+              .hasher = hasher,
+              .clock = clock,
+              .rules = {.zone = "far"}} {}
+
+  Result<std::optional<FirstStart>> start(const std::filesystem::path& data) {
+    return create_first_stack(data, directory, plane, kUrl);
+  }
+
+  state::Db& db;
+  core::MetricRegistry registry;
+  AuditLog audit;
+  Directory directory;
+  Authenticator authenticator;
+  ControlPlane plane;
+};
+
 class FirstStartTest : public DirectoryFixture {
  protected:
   std::optional<FirstStart> create() {
-    auto first = create_first_stack(path_, *directory_, hasher_, clock_,
-                                    {.url = "http://localhost:9490", .zone = "local"});
+    auto first = process_.start(path_);
     EXPECT_TRUE(first) << (first ? "" : first.error().message);
     return first ? *std::move(first) : std::nullopt;
   }
@@ -38,6 +68,8 @@ class FirstStartTest : public DirectoryFixture {
     EXPECT_TRUE(found && *found);
     return **found;
   }
+
+  Process process_{*db_, hasher_, clock_};
 };
 
 TEST_F(FirstStartTest, MakesOneStackWithThreeTokens) {
@@ -48,7 +80,7 @@ TEST_F(FirstStartTest, MakesOneStackWithThreeTokens) {
   ASSERT_TRUE(stacks);
   ASSERT_EQ(stacks->size(), 1U);
   EXPECT_EQ(stacks->front().slug, "main");
-  EXPECT_EQ(stacks->front().zone, "local");
+  EXPECT_EQ(stacks->front().zone, "far") << "the server's";
 
   const TokenGrant write = grant(first->write_token);
   EXPECT_EQ(write.scopes, (ScopeSet{Scope::MetricsWrite, Scope::LogsWrite, Scope::TracesWrite}));
@@ -108,6 +140,35 @@ TEST_F(FirstStartTest, TheAdminCanSignIn) {
   EXPECT_EQ(select->text(2), "admin");
 }
 
+TEST_F(FirstStartTest, LeavesAuditEventsLikeEveryOtherChange) {
+  const auto first = create();
+  ASSERT_TRUE(first);
+  const auto records = process_.audit.read({});
+  ASSERT_TRUE(records);
+  std::vector<std::string> acts;
+  for (auto it = records->rbegin(); it != records->rend(); ++it) {
+    acts.push_back(it->event.event + " " + it->event.target.name);
+    EXPECT_EQ(it->event.actor.type, Actor::Type::System);
+    EXPECT_TRUE(it->event.org);
+    for (const AuditChange& change : it->event.changes)
+      for (const std::string& secret : {first->admin_password, first->admin_token})
+        EXPECT_EQ(change.after.find(secret), std::string::npos);
+  }
+  EXPECT_EQ(acts, (std::vector<std::string>{
+                      "org.created main", "stack.created main", "user.created admin",
+                      "accesspolicy.created write", "token.created first-write",
+                      "accesspolicy.created read", "token.created first-read",
+                      "accesspolicy.created admin", "token.created first-admin"}));
+}
+
+TEST_F(FirstStartTest, AStartThatFailsLeavesNothing) {
+  std::filesystem::create_directory(path_ / "first-start.json");
+  ASSERT_TRUE(write_private_file(path_ / "first-start.json" / "in-the-way", "x"));
+  EXPECT_FALSE(process_.start(path_));
+  EXPECT_TRUE(*directory_->is_empty());
+  EXPECT_TRUE(process_.audit.read({})->empty());
+}
+
 TEST_F(FirstStartTest, HappensOnce) {
   ASSERT_TRUE(create());
   EXPECT_FALSE(create());
@@ -128,6 +189,7 @@ class ReplicaTest : public FirstStartTest {
     EXPECT_TRUE(db) << (db ? "" : db.error().message);
     replica_db_ = *std::move(db);
     replica_.emplace(*replica_db_);
+    replica_process_ = std::make_unique<Process>(*replica_db_, hasher_, clock_);
     std::filesystem::create_directories(replica_path_);
   }
 
@@ -138,13 +200,13 @@ class ReplicaTest : public FirstStartTest {
   std::filesystem::path replica_path_ = path_ / "replica";
   std::unique_ptr<state::Db> replica_db_;
   std::optional<Directory> replica_;
+  std::unique_ptr<Process> replica_process_;
 };
 
 TEST_F(ReplicaTest, FindsTheFirstStartDone) {
   EXPECT_FALSE(*find_first_start(*replica_));
   ASSERT_TRUE(create());
-  const auto second = create_first_stack(replica_path_, *replica_, hasher_, clock_,
-                                         {.url = "http://localhost:9490", .zone = "local"});
+  const auto second = replica_process_->start(replica_path_);
   ASSERT_TRUE(second);
   EXPECT_FALSE(*second);
   EXPECT_FALSE(std::filesystem::exists(replica_path_ / "first-start.json"));
@@ -157,15 +219,14 @@ TEST_F(ReplicaTest, FindsTheFirstStartDone) {
 TEST_F(ReplicaTest, OfTwoThatStartAtOnceOneMakesTheFirstStack) {
   std::atomic<int> created = 0;
   std::atomic<int> failures = 0;
-  const auto start = [&](const std::filesystem::path& path, Directory& directory) {
-    const auto first = create_first_stack(path, directory, hasher_, clock_,
-                                          {.url = "http://localhost:9490", .zone = "local"});
+  const auto start = [&](const std::filesystem::path& path, Process& process) {
+    const auto first = process.start(path);
     if (!first) ++failures;
     if (first && *first) ++created;
   };
   {
-    const std::jthread one([&] { start(path_, *directory_); });
-    const std::jthread two([&] { start(replica_path_, *replica_); });
+    const std::jthread one([&] { start(path_, process_); });
+    const std::jthread two([&] { start(replica_path_, *replica_process_); });
   }
   EXPECT_EQ(created, 1);
   EXPECT_EQ(failures, 0);

@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include "access/control_rows_internal.h"
 #include "access/rows_internal.h"
 
 namespace gantry::access {
@@ -36,6 +37,20 @@ AuditTarget target_of(const Organisation& organisation) {
 
 }  // namespace
 
+Result<void> insert_organisation(state::Transaction& tx, Organisation& organisation) {
+  GANTRY_TRY(state::Statement insert,
+             tx.prepare("INSERT INTO organisations (slug, name, created_at_ms, updated_at_ms) "
+                        "VALUES (?, ?, ?, ?) RETURNING id"));
+  insert.bind(organisation.slug)
+      .bind(organisation.name)
+      .bind(organisation.created_at.since_epoch)
+      .bind(organisation.updated_at.since_epoch);
+  GANTRY_TRY(const bool has_row, insert.step());
+  GANTRY_ASSERT(has_row, "RETURNING gives a row for an inserted row");
+  organisation.id = OrgId(insert.integer(0));
+  return {};
+}
+
 ControlResult<Organisation> create_organisation(ControlChange& change, std::string_view slug,
                                                 std::string_view name) {
   std::vector<FieldProblem> problems;
@@ -49,17 +64,11 @@ ControlResult<Organisation> create_organisation(ControlChange& change, std::stri
                             .name = std::string(name),
                             .created_at = change.now(),
                             .updated_at = change.now()};
-  GANTRY_TRY(state::Statement insert,
-             change.tx().prepare("INSERT INTO organisations (slug, name, created_at_ms, "
-                                 "updated_at_ms) VALUES (?, ?, ?, ?) RETURNING id"));
-  insert.bind(slug).bind(name).bind(change.now().since_epoch).bind(change.now().since_epoch);
-  const auto inserted = insert.step();
+  const auto inserted = insert_organisation(change.tx(), organisation);
   if (!inserted && inserted.error().code == Code::AlreadyExists)
     return refuse(Code::AlreadyExists,
                   fmt::format("an organisation with the slug \"{}\" exists", slug));
   GANTRY_CHECK(inserted);
-  GANTRY_ASSERT(*inserted, "RETURNING gives a row for an inserted row");
-  organisation.id = OrgId(insert.integer(0));
   change.record(organisation.id, "org.created", target_of(organisation));
   return organisation;
 }

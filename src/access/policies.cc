@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "access/ceiling.h"
+#include "access/control_rows_internal.h"
 #include "access/label_policy.h"
 #include "access/policy_rules_internal.h"
 #include "access/rows_internal.h"
@@ -154,7 +155,15 @@ Result<std::int64_t> count_policies(OrgId org, state::Transaction& tx) {
   return has_row ? select.integer(0) : 0;
 }
 
-Result<void> insert_row(state::Transaction& tx, const Policy& policy) {
+ControlResult<void> require_user_policy(const Policy& policy) {
+  if (!policy.is_system) return {};
+  return refuse(Code::FailedPrecondition,
+                fmt::format("policy \"{}\" is built in and cannot be changed", policy.name));
+}
+
+}  // namespace
+
+Result<void> insert_policy(state::Transaction& tx, const Policy& policy) {
   {
     GANTRY_TRY(state::Statement insert,
                tx.prepare("INSERT INTO access_policies (id, org_id, name, display_name, status, "
@@ -173,14 +182,6 @@ Result<void> insert_row(state::Transaction& tx, const Policy& policy) {
   }
   return write_parts(tx, policy);
 }
-
-ControlResult<void> require_user_policy(const Policy& policy) {
-  if (!policy.is_system) return {};
-  return refuse(Code::FailedPrecondition,
-                fmt::format("policy \"{}\" is built in and cannot be changed", policy.name));
-}
-
-}  // namespace
 
 std::string_view realm_type_name(Realm::Type type) {
   return type == Realm::Type::Org ? "org" : "stack";
@@ -217,7 +218,7 @@ ControlResult<Policy> create_policy(OrgId org, ControlChange& change, const Poli
                   fmt::format("the organisation has {} access policies, the limit is {} "
                               "(access.policies_per_organisation_max)",
                               count, rules.policies_per_organisation_max));
-  const auto inserted = insert_row(change.tx(), policy);
+  const auto inserted = insert_policy(change.tx(), policy);
   if (!inserted && inserted.error().code == Code::AlreadyExists)
     return refuse(Code::AlreadyExists,
                   fmt::format("an access policy with the name \"{}\" exists", policy.name));

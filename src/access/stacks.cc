@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "access/control_rows_internal.h"
 #include "access/rows_internal.h"
 #include "core/json_writer.h"
 
@@ -103,6 +104,8 @@ std::vector<AuditChange> differences(const Stack& before, const Stack& after) {
   return changes;
 }
 
+}  // namespace
+
 Result<void> insert_stack(state::Transaction& tx, Stack& stack) {
   // Also above the ids of deleted stacks, whose rows stay.
   GANTRY_TRY(
@@ -127,8 +130,6 @@ Result<void> insert_stack(state::Transaction& tx, Stack& stack) {
   stack.id = StackId(static_cast<std::uint32_t>(insert.integer(0)));
   return {};
 }
-
-}  // namespace
 
 ControlResult<Stack> create_stack(OrgId org, ControlChange& change, const StackDraft& draft) {
   Stack stack{.id = {},

@@ -10,9 +10,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "access/directory.h"
 #include "net/client.h"
 #include "server/server.h"
+#include "state/auth_epoch.h"
 #include "state/db.h"
 #include "state/testing/postgres_server.h"
 #include "state/testing/test_database.h"
@@ -125,18 +125,16 @@ class ReplicasTest : public testing::Test {
   void revoke(const std::string& token_name) {
     const auto db = state::Db::open_postgres(database_.url(), {}, state::migrations());
     ASSERT_TRUE(db) << db.error().message;
-    access::Directory directory(**db);
-    auto tx = directory.begin_write();
+    auto tx = (*db)->begin_write();
     ASSERT_TRUE(tx);
-    std::string id;
     {
-      auto select = tx->prepare("SELECT id FROM tokens WHERE name = ?");
-      ASSERT_TRUE(select);
-      select->bind(token_name);
-      ASSERT_TRUE(select->step().value_or(false));
-      id = select->text(0);
+      auto update = tx->prepare("UPDATE tokens SET revoked_at_ms = ? WHERE name = ?");
+      ASSERT_TRUE(update);
+      update->bind(SystemClock().now().since_epoch).bind(token_name);
+      ASSERT_TRUE(update->run());
     }
-    ASSERT_TRUE(directory.revoke_token(*tx, id, SystemClock().now()));
+    ASSERT_EQ(tx->changed_rows(), 1);
+    ASSERT_TRUE(state::bump_auth_epoch(*tx, SystemClock().now()));
     ASSERT_TRUE(tx->commit());
   }
 

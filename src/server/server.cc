@@ -339,8 +339,7 @@ Result<void> Server::Impl::refuse_own_addresses() {
 
 Result<void> Server::Impl::create_first_stack() {
   GANTRY_TRY(first_start,
-             access::create_first_stack(data, *access->directory, *access->hasher, clock,
-                                        {.url = url, .zone = config->server.zone}));
+             access::create_first_stack(data, *access->directory, *access->control, url));
   if (first_start) {
     log::info("first stack created",
               {{"instance_id", first_start->instance_id.value()}, {"zone", config->server.zone}});

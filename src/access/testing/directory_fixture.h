@@ -9,12 +9,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "access/directory.h"
 #include "access/secret_key.h"
+#include "access/testing/test_rows.h"
 #include "access/token.h"
 #include "core/time.h"
 #include "state/db.h"
@@ -33,6 +35,7 @@ class DirectoryFixture : public testing::Test {
     EXPECT_TRUE(db) << (db ? "" : db.error().message);
     db_ = *std::move(db);
     directory_.emplace(*db_);
+    rows_.emplace(*db_, hasher_, clock_);
   }
 
   void SetUp() override {
@@ -50,37 +53,23 @@ class DirectoryFixture : public testing::Test {
     if constexpr (!std::is_void_v<typename decltype(result)::value_type>) return *result;
   }
 
-  OrgId add_organisation(std::string_view slug) {
-    return write([&](state::Transaction& tx) {
-      return directory_->add_organisation(tx, slug, slug, clock_.now());
-    });
-  }
+  OrgId add_organisation(std::string_view slug) { return rows_->add_organisation(slug); }
 
-  StackId add_stack(OrgId org, std::string_view slug) {
-    return write([&](state::Transaction& tx) {
-      return directory_->add_stack(tx, org, slug, "local", clock_.now());
-    });
-  }
+  StackId add_stack(OrgId org, std::string_view slug) { return rows_->add_stack(org, slug); }
 
   std::string add_policy(OrgId org, std::string_view name, std::vector<Scope> scopes,
                          std::vector<Realm> realms) {
-    return write([&](state::Transaction& tx) {
-      return directory_->add_policy(
-          tx, {.org = org, .name = name, .scopes = scopes, .realms = realms}, clock_.now());
-    });
+    return rows_->add_policy(
+        {.org = org, .name = name, .scopes = std::move(scopes), .realms = std::move(realms)});
   }
 
   std::string add_token(OrgId org, std::string_view policy_id, std::string_view name,
                         std::string_view secret, std::optional<TimestampMs> expires_at = {}) {
-    return write([&](state::Transaction& tx) {
-      return directory_->add_token(tx,
-                                   {.policy_id = policy_id,
-                                    .org = org,
-                                    .name = name,
-                                    .secret = secret,
-                                    .expires_at = expires_at},
-                                   hasher_, clock_.now());
-    });
+    return rows_->add_token({.org = org,
+                             .policy_id = policy_id,
+                             .name = name,
+                             .secret = secret,
+                             .expires_at = expires_at});
   }
 
   state::TestDatabase database_{state::TestDatabase::kind_from_environment()};
@@ -90,6 +79,7 @@ class DirectoryFixture : public testing::Test {
   std::optional<Directory> directory_;
   TokenHasher hasher_{
       SecretKey{.peppers = {Pepper{.id = 2, .bytes = {2}}, Pepper{.id = 1, .bytes = {1}}}}};
+  std::optional<TestRows> rows_;
 };
 
 }  // namespace gantry::access

@@ -191,15 +191,10 @@ World::World(TimestampMs now)
       db_(open_db(path_)),
       directory_(*db_),
       hasher_(access::SecretKey{.peppers = {access::Pepper{.id = 1, .bytes = {1}}}}),
+      rows_(*db_, hasher_, clock_),
       authenticator_(directory_, hasher_, clock_, registry_, {}) {
-  org_ = write([&](state::Transaction& tx) {
-    return directory_.add_organisation(tx, "main", "main", clock_.now());
-  });
-  for (const std::string_view slug : {"other", "main"}) {
-    stack_ = write([&](state::Transaction& tx) {
-      return directory_.add_stack(tx, org_, slug, "local", clock_.now());
-    });
-  }
+  org_ = rows_.add_organisation("main");
+  for (const std::string_view slug : {"other", "main"}) stack_ = rows_.add_stack(org_, slug);
 }
 
 World::~World() {
@@ -214,25 +209,16 @@ std::unique_ptr<WorldSite> World::make_site(const WorldData& data) {
 std::string World::add_token(std::string_view policy_name,
                              const std::optional<std::vector<std::string>>& selectors,
                              std::string_view attributes) {
-  const std::vector<access::Scope> scopes = {access::Scope::MetricsRead, access::Scope::TracesRead};
-  const std::vector<access::Realm> realms = {{.type = access::Realm::Type::Stack,
-                                              .identifier = stack_.value(),
-                                              .label_policies = selectors}};
+  const std::string policy_id =
+      rows_.add_policy({.org = org_,
+                        .name = policy_name,
+                        .scopes = {access::Scope::MetricsRead, access::Scope::TracesRead},
+                        .realms = {{.type = access::Realm::Type::Stack,
+                                    .identifier = stack_.value(),
+                                    .label_policies = selectors}},
+                        .attributes = attributes});
   std::string secret = fmt::format("glc_{}", policy_name);
-  write([&](state::Transaction& tx) -> Result<void> {
-    GANTRY_TRY(const std::string id,
-               directory_.add_policy(
-                   tx, {.org = org_, .name = policy_name, .scopes = scopes, .realms = realms},
-                   clock_.now()));
-    GANTRY_TRY(state::Statement update,
-               tx.prepare("UPDATE access_policies SET attributes = ? WHERE id = ?"));
-    update.bind(attributes).bind(id);
-    GANTRY_CHECK(update.run());
-    GANTRY_CHECK(directory_.add_token(
-        tx, {.policy_id = id, .org = org_, .name = policy_name, .secret = secret}, hasher_,
-        clock_.now()));
-    return {};
-  });
+  rows_.add_token({.org = org_, .policy_id = policy_id, .name = policy_name, .secret = secret});
   return secret;
 }
 

@@ -20,6 +20,7 @@
 #include "access/gate.h"
 #include "access/label_policy.h"
 #include "access/query_limiter.h"
+#include "access/testing/test_rows.h"
 #include "access/token.h"
 #include "api/services.h"
 #include "core/metrics.h"
@@ -122,6 +123,7 @@ class World {
   std::unique_ptr<state::Db> db_;
   access::Directory directory_;
   access::TokenHasher hasher_;
+  access::TestRows rows_;
   access::Authenticator authenticator_;
   access::OrgId org_;
   StackId stack_;

@@ -1,0 +1,20 @@
+#pragma once
+
+// Rows of organisations, stacks and policies. Whoever inserts one has checked it.
+
+#include "access/organisations.h"
+#include "access/policies.h"
+#include "access/stacks.h"
+
+namespace gantry::access {
+
+/// Sets the id. Errors: AlreadyExists (slug).
+[[nodiscard]] Result<void> insert_organisation(state::Transaction& tx, Organisation& organisation);
+
+/// Takes the next instance id and sets it. Errors: AlreadyExists (slug).
+[[nodiscard]] Result<void> insert_stack(state::Transaction& tx, Stack& stack);
+
+/// With its scopes and realms. Errors: AlreadyExists (name).
+[[nodiscard]] Result<void> insert_policy(state::Transaction& tx, const Policy& policy);
+
+}  // namespace gantry::access

@@ -1,6 +1,7 @@
 #pragma once
 
-// Rows of organisations, stacks and policies. Whoever inserts one has checked it.
+// Rows of organisations, stacks and policies, for acts on more than one of them. Whoever inserts a
+// row has checked it.
 
 #include "access/organisations.h"
 #include "access/policies.h"
@@ -16,5 +17,9 @@ namespace gantry::access {
 
 /// With its scopes and realms. Errors: AlreadyExists (name).
 [[nodiscard]] Result<void> insert_policy(state::Transaction& tx, const Policy& policy);
+
+/// With its tokens, and an audit event for each. System policies too.
+[[nodiscard]] ControlResult<void> remove_policy(OrgId org, ControlChange& change,
+                                                const Policy& policy);
 
 }  // namespace gantry::access

@@ -1,22 +1,30 @@
 #include "access/organisations.h"
 
-#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <ranges>
 #include <utility>
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include "access/control_rows_internal.h"
 #include "access/rows_internal.h"
+#include "access/session_rows.h"
+#include "access/users.h"
 
 namespace gantry::access {
 namespace {
 
 constexpr std::size_t kSlugCharactersMax = 63;
+constexpr std::size_t kStacksNamedMax = 10;
 
 constexpr std::string_view kSelectById =
-    "SELECT id, slug, name, created_at_ms, updated_at_ms FROM organisations WHERE id = ?";
+    "SELECT id, slug, name, created_at_ms, updated_at_ms FROM organisations WHERE id = ? AND "
+    "deleted_at_ms IS NULL";
 constexpr std::string_view kSelectBySlug =
-    "SELECT id, slug, name, created_at_ms, updated_at_ms FROM organisations WHERE slug = ?";
+    "SELECT id, slug, name, created_at_ms, updated_at_ms FROM organisations WHERE slug = ? AND "
+    "deleted_at_ms IS NULL";
 
 Organisation read_row(const state::Statement& row) {
   return {.id = OrgId(row.integer(0)),
@@ -33,6 +41,35 @@ void check_organisation_name(std::vector<FieldProblem>& problems, std::string_vi
 
 AuditTarget target_of(const Organisation& organisation) {
   return {.type = "org", .id = std::to_string(organisation.id.value()), .name = organisation.slug};
+}
+
+std::unexpected<ControlError> refuse_stacks(const Organisation& organisation,
+                                            const std::vector<Stack>& stacks) {
+  std::vector<std::string_view> slugs;
+  for (const Stack& stack : stacks | std::views::take(kStacksNamedMax)) slugs.push_back(stack.slug);
+  const std::string others = stacks.size() > slugs.size()
+                                 ? fmt::format(" and {} more", stacks.size() - slugs.size())
+                                 : std::string();
+  return refuse(Code::FailedPrecondition,
+                fmt::format("organisation \"{}\" has stacks ({}{}): delete them first",
+                            organisation.slug, fmt::join(slugs, ", "), others));
+}
+
+/// Whoever loses a place loses the sessions as well, but who deletes: a super-admin stays one.
+ControlResult<void> remove_members(OrgId org, ControlChange& change) {
+  GANTRY_TRY(const std::vector<Member> members, list_members(change.tx(), org));
+  for (const auto& [user, membership] : members) {
+    GANTRY_CHECK(remove_membership(change.tx(), user.id, org));
+    if (user.id == change.who().actor.id) {
+      GANTRY_CHECK(make_rotation_due(change.tx(), user.id));
+    } else {
+      GANTRY_CHECK(remove_sessions(change.tx(), user.id, {}));
+    }
+    change.record(
+        org, "member.removed", {.type = "user", .id = user.id, .name = user.login},
+        {{.field = "role", .before = std::string(role_name(membership.role)), .after = {}}});
+  }
+  return {};
 }
 
 }  // namespace
@@ -97,7 +134,7 @@ ControlResult<std::optional<Organisation>> look_up_organisation(state::Transacti
 ControlResult<std::vector<Organisation>> list_organisations(state::Transaction& tx) {
   GANTRY_TRY(state::Statement select,
              tx.prepare("SELECT id, slug, name, created_at_ms, updated_at_ms FROM organisations "
-                        "ORDER BY id"));
+                        "WHERE deleted_at_ms IS NULL ORDER BY id"));
   std::vector<Organisation> organisations;
   while (true) {
     GANTRY_TRY(const bool has_row, select.step());
@@ -121,6 +158,34 @@ ControlResult<Organisation> rename_organisation(OrgId org, ControlChange& change
   organisation.updated_at = change.now();
   change.record(org, "org.updated", target_of(organisation),
                 {{.field = "name", .before = before, .after = organisation.name}});
+  return organisation;
+}
+
+ControlResult<Organisation> delete_organisation(OrgId org, ControlChange& change) {
+  GANTRY_TRY(Organisation organisation, read_organisation(org, change.tx()));
+  GANTRY_TRY(const std::vector<Stack> stacks, list_stacks(org, change.tx()));
+  if (!stacks.empty()) return refuse_stacks(organisation, stacks);
+  PageStart all;
+  all.limit = std::numeric_limits<std::int64_t>::max();
+  GANTRY_TRY(const std::vector<Policy> policies, list_policies(org, change.tx(), {}, all));
+  for (const Policy& policy : policies) GANTRY_CHECK(remove_policy(org, change, policy));
+  GANTRY_CHECK(remove_members(org, change));
+  {
+    GANTRY_TRY(state::Statement remove,
+               change.tx().prepare("DELETE FROM idempotent_requests WHERE org_id = ?"));
+    remove.bind(org.value());
+    GANTRY_CHECK(remove.run());
+  }
+  // '!' is in no slug, so the name is free again and the row can be told from living ones.
+  GANTRY_TRY(state::Statement update,
+             change.tx().prepare("UPDATE organisations SET slug = ?, deleted_at_ms = ?, "
+                                 "updated_at_ms = ? WHERE id = ?"));
+  update.bind(fmt::format("{}!{}", organisation.slug, org.value()))
+      .bind(change.now().since_epoch)
+      .bind(change.now().since_epoch)
+      .bind(org.value());
+  GANTRY_CHECK(update.run());
+  change.record(org, "org.deleted", target_of(organisation));
   return organisation;
 }
 

@@ -37,4 +37,9 @@ struct Organisation {
 [[nodiscard]] ControlResult<Organisation> rename_organisation(OrgId org, ControlChange& change,
                                                               std::string_view name);
 
+/// With its policies, tokens, API keys and memberships; people stay. The slug becomes free, the id
+/// is never given again. Errors: NotFound, FailedPrecondition (it has stacks: the message names
+/// them). Who may is the caller's to decide.
+[[nodiscard]] ControlResult<Organisation> delete_organisation(OrgId org, ControlChange& change);
+
 }  // namespace gantry::access

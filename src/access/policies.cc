@@ -360,20 +360,19 @@ ControlResult<Policy> update_policy(OrgId org, ControlChange& change, std::strin
   return after;
 }
 
-ControlResult<void> delete_policy(OrgId org, ControlChange& change, std::string_view id) {
-  GANTRY_CHECK(require_organisation_realm(change.who(), org));
-  GANTRY_TRY(const Policy policy, read_policy(org, change.tx(), id));
-  GANTRY_CHECK(require_user_policy(policy));
+ControlResult<void> remove_policy(OrgId org, ControlChange& change, const Policy& policy) {
   {
     GANTRY_TRY(state::Statement select,
-               change.tx().prepare("SELECT id, name FROM tokens WHERE org_id = ? AND policy_id = ? "
-                                   "AND revoked_at_ms IS NULL ORDER BY created_at_ms, id"));
-    select.bind(org.value()).bind(id);
+               change.tx().prepare("SELECT id, name, kind FROM tokens WHERE org_id = ? AND "
+                                   "policy_id = ? AND revoked_at_ms IS NULL ORDER BY "
+                                   "created_at_ms, id"));
+    select.bind(org.value()).bind(policy.id);
     while (true) {
       GANTRY_TRY(const bool has_row, select.step());
       if (!has_row) break;
-      change.record(org, "token.revoked",
-                    {.type = "token",
+      const bool is_legacy = select.text(2) == token_kind_name(TokenKind::Legacy);
+      change.record(org, is_legacy ? "apikey.deleted" : "token.revoked",
+                    {.type = is_legacy ? "apikey" : "token",
                      .id = std::string(select.text(0)),
                      .name = std::string(select.text(1))});
     }
@@ -381,10 +380,17 @@ ControlResult<void> delete_policy(OrgId org, ControlChange& change, std::string_
   // The foreign keys take scopes, realms and tokens with it.
   GANTRY_TRY(state::Statement remove,
              change.tx().prepare("DELETE FROM access_policies WHERE org_id = ? AND id = ?"));
-  remove.bind(org.value()).bind(id);
+  remove.bind(org.value()).bind(policy.id);
   GANTRY_CHECK(remove.run());
   change.record(org, "accesspolicy.deleted", target_of(policy));
   return {};
+}
+
+ControlResult<void> delete_policy(OrgId org, ControlChange& change, std::string_view id) {
+  GANTRY_CHECK(require_organisation_realm(change.who(), org));
+  GANTRY_TRY(const Policy policy, read_policy(org, change.tx(), id));
+  GANTRY_CHECK(require_user_policy(policy));
+  return remove_policy(org, change, policy);
 }
 
 std::vector<std::string> policy_warnings(const Policy& policy) {

@@ -192,7 +192,8 @@ Result<std::int64_t> count_super_admins(state::Transaction& tx) {
 }
 
 Result<bool> has_organisation(state::Transaction& tx, OrgId org) {
-  GANTRY_TRY(state::Statement select, tx.prepare("SELECT 1 FROM organisations WHERE id = ?"));
+  GANTRY_TRY(state::Statement select,
+             tx.prepare("SELECT 1 FROM organisations WHERE id = ? AND deleted_at_ms IS NULL"));
   select.bind(org.value());
   return select.step();
 }
@@ -203,9 +204,10 @@ Result<std::optional<OrgId>> find_organisation(state::Transaction& tx,
   const char* const end = slug_or_id.data() + slug_or_id.size();
   const auto [last, error] = std::from_chars(slug_or_id.data(), end, id);
   if (error != std::errc() || last != end) id = 0;  // no organisation has it
-  GANTRY_TRY(state::Statement select,
-             tx.prepare("SELECT id FROM organisations WHERE slug = ? OR id = ? ORDER BY CASE WHEN "
-                        "slug = ? THEN 0 ELSE 1 END LIMIT 1"));
+  GANTRY_TRY(
+      state::Statement select,
+      tx.prepare("SELECT id FROM organisations WHERE (slug = ? OR id = ?) AND deleted_at_ms IS "
+                 "NULL ORDER BY CASE WHEN slug = ? THEN 0 ELSE 1 END LIMIT 1"));
   select.bind(slug_or_id).bind(id).bind(slug_or_id);
   GANTRY_TRY(const bool has_row, select.step());
   if (!has_row) return std::nullopt;

@@ -86,6 +86,14 @@ ControlResult<net::Response> update(const CloudCall& call, ControlChange& change
   return organisation_response(organisation);
 }
 
+ControlResult<net::Response> remove(const CloudCall& call, ControlChange& change, const Json&) {
+  if (!call.who.is_super_admin)
+    return access::refuse(Code::PermissionDenied, "only super-admins delete organisations");
+  GANTRY_TRY(const Organisation organisation, reach_organisation(call, change.tx()));
+  GANTRY_CHECK(access::delete_organisation(organisation.id, change));
+  return net::Response{.status = 204};
+}
+
 }  // namespace
 
 void add_cloud_organisation_routes(net::Router& router, const CloudServices& services) {
@@ -95,6 +103,7 @@ void add_cloud_organisation_routes(net::Router& router, const CloudServices& ser
   add_changer(router, services, net::Method::Post, "/api/orgs", {}, create);
   add_reader(router, services, net::Method::Get, "/api/orgs/{org}", reads, read);
   add_changer(router, services, net::Method::Post, "/api/orgs/{org}", writes, update);
+  add_changer(router, services, net::Method::Delete, "/api/orgs/{org}", {}, remove);
 }
 
 }  // namespace gantry::api

@@ -61,6 +61,17 @@ ControlAct setup_rename(CLI::App& command) {
   };
 }
 
+ControlAct setup_delete(CLI::App& command) {
+  const auto org = std::make_shared<std::string>();
+  command.add_option("org", *org, "Slug or id")->required()->type_name("ORG");
+  return [org](ControlClient& client) -> Result<void> {
+    GANTRY_TRY(const Json before, client.get(org_path(*org)));
+    GANTRY_TRY(const Json nothing, client.remove(org_path(*org)));
+    print_object(client.options(), {{"id", member_text(before, "id")}, {"status", "deleted"}});
+    return {};
+  };
+}
+
 }  // namespace
 
 void add_org_commands(CLI::App& app, int& status) {
@@ -70,6 +81,8 @@ void add_org_commands(CLI::App& app, int& status) {
   add_control_command(*family, "get", "Show one", status, setup_get);
   add_control_command(*family, "create", "Make one (super-admins)", status, setup_create);
   add_control_command(*family, "rename", "Change its name", status, setup_rename);
+  add_control_command(*family, "delete", "Delete one that has no stacks (super-admins)", status,
+                      setup_delete);
 }
 
 }  // namespace gantry::cli

@@ -13,6 +13,9 @@
 namespace gantry::access {
 namespace {
 
+/// Of a key whose text is not known.
+constexpr std::string_view kImportedHint = "eyJrIjoi…";
+
 struct LegacyRole {
   std::string_view name;
   std::string_view policy_name;
@@ -71,14 +74,9 @@ AuditTarget target_of(const Token& token) {
   return {.type = "apikey", .id = token.id, .name = token.name};
 }
 
-}  // namespace
-
-ControlResult<IssuedLegacyKey> create_legacy_key(OrgId org, ControlChange& change,
-                                                 std::string_view name, std::string_view role) {
-  if (!change.plane().rules.legacy_keys)
-    return refuse(Code::FailedPrecondition,
-                  "API keys are switched off (access.legacy_keys): use an access policy and a "
-                  "token");
+/// All but the hint, checked; what the role grants must be the asker's to give.
+ControlResult<LegacyKey> draft_key(OrgId org, ControlChange& change, std::string_view name,
+                                   std::string_view role) {
   std::vector<FieldProblem> problems;
   check_name(problems, "name", name);
   const auto* const known = std::ranges::find(kRoles, role, &LegacyRole::name);
@@ -93,27 +91,60 @@ ControlResult<IssuedLegacyKey> create_legacy_key(OrgId org, ControlChange& chang
                               .realms = policy.realms,
                               .allowed_subnets = policy.allowed_subnets}));
   GANTRY_CHECK(require_recent_sign_in(change.who(), policy.scopes, change.now()));
-  IssuedLegacyKey issued;
-  issued.secret = issue_legacy_key(org, name);
-  Token& token = issued.key.token;
+  LegacyKey key;
+  key.role = role;
+  Token& token = key.token;
   token.id = make_uuid();
   token.policy_id = policy.id;
   token.org = org;
   token.name = name;
   token.display_name = name;
   token.kind = TokenKind::Legacy;
-  token.hint = token_display_hint(issued.secret);
   token.created_at = change.now();
   token.created_by = change.who().actor.name;
   token.updated_at = change.now();
-  issued.key.role = role;
-  const auto inserted = insert_token(change.tx(), token, issued.secret, change.plane().hasher);
+  return key;
+}
+
+}  // namespace
+
+ControlResult<IssuedLegacyKey> create_legacy_key(OrgId org, ControlChange& change,
+                                                 std::string_view name, std::string_view role) {
+  if (!change.plane().rules.legacy_keys)
+    return refuse(Code::FailedPrecondition,
+                  "API keys are switched off (access.legacy_keys): use an access policy and a "
+                  "token");
+  GANTRY_TRY(LegacyKey key, draft_key(org, change, name, role));
+  IssuedLegacyKey issued{.key = std::move(key), .secret = issue_legacy_key(org, name)};
+  issued.key.token.hint = token_display_hint(issued.secret);
+  const auto inserted =
+      insert_token(change.tx(), issued.key.token, issued.secret, change.plane().hasher);
   if (!inserted && inserted.error().code == Code::AlreadyExists)
     return refuse(Code::AlreadyExists, fmt::format("a token with the name \"{}\" exists", name));
   GANTRY_CHECK(inserted);
-  change.record(org, "apikey.created", target_of(token),
+  change.record(org, "apikey.created", target_of(issued.key.token),
                 {{.field = "role", .before = {}, .after = std::string(role)}});
   return issued;
+}
+
+ControlResult<LegacyKey> import_legacy_key(OrgId org, ControlChange& change,
+                                           const LegacyKeyImport& import) {
+  const auto digest = parse_sha256(import.sha256);
+  if (!digest) return refuse_field("sha256", digest.error().message);
+  GANTRY_TRY(LegacyKey key, draft_key(org, change, import.name, import.role));
+  key.token.hint = kImportedHint;
+  const TokenHasher& hasher = change.plane().hasher;
+  const auto inserted = insert_token(change.tx(), key.token, hasher.imported_hash(*digest), hasher);
+  if (!inserted && inserted.error().code == Code::AlreadyExists)
+    return refuse(
+        Code::AlreadyExists,
+        fmt::format("a token with the name \"{}\" exists, or this key was imported before",
+                    import.name));
+  GANTRY_CHECK(inserted);
+  change.record(org, "apikey.created", target_of(key.token),
+                {{.field = "role", .before = {}, .after = import.role},
+                 {.field = "imported", .before = {}, .after = "true"}});
+  return key;
 }
 
 ControlResult<std::vector<LegacyKey>> list_legacy_keys(OrgId org, state::Transaction& tx,

@@ -21,11 +21,23 @@ struct IssuedLegacyKey {
   std::string secret;
 };
 
+struct LegacyKeyImport {
+  std::string name;
+  std::string role;
+  std::string sha256;  ///< 64 hexadecimal digits.
+};
+
 /// Errors: InvalidArgument (name, role), AlreadyExists, FailedPrecondition (access.legacy_keys is
 /// off), PermissionDenied (the ceiling).
 [[nodiscard]] ControlResult<IssuedLegacyKey> create_legacy_key(OrgId org, ControlChange& change,
                                                                std::string_view name,
                                                                std::string_view role);
+
+/// A key that exists elsewhere, known by the SHA-256 of its text (which begins with "eyJrIjoi").
+/// Also while access.legacy_keys is off. Errors: InvalidArgument, AlreadyExists (the name; or the
+/// key was imported before), PermissionDenied.
+[[nodiscard]] ControlResult<LegacyKey> import_legacy_key(OrgId org, ControlChange& change,
+                                                         const LegacyKeyImport& key);
 
 [[nodiscard]] ControlResult<std::vector<LegacyKey>> list_legacy_keys(OrgId org,
                                                                      state::Transaction& tx,

@@ -17,9 +17,13 @@ constexpr std::size_t kSlugCharactersMax = 63;
 constexpr std::size_t kZoneCharactersMax = 40;
 constexpr std::size_t kLabelsMax = 10;
 
-#define GANTRY_STACK_COLUMNS                                                                \
-  "SELECT id, org_id, slug, name, zone, description, labels, delete_protection, settings, " \
-  "created_at_ms, updated_at_ms FROM stacks "
+#define GANTRY_STACK_COLUMNS                                                                      \
+  "SELECT s.id, s.org_id, s.slug, s.name, s.zone, s.description, s.labels, s.delete_protection, " \
+  "s.settings, s.created_at_ms, s.updated_at_ms, "                                                \
+  "(SELECT a.id FROM stack_aliases a WHERE a.stack_id = s.id AND a.signal = 'metrics'), "         \
+  "(SELECT a.id FROM stack_aliases a WHERE a.stack_id = s.id AND a.signal = 'logs'), "            \
+  "(SELECT a.id FROM stack_aliases a WHERE a.stack_id = s.id AND a.signal = 'traces') "           \
+  "FROM stacks s "
 
 /// Labels that cannot be read are shown as none: nothing depends on them.
 std::map<std::string, std::string> parse_labels(std::string_view text) {
@@ -40,22 +44,30 @@ std::string format_labels(const std::map<std::string, std::string>& labels) {
   return text;
 }
 
+std::optional<std::uint32_t> alias(const state::Statement& row, int column) {
+  const auto id = row.optional_integer(column);
+  if (!id) return std::nullopt;
+  return static_cast<std::uint32_t>(*id);
+}
+
 Result<Stack> read_row(const state::Statement& row) {
   auto settings = parse_stack_settings(row.text(8), "settings");
   if (!settings)
     return fail(Code::DataLoss, fmt::format("settings of stack {} in the state database: {}",
                                             row.integer(0), settings.error().message));
-  return Stack{.id = StackId(static_cast<std::uint32_t>(row.integer(0))),
-               .org = OrgId(row.integer(1)),
-               .slug = std::string(row.text(2)),
-               .name = std::string(row.text(3)),
-               .zone = std::string(row.text(4)),
-               .description = std::string(row.text(5)),
-               .labels = parse_labels(row.text(6)),
-               .has_delete_protection = row.integer(7) != 0,
-               .settings = *std::move(settings),
-               .created_at = {row.integer(9)},
-               .updated_at = {row.integer(10)}};
+  return Stack{
+      .id = StackId(static_cast<std::uint32_t>(row.integer(0))),
+      .org = OrgId(row.integer(1)),
+      .slug = std::string(row.text(2)),
+      .name = std::string(row.text(3)),
+      .zone = std::string(row.text(4)),
+      .description = std::string(row.text(5)),
+      .labels = parse_labels(row.text(6)),
+      .has_delete_protection = row.integer(7) != 0,
+      .settings = *std::move(settings),
+      .aliases = {.metrics = alias(row, 11), .logs = alias(row, 12), .traces = alias(row, 13)},
+      .created_at = {row.integer(9)},
+      .updated_at = {row.integer(10)}};
 }
 
 Result<std::vector<Stack>> read_rows(state::Statement& select) {
@@ -99,22 +111,41 @@ std::vector<AuditChange> differences(const Stack& before, const Stack& after) {
   compare("labels", format_labels(before.labels), format_labels(after.labels));
   compare("deleteProtection", yes_or_no(before.has_delete_protection),
           yes_or_no(after.has_delete_protection));
+  const auto number = [](const std::optional<std::uint32_t>& id) {
+    return id ? std::to_string(*id) : std::string();
+  };
+  compare("metricsId", number(before.aliases.metrics), number(after.aliases.metrics));
+  compare("logsId", number(before.aliases.logs), number(after.aliases.logs));
+  compare("tracesId", number(before.aliases.traces), number(after.aliases.traces));
   compare("settings", format_stack_settings(before.settings),
           format_stack_settings(after.settings));
   return changes;
+}
+
+/// Above all that were ever given, and no alias of any stack.
+Result<std::int64_t> next_instance_id(state::Transaction& tx) {
+  GANTRY_TRY(state::Statement select, tx.prepare("SELECT coalesce(max(id) + 1, ?) FROM stacks"));
+  select.bind(kFirstStackId.value());
+  GANTRY_TRY(const bool has_row, select.step());
+  GANTRY_ASSERT(has_row, "an aggregate gives a row");
+  for (std::int64_t id = select.integer(0);; ++id) {
+    GANTRY_TRY(state::Statement find, tx.prepare("SELECT 1 FROM stack_aliases WHERE id = ?"));
+    find.bind(id);
+    GANTRY_TRY(const bool is_taken, find.step());
+    if (!is_taken) return id;
+  }
 }
 
 }  // namespace
 
 Result<void> insert_stack(state::Transaction& tx, Stack& stack) {
   // Also above the ids of deleted stacks, whose rows stay.
-  GANTRY_TRY(
-      state::Statement insert,
-      tx.prepare("INSERT INTO stacks (id, org_id, slug, name, zone, description, labels, "
-                 "delete_protection, settings, created_at_ms, updated_at_ms) VALUES ((SELECT "
-                 "coalesce(max(id) + 1, ?) FROM stacks), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                 "RETURNING id"));
-  insert.bind(kFirstStackId.value())
+  GANTRY_TRY(const std::int64_t id, next_instance_id(tx));
+  GANTRY_TRY(state::Statement insert,
+             tx.prepare("INSERT INTO stacks (id, org_id, slug, name, zone, description, labels, "
+                        "delete_protection, settings, created_at_ms, updated_at_ms) VALUES "
+                        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  insert.bind(id)
       .bind(stack.org.value())
       .bind(stack.slug)
       .bind(stack.name)
@@ -125,9 +156,8 @@ Result<void> insert_stack(state::Transaction& tx, Stack& stack) {
       .bind(format_stack_settings(stack.settings))
       .bind(stack.created_at.since_epoch)
       .bind(stack.updated_at.since_epoch);
-  GANTRY_TRY(const bool has_row, insert.step());
-  GANTRY_ASSERT(has_row, "RETURNING gives a row for an inserted row");
-  stack.id = StackId(static_cast<std::uint32_t>(insert.integer(0)));
+  GANTRY_CHECK(insert.run());
+  stack.id = StackId(static_cast<std::uint32_t>(id));
   return {};
 }
 
@@ -155,17 +185,18 @@ ControlResult<Stack> create_stack(OrgId org, ControlChange& change, const StackD
     return refuse(Code::AlreadyExists,
                   fmt::format("a stack with the slug \"{}\" exists", stack.slug));
   GANTRY_CHECK(inserted);
+  GANTRY_TRY(stack.aliases, change_stack_aliases(org, change, stack.id, {}, draft.aliases));
   change.record(org, "stack.created", target_of(stack), {}, stack.id);
   return stack;
 }
 
 ControlResult<Stack> read_stack(OrgId org, state::Transaction& tx, std::string_view slug_or_id) {
   const auto id = parse_identifier(slug_or_id);
-  GANTRY_TRY(
-      state::Statement select,
-      tx.prepare(id ? GANTRY_STACK_COLUMNS "WHERE org_id = ? AND id = ? AND status <> 'deleted'"
-                    : GANTRY_STACK_COLUMNS
-                     "WHERE org_id = ? AND slug = ? AND status <> 'deleted'"));
+  GANTRY_TRY(state::Statement select,
+             tx.prepare(id ? GANTRY_STACK_COLUMNS
+                            "WHERE s.org_id = ? AND s.id = ? AND s.status <> 'deleted'"
+                           : GANTRY_STACK_COLUMNS
+                            "WHERE s.org_id = ? AND s.slug = ? AND s.status <> 'deleted'"));
   select.bind(org.value());
   if (id)
     select.bind(*id);
@@ -178,9 +209,9 @@ ControlResult<Stack> read_stack(OrgId org, state::Transaction& tx, std::string_v
 }
 
 ControlResult<std::vector<Stack>> list_stacks(OrgId org, state::Transaction& tx) {
-  GANTRY_TRY(
-      state::Statement select,
-      tx.prepare(GANTRY_STACK_COLUMNS "WHERE org_id = ? AND status <> 'deleted' ORDER BY id"));
+  GANTRY_TRY(state::Statement select,
+             tx.prepare(GANTRY_STACK_COLUMNS
+                        "WHERE s.org_id = ? AND s.status <> 'deleted' ORDER BY s.id"));
   select.bind(org.value());
   GANTRY_TRY(std::vector<Stack> stacks, read_rows(select));
   return stacks;
@@ -188,7 +219,7 @@ ControlResult<std::vector<Stack>> list_stacks(OrgId org, state::Transaction& tx)
 
 Result<std::vector<Stack>> list_all_stacks(state::Transaction& tx) {
   GANTRY_TRY(state::Statement select,
-             tx.prepare(GANTRY_STACK_COLUMNS "WHERE status <> 'deleted' ORDER BY id"));
+             tx.prepare(GANTRY_STACK_COLUMNS "WHERE s.status <> 'deleted' ORDER BY s.id"));
   return read_rows(select);
 }
 
@@ -231,6 +262,8 @@ ControlResult<Stack> update_stack(OrgId org, ControlChange& change, std::string_
       .bind(org.value())
       .bind(after.id.value());
   GANTRY_CHECK(update.run());
+  GANTRY_TRY(after.aliases,
+             change_stack_aliases(org, change, after.id, before.aliases, changes.aliases));
   change.record(org, "stack.updated", target_of(after), differences(before, after), after.id);
   return after;
 }
@@ -251,6 +284,7 @@ ControlResult<Stack> delete_stack(OrgId org, ControlChange& change, std::string_
       .bind(org.value())
       .bind(stack.id.value());
   GANTRY_CHECK(update.run());
+  GANTRY_CHECK(remove_stack_aliases(org, change.tx(), stack.id));
   change.record(org, "stack.deleted", target_of(stack), {}, stack.id);
   return stack;
 }

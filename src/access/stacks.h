@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "access/control_plane.h"
+#include "access/stack_aliases.h"
 
 namespace gantry::access {
 
@@ -48,6 +49,7 @@ struct Stack {
   std::map<std::string, std::string> labels;
   bool has_delete_protection = false;
   StackSettings settings;
+  StackAliases aliases = {};
   TimestampMs created_at;
   TimestampMs updated_at;
 };
@@ -60,6 +62,7 @@ struct StackDraft {
   std::map<std::string, std::string> labels;
   bool has_delete_protection = false;
   StackSettings settings;
+  StackAliasChanges aliases = {};
 };
 
 /// Absent: unchanged.
@@ -69,9 +72,10 @@ struct StackChanges {
   std::optional<std::map<std::string, std::string>> labels;
   std::optional<bool> has_delete_protection;
   std::optional<StackSettings> settings;
+  StackAliasChanges aliases = {};
 };
 
-/// Takes the next instance id. Errors: InvalidArgument, AlreadyExists (slug).
+/// Takes the next instance id. Errors: InvalidArgument, AlreadyExists (slug, alias).
 [[nodiscard]] ControlResult<Stack> create_stack(OrgId org, ControlChange& change,
                                                 const StackDraft& draft);
 
@@ -88,12 +92,12 @@ struct StackChanges {
 /// Stacks that were deleted: their instance ids are never given again.
 [[nodiscard]] Result<std::vector<StackId>> list_deleted_stacks(state::Transaction& tx);
 
-/// Errors: InvalidArgument, NotFound.
+/// Errors: InvalidArgument, NotFound, AlreadyExists (alias).
 [[nodiscard]] ControlResult<Stack> update_stack(OrgId org, ControlChange& change,
                                                 std::string_view slug_or_id,
                                                 const StackChanges& changes);
 
-/// The slug becomes free. Errors: NotFound, FailedPrecondition (delete protection).
+/// The slug and the aliases become free. Errors: NotFound, FailedPrecondition (delete protection).
 [[nodiscard]] ControlResult<Stack> delete_stack(OrgId org, ControlChange& change,
                                                 std::string_view slug_or_id);
 

@@ -47,6 +47,56 @@ TEST_F(StacksTest, WrongDraftsAreRefused) {
   EXPECT_EQ(taken.error().code, Code::AlreadyExists);
 }
 
+TEST_F(StacksTest, AliasesAreGivenChangedAndTakenAway) {
+  const auto made = create({.slug = "a", .aliases = {.metrics = 77, .traces = 78}});
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(made->aliases, (StackAliases{.metrics = 77, .logs = {}, .traces = 78}));
+  const auto update = [&](const StackAliasChanges& aliases) {
+    return change(admin(), [&](ControlChange& change) {
+      return update_stack(org_, change, "a", {.aliases = aliases});
+    });
+  };
+  const auto swapped = update({.metrics = 78, .traces = 77});
+  ASSERT_TRUE(swapped) << swapped.error().message;
+  EXPECT_EQ(swapped->aliases, (StackAliases{.metrics = 78, .logs = {}, .traces = 77}));
+  ASSERT_TRUE(update({.logs = 79, .traces = std::optional<std::uint32_t>()}));
+  const auto stored = read([&](state::Transaction& tx) { return read_stack(org_, tx, "a"); });
+  EXPECT_EQ(stored->aliases, (StackAliases{.metrics = 78, .logs = 79, .traces = {}}));
+  const auto own = update({.metrics = made->id.value()});
+  ASSERT_TRUE(own);
+  EXPECT_FALSE(own->aliases.metrics) << "the instance id is no alias";
+  const auto records = audit_.read({.event = "stack.updated"});
+  ASSERT_TRUE(records);
+  EXPECT_EQ(records->back().event.changes.front().field, "metricsId");
+  EXPECT_EQ(records->back().event.changes.front().before, "77");
+  EXPECT_EQ(records->back().event.changes.front().after, "78");
+}
+
+TEST_F(StacksTest, ANumberMeansOneStackAndSignal) {
+  ASSERT_TRUE(create({.slug = "a", .aliases = {.metrics = 77}}));
+  const auto refusal = [&](const StackAliasChanges& aliases) {
+    const auto made = create({.slug = "b", .aliases = aliases});
+    return made ? "" : made.error().message;
+  };
+  EXPECT_EQ(refusal({.logs = 77}), "logsId: 77 is the id of another stack or signal");
+  EXPECT_EQ(refusal({.metrics = foreign_stack_.value()}),
+            "metricsId: 1000001 is the id of another stack or signal");
+  EXPECT_EQ(refusal({.metrics = 5, .traces = 5}),
+            "tracesId: 5 is the id of another stack or signal");
+  EXPECT_NE(refusal({.metrics = 0}), "");
+  ASSERT_TRUE(remove("a"));
+  EXPECT_EQ(refusal({.logs = 77}), "") << "free when its stack is gone";
+}
+
+TEST_F(StacksTest, ANewStackNeverGetsAnAliasAsItsId) {
+  const auto first = create({.slug = "a", .aliases = {.metrics = 1'000'003, .logs = 1'000'004}});
+  ASSERT_TRUE(first);
+  ASSERT_EQ(first->id, StackId(1'000'002));
+  const auto second = create({.slug = "b"});
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->id, StackId(1'000'005));
+}
+
 TEST_F(StacksTest, ProtectionHoldsUntilItIsTakenOff) {
   ASSERT_TRUE(create({.slug = "kept", .has_delete_protection = true}));
   const auto refused = remove("kept");

@@ -13,6 +13,7 @@ constexpr std::array<std::string_view, 4> kTokenKindNames = {"glc", "cqm", "lega
 
 constexpr std::string_view kPrefix = "glc_";
 constexpr std::string_view kBearerPrefix = "cqm_";
+constexpr std::string_view kLegacyPrefix = "eyJrIjoi";  // {"k":"
 constexpr std::size_t kBearerRandomBytes = 20;
 constexpr std::size_t kBearerCharacters = 4 + 2 * kBearerRandomBytes;  // without the checksum
 constexpr std::string_view kBase62 =
@@ -21,6 +22,7 @@ constexpr std::size_t kSecretBytes = 32;
 constexpr std::size_t kSecretCharacters = 43;   // 62^43 > 2^256
 constexpr std::size_t kChecksumCharacters = 6;  // 62^6 > 2^32
 constexpr std::size_t kTokenBytesMax = 1024;
+constexpr std::size_t kHintCharacters = 4;
 constexpr std::size_t kNameInTokenMax = 160;  // keeps the payload under 400 base64 characters
 constexpr std::size_t kZoneMax = 40;
 
@@ -99,6 +101,51 @@ std::string string_member(const nlohmann::json& object, const char* key) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+/// Errors: InvalidArgument.
+Result<std::string> decode_base64(std::string_view encoded) {
+  std::string text(encoded.size(), '\0');
+  std::size_t length = 0;
+  if (sodium_base642bin(reinterpret_cast<unsigned char*>(text.data()), text.size(), encoded.data(),
+                        encoded.size(), nullptr, &length, nullptr,
+                        sodium_base64_VARIANT_ORIGINAL) != 0)
+    return fail(Code::InvalidArgument, "token is not base64");
+  text.resize(length);
+  return text;
+}
+
+/// Where the characters end that stand for the value of "k" and nothing else; the token's end when
+/// it is not base64 of JSON with such a value.
+std::size_t secret_end(std::string_view token) {
+  constexpr std::string_view kKey = R"("k":")";
+  const std::size_t begin = token.starts_with(kPrefix) ? kPrefix.size() : 0;
+  if (begin == 0 && !token.starts_with(kLegacyPrefix)) return token.size();
+  const auto payload = decode_base64(token.substr(begin));
+  if (!payload) return token.size();
+  const std::size_t key = payload->find(kKey);
+  if (key == std::string::npos) return token.size();
+  const std::size_t first_byte = key + kKey.size();
+  const std::size_t end_byte = payload->find('"', first_byte);
+  if (end_byte == std::string::npos) return token.size();
+  // Four characters are three bytes.
+  const std::size_t first = (first_byte * 4 + 2) / 3;
+  const std::size_t end = end_byte * 4 / 3;
+  return end < first + kHintCharacters ? token.size() : begin + end;
+}
+
+TokenHash keyed_hash(std::string_view text, const Pepper& pepper) {
+  TokenHash hash{};
+  crypto_auth_hmacsha256(hash.data(), reinterpret_cast<const unsigned char*>(text.data()),
+                         text.size(), pepper.bytes.data());
+  return hash;
+}
+
+/// Begins with NUL, which no credential may hold: a digest presented as a token is another text.
+std::string imported_text(const Sha256& digest) {
+  std::string text("\0sha256\0", 8);
+  text.append(reinterpret_cast<const char*>(digest.data()), digest.size());
+  return text;
+}
+
 }  // namespace
 
 std::string_view token_kind_name(TokenKind kind) {
@@ -167,13 +214,7 @@ Result<TokenHint> parse_access_token(std::string_view token) {
     return fail(Code::InvalidArgument, "token is longer than 1024 bytes");
   if (!token.starts_with(kPrefix)) return fail(Code::InvalidArgument, "not an access policy token");
   const std::string_view encoded = token.substr(kPrefix.size());
-  std::string payload(encoded.size(), '\0');
-  std::size_t length = 0;
-  if (sodium_base642bin(reinterpret_cast<unsigned char*>(payload.data()), payload.size(),
-                        encoded.data(), encoded.size(), nullptr, &length, nullptr,
-                        sodium_base64_VARIANT_ORIGINAL) != 0)
-    return fail(Code::InvalidArgument, "token is not base64");
-  payload.resize(length);
+  GANTRY_TRY(const std::string payload, decode_base64(encoded));
   const nlohmann::json parsed = parse_strictly(payload);
   if (!parsed.is_object()) return fail(Code::InvalidArgument, "token payload is not JSON");
   TokenHint hint{.org = string_member(parsed, "o"), .name = string_member(parsed, "n"), .zone = {}};
@@ -190,20 +231,39 @@ std::string token_display_hint(std::string_view token) {
   const std::size_t underscore = token.find('_');
   const std::string_view prefix =
       underscore < 8 ? token.substr(0, underscore + 1) : std::string_view();
+  const std::string_view shown = token.substr(0, secret_end(token));
   return fmt::format("{}…{}", prefix,
-                     token.substr(token.size() - std::min<std::size_t>(4, token.size())));
+                     shown.substr(shown.size() - std::min(kHintCharacters, shown.size())));
+}
+
+Result<Sha256> parse_sha256(std::string_view text) {
+  Sha256 digest{};
+  std::size_t length = 0;
+  if (text.size() != 2 * digest.size() ||
+      sodium_hex2bin(digest.data(), digest.size(), text.data(), text.size(), nullptr, &length,
+                     nullptr) != 0 ||
+      length != digest.size())
+    return fail(Code::InvalidArgument, "must be 64 hexadecimal digits: the SHA-256 of the key");
+  return digest;
 }
 
 TokenHash TokenHasher::hash(std::string_view token) const {
-  return hashes(token).front();
+  return keyed_hash(token, peppers_.front());
 }
 
 std::vector<TokenHash> TokenHasher::hashes(std::string_view token) const {
-  std::vector<TokenHash> result(peppers_.size());
-  for (std::size_t i = 0; i < peppers_.size(); ++i)
-    crypto_auth_hmacsha256(result[i].data(), reinterpret_cast<const unsigned char*>(token.data()),
-                           token.size(), peppers_[i].bytes.data());
+  std::vector<TokenHash> result;
+  for (const Pepper& pepper : peppers_) result.push_back(keyed_hash(token, pepper));
+  if (!token.starts_with(kLegacyPrefix)) return result;
+  Sha256 digest{};
+  crypto_hash_sha256(digest.data(), reinterpret_cast<const unsigned char*>(token.data()),
+                     token.size());
+  for (const Pepper& pepper : peppers_) result.push_back(keyed_hash(imported_text(digest), pepper));
   return result;
+}
+
+TokenHash TokenHasher::imported_hash(const Sha256& digest) const {
+  return keyed_hash(imported_text(digest), peppers_.front());
 }
 
 bool is_equal_secret(std::span<const unsigned char> a, std::span<const unsigned char> b) {

@@ -67,8 +67,16 @@ struct TokenHint {
 /// it was cut or mistyped.
 [[nodiscard]] Result<TokenHint> parse_access_token(std::string_view token);
 
-/// The prefix and the last four characters, for lists: "glc_…k3Xq".
+/// The prefix and four characters that can be found in the token, for lists: "glc_…k3Xq". They are
+/// the last ones that stand for nothing but the secret; those at the end of `glc_` tokens and API
+/// keys spell names, and are the same for most of them.
 [[nodiscard]] std::string token_display_hint(std::string_view token);
+
+/// SHA-256 of a secret that Gantry was never told: of an API key that comes from elsewhere.
+using Sha256 = std::array<unsigned char, 32>;
+
+/// 64 hexadecimal digits. Errors: InvalidArgument.
+[[nodiscard]] Result<Sha256> parse_sha256(std::string_view text);
 
 /// HMAC-SHA-256 under the peppers of the secret key. Immutable, thread-safe.
 class TokenHasher {
@@ -78,8 +86,13 @@ class TokenHasher {
   /// Under the current pepper.
   [[nodiscard]] TokenHash hash(std::string_view token) const;
 
-  /// Under every pepper, the current one first.
+  /// Under every pepper, the current one first. Of an API key (`eyJrIjoi`) also what it has when
+  /// it was imported, after those.
   [[nodiscard]] std::vector<TokenHash> hashes(std::string_view token) const;
+
+  /// Under the current pepper, of the secret with that SHA-256. The digest itself opens nothing:
+  /// what is hashed here no token can be.
+  [[nodiscard]] TokenHash imported_hash(const Sha256& digest) const;
 
   [[nodiscard]] std::int64_t current_pepper_id() const { return peppers_.front().id; }
 

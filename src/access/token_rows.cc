@@ -77,8 +77,12 @@ Result<void> release_forgotten_name(state::Transaction& tx, const Token& token) 
 
 Result<void> insert_token(state::Transaction& tx, const Token& token, std::string_view secret,
                           const TokenHasher& hasher) {
+  return insert_token(tx, token, hasher.hash(secret), hasher);
+}
+
+Result<void> insert_token(state::Transaction& tx, const Token& token, const TokenHash& hash,
+                          const TokenHasher& hasher) {
   GANTRY_CHECK(release_forgotten_name(tx, token));
-  const TokenHash hash = hasher.hash(secret);
   GANTRY_TRY(
       state::Statement insert,
       tx.prepare("INSERT INTO tokens (id, policy_id, org_id, name, display_name, kind, hash, "

@@ -13,6 +13,11 @@ namespace gantry::access {
 [[nodiscard]] Result<void> insert_token(state::Transaction& tx, const Token& token,
                                         std::string_view secret, const TokenHasher& hasher);
 
+/// Of a secret that is not known. `hash`: under the hasher's current pepper. Errors: AlreadyExists
+/// (name or hash).
+[[nodiscard]] Result<void> insert_token(state::Transaction& tx, const Token& token,
+                                        const TokenHash& hash, const TokenHasher& hasher);
+
 /// Neither revoked nor expired.
 [[nodiscard]] Result<std::int64_t> count_living_tokens(OrgId org, state::Transaction& tx,
                                                        std::string_view policy_id, TimestampMs now);

@@ -1,8 +1,10 @@
 #include "access/token.h"
 
 #include <algorithm>
+#include <functional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -112,6 +114,20 @@ TEST(TokenHasherTest, DependsOnThePepper) {
   EXPECT_EQ(two.current_pepper_id(), 2);
 }
 
+TEST(TokenHasherTest, AnApiKeyHasTheHashOfItsDigestToo) {
+  const TokenHasher hasher(
+      SecretKey{.peppers = {Pepper{.id = 2, .bytes = {2}}, Pepper{.id = 1, .bytes = {1}}}});
+  const std::string key = issue_legacy_key(OrgId(1), "old");
+  Sha256 digest{};
+  crypto_hash_sha256(digest.data(), reinterpret_cast<const unsigned char*>(key.data()), key.size());
+  const std::vector<TokenHash> hashes = hasher.hashes(key);
+  ASSERT_EQ(hashes.size(), 4U);
+  EXPECT_EQ(hashes[0], hasher.hash(key));
+  EXPECT_EQ(hashes[2], hasher.imported_hash(digest));
+  EXPECT_NE(hashes[2], hashes[3]);
+  EXPECT_NE(hashes[2], hasher.hash(std::string(digest.begin(), digest.end())));
+}
+
 TEST(TokenHasherTest, IsHmacSha256) {
   // RFC 4231, test case 2 has a key of 4 bytes; HMAC pads keys with zeros, so 32 bytes are the
   // same.
@@ -131,8 +147,35 @@ TEST(TokenNameTest, IsStrict) {
 }
 
 TEST(TokenDisplayTest, ShowsPrefixAndEnd) {
-  EXPECT_EQ(token_display_hint("glc_abcdefgh"), "glc_…efgh");
+  EXPECT_EQ(token_display_hint("cqm_abcdefgh"), "cqm_…efgh");
+  EXPECT_EQ(token_display_hint("glc_abcdefgh"), "glc_…efgh") << "no token of ours";
   EXPECT_EQ(token_display_hint("ab"), "…ab");
+}
+
+TEST(TokenDisplayTest, ShowsCharactersOfTheSecretWhereAllTokensEndAlike) {
+  for (const auto& [kind, issue] :
+       {std::pair("glc", std::function([] { return issue_access_token(kSubject); })),
+        std::pair("legacy", std::function([] { return issue_legacy_key(OrgId(1), "n"); }))}) {
+    std::set<std::string> hints;
+    for (int i = 0; i < 50; ++i) {
+      const std::string token = issue();
+      const std::string hint = token_display_hint(token);
+      const std::string shown = hint.substr(hint.size() - 4);
+      EXPECT_NE(token.find(shown), std::string::npos) << "it can be looked for";
+      EXPECT_FALSE(token.ends_with(shown));
+      hints.insert(hint);
+    }
+    // 4 characters are 3 random ones of base 62, or of base 16.
+    EXPECT_GT(hints.size(), 40U) << kind;
+  }
+}
+
+TEST(TokenDisplayTest, NeverShowsMoreThanFourCharacters) {
+  for (const std::string_view payload :
+       {R"({"k":"abcdef"})", R"({"k":"a"})", R"({"k":"","n":"x"})", R"({"k":"abc)", "{}", ""}) {
+    const std::string hint = token_display_hint(encode(std::string(payload)));
+    EXPECT_LE(hint.size(), std::string_view("glc_…abcd").size()) << payload;
+  }
 }
 
 TEST(UuidTest, IsVersionFour) {

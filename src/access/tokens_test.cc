@@ -57,7 +57,7 @@ TEST_F(TokensTest, ATokenOpensWhatItsPolicySays) {
   EXPECT_TRUE((*grant)->scopes.contains(Scope::MetricsRead));
   EXPECT_EQ(issued.token.created_by, "gantry");
   EXPECT_TRUE(issued.token.hint.starts_with("glc_"));
-  EXPECT_TRUE(issued.secret.ends_with(issued.token.hint.substr(issued.token.hint.size() - 4)));
+  EXPECT_TRUE(issued.secret.contains(issued.token.hint.substr(issued.token.hint.size() - 4)));
 }
 
 TEST_F(TokensTest, NamesAreTakenUntilRevoked) {

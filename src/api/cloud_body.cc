@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include <fmt/core.h>
@@ -90,6 +91,21 @@ std::optional<bool> BodyReader::boolean(std::string_view key) {
   if (value == nullptr || value->is_null()) return std::nullopt;
   if (value->is_boolean()) return value->get<bool>();
   complain(key, "must be true or false");
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> BodyReader::number(std::string_view key) {
+  const Json* const value = find(key);
+  if (value == nullptr || value->is_null()) return std::nullopt;
+  if (value->is_number_unsigned()) return value->get<std::uint64_t>();
+  std::uint64_t parsed = 0;
+  if (value->is_string()) {
+    const auto& text = value->get_ref<const std::string&>();
+    const char* const last = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data(), last, parsed);
+    if (error == std::errc() && end == last) return parsed;
+  }
+  complain(key, "must be a whole number");
   return std::nullopt;
 }
 

@@ -62,6 +62,22 @@ TEST(BodyReader, CollectsWhatIsWrong) {
   EXPECT_EQ(paths, "x.missing x.text x.flag x.time x.list[1] x.object ");
 }
 
+TEST(BodyReader, TakesNumbersAsNumbersAndAsText) {
+  const Json body = Json::parse(
+      R"({"a":5,"b":"6","max":18446744073709551615,"neg":-1,"frac":1.5,"text":"6x","empty":"","big":"18446744073709551616","no":null})");
+  std::vector<access::FieldProblem> problems;
+  BodyReader reader(body, "", problems);
+  EXPECT_EQ(reader.number("a"), 5U);
+  EXPECT_EQ(reader.number("b"), 6U);
+  EXPECT_EQ(reader.number("max"), std::numeric_limits<std::uint64_t>::max());
+  EXPECT_FALSE(reader.number("no"));
+  EXPECT_FALSE(reader.number("missing"));
+  EXPECT_TRUE(problems.empty());
+  for (const std::string_view key : {"neg", "frac", "text", "empty", "big"})
+    EXPECT_FALSE(reader.number(key)) << key;
+  EXPECT_EQ(problems.size(), 5U);
+}
+
 TEST(RequestRate, RefusesUntilTheNextMinute) {
   ManualClock clock({std::int64_t{60'000} * 1000 + 15'000});
   RequestRate rate(clock, 2);

@@ -3,6 +3,7 @@
 // What all endpoints of the control API share: letting in, transactions, repeated requests, errors,
 // bodies, pages.
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -92,6 +93,9 @@ class BodyReader {
   [[nodiscard]] std::string required_text(std::string_view key);
   [[nodiscard]] std::optional<std::string> text(std::string_view key);
   [[nodiscard]] std::optional<bool> boolean(std::string_view key);
+
+  /// A whole number, or one in a string: clients that know ids as text send text.
+  [[nodiscard]] std::optional<std::uint64_t> number(std::string_view key);
   [[nodiscard]] std::optional<TimestampMs> time(std::string_view key);
   [[nodiscard]] std::optional<std::vector<std::string>> texts(std::string_view key);
 

@@ -26,6 +26,13 @@ void write_key(core::JsonWriter& json, const LegacyKey& key, const std::string& 
   json.end_object();
 }
 
+net::Response key_response(const LegacyKey& key, const std::string& secret = {}) {
+  std::string body;
+  core::JsonWriter json(body);
+  write_key(json, key, secret);
+  return net::json_response(200, std::move(body));
+}
+
 ControlResult<void> check_organisation(const CloudCall& call, state::Transaction& tx) {
   GANTRY_TRY(const auto found,
              access::look_up_organisation(tx, call.request.path_parameter("org")));
@@ -53,13 +60,17 @@ ControlResult<net::Response> create(const CloudCall& call, ControlChange& change
   BodyReader reader(body, "", problems);
   const std::string name = reader.required_text("name");
   const std::string role = reader.required_text("role");
+  const auto sha256 = reader.text("sha256");
   if (!problems.empty()) return access::refuse_fields(std::move(problems));
+  if (sha256) {
+    GANTRY_TRY(const LegacyKey key,
+               access::import_legacy_key(call.org, change,
+                                         {.name = name, .role = role, .sha256 = *sha256}));
+    return key_response(key);
+  }
   GANTRY_TRY(const access::IssuedLegacyKey issued,
              access::create_legacy_key(call.org, change, name, role));
-  std::string answer;
-  core::JsonWriter json(answer);
-  write_key(json, issued.key, issued.secret);
-  return net::json_response(200, std::move(answer));
+  return key_response(issued.key, issued.secret);
 }
 
 ControlResult<net::Response> remove(const CloudCall& call, ControlChange& change, const Json&) {

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
+#include <limits>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -29,7 +32,8 @@ void write_labels(core::JsonWriter& json, const Stack& stack) {
   json.end_object();
 }
 
-/// {id, slug, name, description, region, orgId, orgSlug, url, labels{}, deleteProtection}
+/// {id, slug, name, description, region, orgId, orgSlug, url, labels{}, deleteProtection}, and what
+/// is Gantry's own.
 void write_stack(core::JsonWriter& json, const CloudCall& call, const Stack& stack,
                  const Organisation& organisation) {
   json.begin_object();
@@ -44,6 +48,9 @@ void write_stack(core::JsonWriter& json, const CloudCall& call, const Stack& sta
   write_labels(json, stack);
   json.key("deleteProtection").boolean(stack.has_delete_protection);
   json.key("status").string("active");
+  json.key("metricsId").string(std::to_string(stack.aliases.metrics.value_or(stack.id.value())));
+  json.key("logsId").string(std::to_string(stack.aliases.logs.value_or(stack.id.value())));
+  json.key("tracesId").string(std::to_string(stack.aliases.traces.value_or(stack.id.value())));
   json.key("settings").raw(access::format_stack_settings(stack.settings));
   write_time(json, "createdAt", stack.created_at);
   write_time(json, "updatedAt", stack.updated_at);
@@ -51,14 +58,14 @@ void write_stack(core::JsonWriter& json, const CloudCall& call, const Stack& sta
 }
 
 void write_signal(core::JsonWriter& json, std::string_view prefix, const Stack& stack,
-                  const std::string& url) {
-  json.key(fmt::format("{}Id", prefix)).integer(stack.id.value());
+                  const std::optional<std::uint32_t>& alias, const std::string& url) {
+  json.key(fmt::format("{}Id", prefix)).integer(alias.value_or(stack.id.value()));
   json.key(fmt::format("{}Url", prefix)).string(url);
   json.key(fmt::format("{}Name", prefix)).string(stack.slug);
   json.key(fmt::format("{}Status", prefix)).string("active");
 }
 
-/// As Cloud's FormattedApiInstance: one id per signal, all the instance id.
+/// As Cloud's FormattedApiInstance: one id per signal, the instance id where there is no alias.
 void write_instance(core::JsonWriter& json, const CloudCall& call, const Stack& stack,
                     const Organisation& organisation) {
   const std::string url = call.services.url();
@@ -81,10 +88,10 @@ void write_instance(core::JsonWriter& json, const CloudCall& call, const Stack& 
   json.key("clusterName").string(stack.zone);
   json.key("provider").string("gantry");
   json.key("providerRegion").string(stack.zone);
-  write_signal(json, "hmInstanceProm", stack, url);
+  write_signal(json, "hmInstanceProm", stack, stack.aliases.metrics, url);
   json.key("hmInstancePromClusterId").integer(1);
-  write_signal(json, "hlInstance", stack, url);
-  write_signal(json, "htInstance", stack, url);
+  write_signal(json, "hlInstance", stack, stack.aliases.logs, url);
+  write_signal(json, "htInstance", stack, stack.aliases.traces, url);
   write_time(json, "createdAt", stack.created_at);
   write_time(json, "updatedAt", stack.updated_at);
   json.end_object();
@@ -184,6 +191,19 @@ std::optional<access::StackSettings> read_settings(BodyReader& body,
   return std::nullopt;
 }
 
+/// Null and the stack's own id: none.
+access::StackAliasChanges read_aliases(BodyReader& body) {
+  const auto read = [&](std::string_view key) -> std::optional<std::optional<std::uint32_t>> {
+    if (!body.has(key)) return std::nullopt;
+    const auto id = body.number(key);
+    if (!id) return std::optional<std::uint32_t>();
+    if (*id == 0 || *id > std::numeric_limits<std::uint32_t>::max())
+      body.complain(key, "must be from 1 to 4294967295");
+    return std::optional(static_cast<std::uint32_t>(*id));
+  };
+  return {.metrics = read("metricsId"), .logs = read("logsId"), .traces = read("tracesId")};
+}
+
 ControlResult<net::Response> create(const CloudCall& call, ControlChange& change, const Json& body,
                                     StackWriter write) {
   // Only who reaches the whole organisation may add to it.
@@ -198,6 +218,7 @@ ControlResult<net::Response> create(const CloudCall& call, ControlChange& change
   draft.labels = read_labels(reader).value_or(std::map<std::string, std::string>());
   draft.has_delete_protection = reader.boolean("deleteProtection").value_or(false);
   draft.settings = read_settings(reader, problems).value_or(access::StackSettings());
+  draft.aliases = read_aliases(reader);
   if (!problems.empty()) return access::refuse_fields(std::move(problems));
   GANTRY_TRY(const Stack stack, access::create_stack(call.org, change, draft));
   // Before the commit: a stack that is there can be written to.
@@ -217,6 +238,7 @@ ControlResult<net::Response> update(const CloudCall& call, ControlChange& change
   changes.labels = read_labels(reader);
   changes.has_delete_protection = reader.boolean("deleteProtection");
   changes.settings = read_settings(reader, problems);
+  changes.aliases = read_aliases(reader);
   if (!problems.empty()) return access::refuse_fields(std::move(problems));
   GANTRY_TRY(const Stack stack,
              access::update_stack(call.org, change, std::to_string(before.id.value()), changes));
@@ -241,8 +263,11 @@ ControlResult<net::Response> read_connections(const CloudCall& call, state::Tran
   core::JsonWriter json(body);
   json.begin_object().key("tenants").begin_array();
   for (const std::string_view type : {"prometheus", "otlp", "influx"}) {
+    // OTLP takes every signal, so its user name is the one that is good for all.
+    const std::uint32_t id =
+        type == "otlp" ? stack.id.value() : stack.aliases.metrics.value_or(stack.id.value());
     json.begin_object();
-    json.key("id").string(std::to_string(stack.id.value()));
+    json.key("id").string(std::to_string(id));
     json.key("type").string(type);
     json.key("url").string(type == "prometheus" ? url + "/api/prom"
                            : type == "otlp"     ? url + "/otlp"

@@ -24,6 +24,9 @@ struct StackFlags {
   std::string settings;
   std::string retention;
   std::string protection;
+  std::string metrics_id;
+  std::string logs_id;
+  std::string traces_id;
 };
 
 void add_stack_flags(CLI::App& command, StackFlags& flags) {
@@ -38,6 +41,13 @@ void add_stack_flags(CLI::App& command, StackFlags& flags) {
       ->type_name("JSON");
   command.add_option("--delete-protection", flags.protection, "on or off")
       ->check(CLI::IsMember({"on", "off"}));
+  const auto add_alias = [&](const std::string& flag, std::string& id, const std::string& signal) {
+    command.add_option(flag, id, "Another user name for " + signal + ", or none")
+        ->type_name("NUMBER");
+  };
+  add_alias("--metrics-id", flags.metrics_id, "metrics");
+  add_alias("--logs-id", flags.logs_id, "logs");
+  add_alias("--traces-id", flags.traces_id, "traces");
 }
 
 Result<void> fill_body(const StackFlags& flags, Json& body) {
@@ -57,6 +67,12 @@ Result<void> fill_body(const StackFlags& flags, Json& body) {
   }
   if (!flags.retention.empty()) body["settings"]["retention"] = flags.retention;
   if (!flags.protection.empty()) body["deleteProtection"] = flags.protection == "on";
+  const auto fill_alias = [&](const char* key, const std::string& id) {
+    if (!id.empty()) body[key] = id == "none" ? Json() : Json(id);
+  };
+  fill_alias("metricsId", flags.metrics_id);
+  fill_alias("logsId", flags.logs_id);
+  fill_alias("tracesId", flags.traces_id);
   return {};
 }
 

@@ -164,6 +164,42 @@ ControlAct setup_rotate(CLI::App& command) {
   };
 }
 
+/// The organisation's slug or id for a path.
+Result<std::string> own_organisation(ControlClient& client) {
+  if (!client.options().org.empty()) return client.options().org;
+  GANTRY_TRY(const Json organisations, client.list("/api/orgs"));
+  return member_text(organisations.empty() ? Json() : organisations.front(), "id");
+}
+
+ControlAct setup_import(CLI::App& command) {
+  struct Flags {
+    std::string name;
+    std::string role;
+    std::string sha256;
+  };
+
+  const auto flags = std::make_shared<Flags>();
+  command.add_option("--name", flags->name, "Name: a-z, 0-9 and -")->required();
+  command
+      .add_option("--role", flags->role,
+                  "Viewer, Editor, Admin, MetricsPublisher or "
+                  "PluginPublisher")
+      ->required();
+  command
+      .add_option("--sha256", flags->sha256,
+                  "What `printf %s \"$KEY\" | sha256sum` prints: the key stays where it is")
+      ->required()
+      ->type_name("HEX");
+  return [flags](ControlClient& client) -> Result<void> {
+    GANTRY_TRY(const std::string org, own_organisation(client));
+    const Json body = {{"name", flags->name}, {"role", flags->role}, {"sha256", flags->sha256}};
+    GANTRY_TRY(const Json key,
+               client.post(fmt::format("/api/orgs/{}/api-keys", encode_component(org)), body));
+    print_object(client.options(), key);
+    return {};
+  };
+}
+
 Result<Json> revoke(ControlClient& client, const std::string& id) {
   GANTRY_TRY(const Query query, client.with_region({}));
   GANTRY_TRY(const Json answer, client.remove(token_path(id), query));
@@ -185,6 +221,8 @@ void add_token_commands(CLI::App& app, int& status) {
       return client.get(token_path(id), query);
     });
   });
+  add_control_command(*family, "import-key", "Let an API key of another system in, by its SHA-256",
+                      status, setup_import);
   add_control_command(*family, "rotate", "Make its successor; both work for a while", status,
                       setup_rotate);
   add_control_command(

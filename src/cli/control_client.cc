@@ -16,6 +16,18 @@ constexpr std::string_view kUnreserved =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
 constexpr int kPagesMax = 10'000;
 
+std::string value_text(const Json& value);
+
+/// "stack:1000000", or with label policies "stack:1000000 [{team="a"} or {team="b"}]".
+std::string realm_text(const Json& realm) {
+  std::string text = value_text(realm["type"]) + ":" + value_text(realm["identifier"]);
+  const Json policies = realm.value("labelPolicies", Json::array());
+  std::string selectors;
+  for (const Json& policy : policies)
+    selectors += (selectors.empty() ? "" : " or ") + member_text(policy, "selector");
+  return selectors.empty() ? text : fmt::format("{} [{}]", text, selectors);
+}
+
 std::string value_text(const Json& value) {
   if (value.is_null()) return {};
   if (value.is_string()) return value.get<std::string>();
@@ -23,9 +35,8 @@ std::string value_text(const Json& value) {
   std::string text;
   for (const Json& item : value) {
     if (!text.empty()) text += ',';
-    // A realm: "stack:1000000".
     if (item.is_object() && item.contains("type") && item.contains("identifier"))
-      text += value_text(item["type"]) + ":" + value_text(item["identifier"]);
+      text += realm_text(item);
     else
       text += value_text(item);
   }

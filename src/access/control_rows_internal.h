@@ -18,6 +18,9 @@ namespace gantry::access {
 /// With its scopes and realms. Errors: AlreadyExists (name).
 [[nodiscard]] Result<void> insert_policy(state::Transaction& tx, const Policy& policy);
 
+/// Errors: FailedPrecondition (access.policies_per_organisation_max).
+[[nodiscard]] ControlResult<void> check_policy_limit(OrgId org, ControlChange& change);
+
 /// With its tokens, and an audit event for each. System policies too.
 [[nodiscard]] ControlResult<void> remove_policy(OrgId org, ControlChange& change,
                                                 const Policy& policy);

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "access/label_policy.h"
-#include "access/policies.h"
+#include "access/personal_tokens.h"
 #include "access/rows_internal.h"
 
 namespace gantry::access {
@@ -20,14 +20,49 @@ Result<std::int64_t> read_integer(state::Db& db, std::string_view sql) {
   return read_integer(tx, sql);
 }
 
-Result<std::optional<TokenGrant>> read_token(state::Transaction& tx, const TokenHash& hash) {
+/// Whose personal token it is.
+struct Owner {
+  bool is_disabled = false;
+  std::optional<Role> role;  ///< Absent: no member any more.
+  std::optional<std::vector<std::string>> label_policies;
+};
+
+struct FoundToken {
+  TokenGrant grant;
+  std::optional<Owner> owner;
+};
+
+std::optional<Owner> read_owner(const state::Statement& row, int column) {
+  if (row.is_null(column)) return std::nullopt;
+  Owner owner{.is_disabled = row.is_null(column + 1) || row.integer(column + 1) == 1};
+  if (row.is_null(column + 2)) return owner;
+  owner.role = parse_role(row.text(column + 2));
+  if (row.is_null(column + 3)) return owner;
+  // A list that cannot be read shows nothing rather than everything.
+  auto selectors = parse_string_array(row.text(column + 3));
+  owner.label_policies = selectors ? *std::move(selectors) : std::vector<std::string>();
+  return owner;
+}
+
+/// A personal token does what its policy says, as far as the person may do it now.
+void hold_to_owner(TokenGrant& grant, const Owner& owner) {
+  if (owner.is_disabled || !owner.role || *owner.role < Role::Editor) {
+    grant.is_policy_active = false;
+    return;
+  }
+  grant.scopes = grant.scopes.common(personal_token_scopes(*owner.role));
+  for (Realm& realm : grant.realms) realm.label_policies = owner.label_policies;
+}
+
+Result<std::optional<FoundToken>> read_token(state::Transaction& tx, const TokenHash& hash) {
   GANTRY_TRY(
       state::Statement select,
       tx.prepare("SELECT t.id, t.policy_id, p.name, t.org_id, t.hash, t.expires_at_ms, "
                  "t.revoked_at_ms, p.status, p.allowed_subnets, p.attributes, t.kind, t.name, "
-                 "t.first_used_at_ms, t.last_used_from "
-                 "FROM tokens t "
-                 "JOIN access_policies p ON p.id = t.policy_id WHERE t.hash = ?"));
+                 "t.first_used_at_ms, t.last_used_from, p.owner_user_id, u.is_disabled, m.role, "
+                 "m.label_policies FROM tokens t JOIN access_policies p ON p.id = t.policy_id LEFT "
+                 "JOIN users u ON u.id = p.owner_user_id LEFT JOIN memberships m ON m.user_id = "
+                 "p.owner_user_id AND m.org_id = p.org_id WHERE t.hash = ?"));
   select.bind(std::as_bytes(std::span(hash)));
   GANTRY_TRY(const bool has_row, select.step());
   if (!has_row) return std::nullopt;
@@ -49,7 +84,7 @@ Result<std::optional<TokenGrant>> read_token(state::Transaction& tx, const Token
   grant.token_name = select.text(11);
   grant.was_used = !select.is_null(12);
   grant.last_used_from = select.text(13);
-  return grant;
+  return FoundToken{.grant = std::move(grant), .owner = read_owner(select, 14)};
 }
 
 Result<void> read_scopes(state::Transaction& tx, TokenGrant& grant) {
@@ -196,14 +231,16 @@ Result<std::vector<Stack>> Directory::list_stacks() {
 Result<std::optional<TokenGrant>> Directory::find_grant(std::span<const TokenHash> hashes) {
   GANTRY_TRY(state::Transaction tx, db_.begin_read());
   for (const TokenHash& hash : hashes) {
-    GANTRY_TRY(std::optional<TokenGrant> grant, read_token(tx, hash));
+    GANTRY_TRY(std::optional<FoundToken> found, read_token(tx, hash));
     // The index has compared already; this comparison takes the same time wherever bytes differ.
-    if (!grant || !is_equal_secret(grant->hash, hash)) continue;
-    GANTRY_CHECK(read_scopes(tx, *grant));
-    GANTRY_CHECK(read_realms(tx, *grant));
-    GANTRY_CHECK(read_stacks(tx, *grant));
-    GANTRY_CHECK(read_aliases(tx, *grant));
-    return grant;
+    if (!found || !is_equal_secret(found->grant.hash, hash)) continue;
+    TokenGrant& grant = found->grant;
+    GANTRY_CHECK(read_scopes(tx, grant));
+    GANTRY_CHECK(read_realms(tx, grant));
+    if (found->owner) hold_to_owner(grant, *found->owner);
+    GANTRY_CHECK(read_stacks(tx, grant));
+    GANTRY_CHECK(read_aliases(tx, grant));
+    return std::move(grant);
   }
   return std::nullopt;
 }

@@ -18,7 +18,7 @@ namespace {
 
 #define GANTRY_POLICY_COLUMNS                                                              \
   "SELECT p.id, p.org_id, p.name, p.display_name, p.status, p.source, p.allowed_subnets, " \
-  "p.attributes, p.created_at_ms, p.updated_at_ms FROM access_policies p "
+  "p.attributes, p.created_at_ms, p.updated_at_ms, p.owner_user_id FROM access_policies p "
 
 Result<Policy> read_row(const state::Statement& row) {
   Policy policy{.id = std::string(row.text(0)),
@@ -33,6 +33,7 @@ Result<Policy> read_row(const state::Statement& row) {
                 .is_system = row.text(5) == "system",
                 .created_at = {row.integer(8)},
                 .updated_at = {row.integer(9)}};
+  if (!row.is_null(10)) policy.owner = row.text(10);
   GANTRY_TRY(policy.allowed_subnets, parse_string_array(row.text(6)));
   return policy;
 }
@@ -147,14 +148,6 @@ std::vector<AuditChange> differences(const Policy& before, const Policy& after) 
   return changes;
 }
 
-Result<std::int64_t> count_policies(OrgId org, state::Transaction& tx) {
-  GANTRY_TRY(state::Statement select,
-             tx.prepare("SELECT count(*) FROM access_policies WHERE org_id = ?"));
-  select.bind(org.value());
-  GANTRY_TRY(const bool has_row, select.step());
-  return has_row ? select.integer(0) : 0;
-}
-
 ControlResult<void> require_user_policy(const Policy& policy) {
   if (!policy.is_system) return {};
   return refuse(Code::FailedPrecondition,
@@ -163,12 +156,26 @@ ControlResult<void> require_user_policy(const Policy& policy) {
 
 }  // namespace
 
+ControlResult<void> check_policy_limit(OrgId org, ControlChange& change) {
+  const std::uint32_t limit = change.plane().rules.policies_per_organisation_max;
+  GANTRY_TRY(state::Statement select,
+             change.tx().prepare("SELECT count(*) FROM access_policies WHERE org_id = ?"));
+  select.bind(org.value());
+  GANTRY_TRY(const bool has_row, select.step());
+  const std::int64_t count = has_row ? select.integer(0) : 0;
+  if (count < limit) return {};
+  return refuse(Code::FailedPrecondition,
+                fmt::format("the organisation has {} access policies, the limit is {} "
+                            "(access.policies_per_organisation_max)",
+                            count, limit));
+}
+
 Result<void> insert_policy(state::Transaction& tx, const Policy& policy) {
   {
     GANTRY_TRY(state::Statement insert,
                tx.prepare("INSERT INTO access_policies (id, org_id, name, display_name, status, "
-                          "source, allowed_subnets, attributes, created_at_ms, updated_at_ms) "
-                          "VALUES (?, ?, ?, ?, 'active', ?, ?, ?, ?, ?)"));
+                          "source, allowed_subnets, attributes, created_at_ms, updated_at_ms, "
+                          "owner_user_id) VALUES (?, ?, ?, ?, 'active', ?, ?, ?, ?, ?, ?)"));
     insert.bind(policy.id)
         .bind(policy.org.value())
         .bind(policy.name)
@@ -178,6 +185,10 @@ Result<void> insert_policy(state::Transaction& tx, const Policy& policy) {
         .bind(policy.attributes)
         .bind(policy.created_at.since_epoch)
         .bind(policy.updated_at.since_epoch);
+    if (policy.owner.empty())
+      insert.bind_null();
+    else
+      insert.bind(policy.owner);
     GANTRY_CHECK(insert.run());
   }
   return write_parts(tx, policy);
@@ -212,12 +223,7 @@ ControlResult<Policy> create_policy(OrgId org, ControlChange& change, const Poli
   GANTRY_TRY(policy.realms, resolve_realms(org, change.tx(), draft.realms));
   GANTRY_CHECK(check_combination(policy.scopes, policy.realms));
   GANTRY_CHECK(check_ceiling(change.who(), org, grantable(policy)));
-  GANTRY_TRY(const std::int64_t count, count_policies(org, change.tx()));
-  if (count >= rules.policies_per_organisation_max)
-    return refuse(Code::FailedPrecondition,
-                  fmt::format("the organisation has {} access policies, the limit is {} "
-                              "(access.policies_per_organisation_max)",
-                              count, rules.policies_per_organisation_max));
+  GANTRY_CHECK(check_policy_limit(org, change));
   const auto inserted = insert_policy(change.tx(), policy);
   if (!inserted && inserted.error().code == Code::AlreadyExists)
     return refuse(Code::AlreadyExists,
@@ -278,7 +284,8 @@ ControlResult<std::vector<Policy>> list_policies(OrgId org, state::Transaction& 
         state::Statement select,
         tx.prepare(GANTRY_POLICY_COLUMNS
                    "WHERE p.org_id = ? AND (CAST(? AS TEXT) = '' OR p.name = ?) AND (CAST(? AS "
-                   "TEXT) = '' OR p.status = ?) AND EXISTS (SELECT 1 FROM policy_realms r WHERE "
+                   "TEXT) = '' OR p.status = ?) AND (CAST(? AS TEXT) = '' OR p.owner_user_id = ?) "
+                   "AND EXISTS (SELECT 1 FROM policy_realms r WHERE "
                    "r.policy_id = p.id AND (CAST(? AS TEXT) = '' OR r.type = ?) AND (CAST(? AS "
                    "BIGINT) = 0 OR r.identifier = ?)) AND (p.created_at_ms, p.id) > (?, ?) ORDER "
                    "BY p.created_at_ms, p.id LIMIT ?"));
@@ -287,6 +294,8 @@ ControlResult<std::vector<Policy>> list_policies(OrgId org, state::Transaction& 
         .bind(filter.name)
         .bind(filter.status)
         .bind(filter.status)
+        .bind(filter.owner)
+        .bind(filter.owner)
         .bind(filter.realm_type)
         .bind(filter.realm_type)
         .bind(realm_id)

@@ -24,6 +24,7 @@ struct Policy {
   std::string attributes;                    ///< A JSON object.
   bool is_active = true;
   bool is_system = false;  ///< Made by Gantry, and not to be changed.
+  std::string owner = {};  ///< Whose personal tokens it is for: a user's id; "": nobody's.
   TimestampMs created_at;
   TimestampMs updated_at;
 };
@@ -60,6 +61,7 @@ struct PolicyFilter {
   std::string realm_type;        ///< "org" or "stack"
   std::string realm_identifier;  ///< Id, or slug of a stack.
   std::string status;            ///< "active" or "inactive"
+  std::string owner = {};        ///< A user's id.
 };
 
 enum class PolicySource : std::uint8_t { User, System };

@@ -79,6 +79,13 @@ class ScopeSet {
     return (other.bits_ & ~bits_) == 0;
   }
 
+  /// Those in both.
+  [[nodiscard]] constexpr ScopeSet common(ScopeSet other) const {
+    ScopeSet both;
+    both.bits_ = bits_ & other.bits_;
+    return both;
+  }
+
   friend constexpr bool operator==(ScopeSet, ScopeSet) = default;
 
  private:

@@ -150,7 +150,8 @@ ControlResult<std::vector<Token>> list_tokens(OrgId org, state::Transaction& tx,
           "JOIN access_policies p ON p.id = t.policy_id WHERE t.org_id = ? AND (CAST(? AS TEXT) = "
           "'' OR replace(CAST(? AS TEXT), '|' || t.policy_id || '|', '') <> CAST(? AS TEXT)) AND "
           "(CAST(? AS TEXT) = '' OR p.name = ?) AND (CAST(? AS TEXT) = '' OR p.status = ?) AND "
-          "(CAST(? AS TEXT) = '' OR t.name = ?) AND EXISTS (SELECT 1 FROM policy_realms r WHERE "
+          "(CAST(? AS TEXT) = '' OR t.name = ?) AND (CAST(? AS TEXT) = '' OR p.owner_user_id = ?) "
+          "AND EXISTS (SELECT 1 FROM policy_realms r WHERE "
           "r.policy_id = p.id AND (CAST(? AS TEXT) = '' OR r.type = ?) AND (CAST(? AS BIGINT) = 0 "
           "OR r.identifier = ?)) AND (t.expires_at_ms IS NULL OR t.expires_at_ms > ?) AND "
           "(CAST(? AS BIGINT) IS NULL OR t.expires_at_ms < ?) AND (CAST(? AS BIGINT) IS NULL OR "
@@ -160,8 +161,8 @@ ControlResult<std::vector<Token>> list_tokens(OrgId org, state::Transaction& tx,
   const std::int64_t expires_after =
       (filter.includes_expired ? now - kExpiredTokenShown : now).since_epoch;
   select.bind(org.value()).bind(ids).bind(ids).bind(ids);
-  for (const std::string& text :
-       {filter.policy_name, filter.policy_status, filter.name, filter.policy_realm_type})
+  for (const std::string& text : {filter.policy_name, filter.policy_status, filter.name,
+                                  filter.policy_owner, filter.policy_realm_type})
     select.bind(text).bind(text);
   select.bind(*realm)
       .bind(*realm)

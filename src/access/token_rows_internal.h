@@ -1,8 +1,10 @@
 #pragma once
 
-// Rows of the table of tokens.
+// Rows of the table of tokens, and the acts that all kinds of tokens begin and end with.
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "access/tokens.h"
@@ -24,5 +26,22 @@ namespace gantry::access {
 
 [[nodiscard]] Result<bool> is_token_name_taken(OrgId org, state::Transaction& tx,
                                                std::string_view name);
+
+/// Everything but the secret and the identity.
+struct TokenIssue {
+  const Policy& policy;
+  std::string name;
+  std::string display_name;
+  TokenKind kind = TokenKind::AccessPolicy;
+  std::optional<TimestampMs> expires_at;
+  std::string zone;
+};
+
+/// Makes a token of any policy, held to the ceiling, and records it. Errors: as create_token.
+[[nodiscard]] ControlResult<IssuedToken> issue_token(OrgId org, ControlChange& change,
+                                                     const TokenIssue& draft);
+
+/// Revokes and records; whoever calls has looked at who may.
+[[nodiscard]] ControlResult<Token> finish_revocation(OrgId org, ControlChange& change, Token token);
 
 }  // namespace gantry::access

@@ -53,63 +53,6 @@ ControlResult<void> check_token_limit(OrgId org, ControlChange& change, const Po
                             policy.name, count, limit));
 }
 
-/// Everything but the secret and the identity.
-struct NewToken {
-  const Policy& policy;
-  std::string name;
-  std::string display_name;
-  TokenKind kind = TokenKind::AccessPolicy;
-  std::optional<TimestampMs> expires_at;
-  std::string zone;
-};
-
-ControlResult<IssuedToken> issue(OrgId org, ControlChange& change, const NewToken& draft) {
-  GANTRY_CHECK(check_right(org, change, draft.policy, draft.kind));
-  GANTRY_CHECK(require_recent_sign_in(change.who(), draft.policy.scopes, change.now()));
-  std::vector<FieldProblem> problems;
-  check_name(problems, "name", draft.name);
-  check_display_text(problems, "displayName", draft.display_name);
-  if (draft.expires_at && *draft.expires_at <= change.now())
-    problems.push_back({.path = "expiresAt", .reason = "must be in the future"});
-  if (!problems.empty()) return refuse_fields(std::move(problems));
-  GANTRY_CHECK(check_token_limit(org, change, draft.policy));
-
-  IssuedToken issued;
-  issued.secret =
-      draft.kind == TokenKind::Bearer
-          ? issue_bearer_token()
-          : issue_access_token({.org = org,
-                                .policy_name = draft.policy.name,
-                                .token_name = draft.name,
-                                .zone = draft.zone.empty() ? change.plane().rules.zone
-                                                           : std::string_view(draft.zone)});
-  Token& token = issued.token;
-  token.id = make_uuid();
-  token.policy_id = draft.policy.id;
-  token.org = org;
-  token.name = draft.name;
-  token.display_name = draft.display_name.empty() ? draft.name : draft.display_name;
-  token.kind = draft.kind;
-  token.hint = token_display_hint(issued.secret);
-  token.created_at = change.now();
-  token.created_by = change.who().actor.name;
-  token.updated_at = change.now();
-  token.expires_at = draft.expires_at;
-  const auto inserted = insert_token(change.tx(), token, issued.secret, change.plane().hasher);
-  if (!inserted && inserted.error().code == Code::AlreadyExists)
-    return refuse(Code::AlreadyExists,
-                  fmt::format("a token with the name \"{}\" exists", token.name));
-  GANTRY_CHECK(inserted);
-  return issued;
-}
-
-void record_created(OrgId org, ControlChange& change, const Token& token, const Policy& policy) {
-  change.record(org, "token.created", target_of(token),
-                {{.field = "accessPolicy", .before = {}, .after = policy.name},
-                 {.field = "kind", .before = {}, .after = std::string(token_kind_name(token.kind))},
-                 {.field = "expiresAt", .before = {}, .after = time_or_never(token.expires_at)}});
-}
-
 /// The policy of a bearer token: one for all that read all of a stack from anywhere, one of its own
 /// for a token that is bound to labels or addresses.
 ControlResult<Policy> bearer_policy(OrgId org, ControlChange& change, const BearerDraft& draft) {
@@ -159,6 +102,28 @@ ControlResult<std::string> next_name(OrgId org, state::Transaction& tx, std::str
   return refuse(Code::AlreadyExists, fmt::format("no free name after \"{}\"", name));
 }
 
+ControlResult<void> write_expiry(OrgId org, ControlChange& change, const Token& token) {
+  GANTRY_TRY(state::Statement update,
+             change.tx().prepare("UPDATE tokens SET display_name = ?, expires_at_ms = ?, "
+                                 "updated_at_ms = ? WHERE org_id = ? AND id = ?"));
+  update.bind(token.display_name)
+      .bind(optional_ms(token.expires_at))
+      .bind(token.updated_at.since_epoch)
+      .bind(org.value())
+      .bind(token.id);
+  GANTRY_CHECK(update.run());
+  return {};
+}
+
+void record_created(OrgId org, ControlChange& change, const Token& token, const Policy& policy) {
+  change.record(org, "token.created", target_of(token),
+                {{.field = "accessPolicy", .before = {}, .after = policy.name},
+                 {.field = "kind", .before = {}, .after = std::string(token_kind_name(token.kind))},
+                 {.field = "expiresAt", .before = {}, .after = time_or_never(token.expires_at)}});
+}
+
+}  // namespace
+
 ControlResult<Token> finish_revocation(OrgId org, ControlChange& change, Token token) {
   token.revoked_at = change.now();
   token.revoked_by = change.who().actor.name;
@@ -176,20 +141,46 @@ ControlResult<Token> finish_revocation(OrgId org, ControlChange& change, Token t
   return token;
 }
 
-ControlResult<void> write_expiry(OrgId org, ControlChange& change, const Token& token) {
-  GANTRY_TRY(state::Statement update,
-             change.tx().prepare("UPDATE tokens SET display_name = ?, expires_at_ms = ?, "
-                                 "updated_at_ms = ? WHERE org_id = ? AND id = ?"));
-  update.bind(token.display_name)
-      .bind(optional_ms(token.expires_at))
-      .bind(token.updated_at.since_epoch)
-      .bind(org.value())
-      .bind(token.id);
-  GANTRY_CHECK(update.run());
-  return {};
-}
+ControlResult<IssuedToken> issue_token(OrgId org, ControlChange& change, const TokenIssue& draft) {
+  GANTRY_CHECK(check_right(org, change, draft.policy, draft.kind));
+  GANTRY_CHECK(require_recent_sign_in(change.who(), draft.policy.scopes, change.now()));
+  std::vector<FieldProblem> problems;
+  check_name(problems, "name", draft.name);
+  check_display_text(problems, "displayName", draft.display_name);
+  if (draft.expires_at && *draft.expires_at <= change.now())
+    problems.push_back({.path = "expiresAt", .reason = "must be in the future"});
+  if (!problems.empty()) return refuse_fields(std::move(problems));
+  GANTRY_CHECK(check_token_limit(org, change, draft.policy));
 
-}  // namespace
+  IssuedToken issued;
+  issued.secret =
+      draft.kind == TokenKind::Bearer
+          ? issue_bearer_token()
+          : issue_access_token({.org = org,
+                                .policy_name = draft.policy.name,
+                                .token_name = draft.name,
+                                .zone = draft.zone.empty() ? change.plane().rules.zone
+                                                           : std::string_view(draft.zone)});
+  Token& token = issued.token;
+  token.id = make_uuid();
+  token.policy_id = draft.policy.id;
+  token.org = org;
+  token.name = draft.name;
+  token.display_name = draft.display_name.empty() ? draft.name : draft.display_name;
+  token.kind = draft.kind;
+  token.hint = token_display_hint(issued.secret);
+  token.created_at = change.now();
+  token.created_by = change.who().actor.name;
+  token.updated_at = change.now();
+  token.expires_at = draft.expires_at;
+  const auto inserted = insert_token(change.tx(), token, issued.secret, change.plane().hasher);
+  if (!inserted && inserted.error().code == Code::AlreadyExists)
+    return refuse(Code::AlreadyExists,
+                  fmt::format("a token with the name \"{}\" exists", token.name));
+  GANTRY_CHECK(inserted);
+  record_created(org, change, token, draft.policy);
+  return issued;
+}
 
 std::string_view token_status(const Token& token, TimestampMs now) {
   if (token.revoked_at) return "revoked";
@@ -205,28 +196,26 @@ ControlResult<IssuedToken> create_token(OrgId org, ControlChange& change, const 
     return refuse(Code::FailedPrecondition,
                   fmt::format("policy \"{}\" is built in: its tokens are made as bearer tokens",
                               policy->name));
-  GANTRY_TRY(IssuedToken issued, issue(org, change,
-                                       {.policy = *policy,
-                                        .name = draft.name,
-                                        .display_name = draft.display_name,
-                                        .kind = TokenKind::AccessPolicy,
-                                        .expires_at = draft.expires_at,
-                                        .zone = draft.zone}));
-  record_created(org, change, issued.token, *policy);
+  GANTRY_TRY(IssuedToken issued, issue_token(org, change,
+                                             {.policy = *policy,
+                                              .name = draft.name,
+                                              .display_name = draft.display_name,
+                                              .kind = TokenKind::AccessPolicy,
+                                              .expires_at = draft.expires_at,
+                                              .zone = draft.zone}));
   return issued;
 }
 
 ControlResult<IssuedToken> create_bearer_token(OrgId org, ControlChange& change,
                                                const BearerDraft& draft) {
   GANTRY_TRY(const Policy policy, bearer_policy(org, change, draft));
-  GANTRY_TRY(IssuedToken issued, issue(org, change,
-                                       {.policy = policy,
-                                        .name = draft.name,
-                                        .display_name = draft.display_name,
-                                        .kind = TokenKind::Bearer,
-                                        .expires_at = draft.expires_at,
-                                        .zone = {}}));
-  record_created(org, change, issued.token, policy);
+  GANTRY_TRY(IssuedToken issued, issue_token(org, change,
+                                             {.policy = policy,
+                                              .name = draft.name,
+                                              .display_name = draft.display_name,
+                                              .kind = TokenKind::Bearer,
+                                              .expires_at = draft.expires_at,
+                                              .zone = {}}));
   return issued;
 }
 
@@ -272,16 +261,19 @@ ControlResult<IssuedToken> rotate_token(OrgId org, ControlChange& change, std::s
   if (old.kind != TokenKind::AccessPolicy && old.kind != TokenKind::Bearer)
     return refuse(Code::FailedPrecondition, "tokens of this kind cannot be rotated");
   GANTRY_TRY(const Policy policy, read_policy(org, change.tx(), old.policy_id));
+  if (!policy.owner.empty())
+    return refuse(Code::FailedPrecondition,
+                  "a personal token cannot be rotated: whose it is makes a new one");
   GANTRY_TRY(std::string name, next_name(org, change.tx(), old.name));
   std::optional<TimestampMs> expires_at = rotation.expires_at;
   if (!expires_at && old.expires_at) expires_at = change.now() + (*old.expires_at - old.created_at);
-  GANTRY_TRY(IssuedToken issued, issue(org, change,
-                                       {.policy = policy,
-                                        .name = std::move(name),
-                                        .display_name = {},
-                                        .kind = old.kind,
-                                        .expires_at = expires_at,
-                                        .zone = rotation.zone}));
+  GANTRY_TRY(IssuedToken issued, issue_token(org, change,
+                                             {.policy = policy,
+                                              .name = std::move(name),
+                                              .display_name = {},
+                                              .kind = old.kind,
+                                              .expires_at = expires_at,
+                                              .zone = rotation.zone}));
   const TimestampMs end = change.now() + rotation.overlap;
   if (!old.expires_at || end < *old.expires_at) old.expires_at = end;
   old.updated_at = change.now();
@@ -289,7 +281,6 @@ ControlResult<IssuedToken> rotate_token(OrgId org, ControlChange& change, std::s
   change.record(org, "token.rotated", target_of(old),
                 {{.field = "successor", .before = {}, .after = issued.token.id},
                  {.field = "expiresAt", .before = {}, .after = time_or_never(old.expires_at)}});
-  record_created(org, change, issued.token, policy);
   return issued;
 }
 

@@ -89,6 +89,7 @@ struct TokenFilter {
   std::string policy_realm_type;
   std::string policy_realm_identifier;  ///< Id, or slug of a stack.
   std::string policy_status;
+  std::string policy_owner = {};  ///< A user's id: personal tokens of that person.
   std::string name;
   std::optional<TimestampMs> expires_before;
   std::optional<TimestampMs> expires_after;
@@ -122,7 +123,7 @@ struct TokenFilter {
                                                 std::string_view id, const TokenChanges& changes);
 
 /// A new token "<name>-r2" of the same policy and kind; the old one expires after the overlap, or
-/// when it would have. Errors: as create_token.
+/// when it would have. Errors: as create_token, FailedPrecondition (a personal token).
 [[nodiscard]] ControlResult<IssuedToken> rotate_token(OrgId org, ControlChange& change,
                                                       std::string_view id,
                                                       const TokenRotation& rotation);

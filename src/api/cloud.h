@@ -67,6 +67,7 @@ class RequestRate {
 
 void add_cloud_policy_routes(net::Router& router, const CloudServices& services);
 void add_cloud_token_routes(net::Router& router, const CloudServices& services);
+void add_cloud_personal_token_routes(net::Router& router, const CloudServices& services);
 void add_cloud_stack_routes(net::Router& router, const CloudServices& services);
 void add_cloud_organisation_routes(net::Router& router, const CloudServices& services);
 void add_cloud_legacy_key_routes(net::Router& router, const CloudServices& services);

@@ -15,6 +15,7 @@
 #include "access/control_error.h"
 #include "access/control_plane.h"
 #include "access/page.h"
+#include "access/tokens.h"
 #include "api/cloud.h"
 #include "core/json_writer.h"
 #include "net/http.h"
@@ -140,6 +141,12 @@ void write_pagination(core::JsonWriter& json, const CloudCall& call, const Cloud
 [[nodiscard]] ControlResult<bool> switch_parameter(const CloudCall& call, std::string_view name);
 
 void write_time(core::JsonWriter& json, std::string_view key, TimestampMs time);
+
+/// `secret`: only in the answer that creates it.
+void write_token(core::JsonWriter& json, const access::Token& token, TimestampMs now,
+                 const std::string& secret = {});
+[[nodiscard]] net::Response token_response(const CloudCall& call, const access::Token& token,
+                                           const std::string& secret = {});
 void write_optional_time(core::JsonWriter& json, std::string_view key,
                          const std::optional<TimestampMs>& time);
 

@@ -417,6 +417,7 @@ std::int64_t RequestRate::take(const std::string& asker) {
 void add_cloud_routes(net::Router& router, const CloudServices& services) {
   add_cloud_policy_routes(router, services);
   add_cloud_token_routes(router, services);
+  add_cloud_personal_token_routes(router, services);
   add_cloud_stack_routes(router, services);
   add_cloud_organisation_routes(router, services);
   add_cloud_legacy_key_routes(router, services);

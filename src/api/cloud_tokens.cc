@@ -19,9 +19,10 @@ void write_if(core::JsonWriter& json, std::string_view key, const std::string& t
   if (!text.empty()) json.key(key).string(text);
 }
 
-/// `secret`: only in the answer that creates it.
+}  // namespace
+
 void write_token(core::JsonWriter& json, const Token& token, TimestampMs now,
-                 const std::string& secret = {}) {
+                 const std::string& secret) {
   json.begin_object();
   json.key("id").string(token.id);
   json.key("accessPolicyId").string(token.policy_id);
@@ -48,13 +49,14 @@ void write_token(core::JsonWriter& json, const Token& token, TimestampMs now,
   json.end_object();
 }
 
-net::Response token_response(const CloudCall& call, const Token& token,
-                             const std::string& secret = {}) {
+net::Response token_response(const CloudCall& call, const Token& token, const std::string& secret) {
   std::string body;
   core::JsonWriter json(body);
   write_token(json, token, call.services.control.clock.now(), secret);
   return net::json_response(200, std::move(body));
 }
+
+namespace {
 
 ControlResult<net::Response> create_bearer(const CloudCall& call, ControlChange& change,
                                            BodyReader& reader,

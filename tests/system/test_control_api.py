@@ -1,6 +1,9 @@
 """The control API through the binary: what clients of Grafana Cloud's API send, and what they may rely on."""
 
+import base64
+import hashlib
 import re
+import socket
 import time
 import urllib.parse
 
@@ -316,6 +319,87 @@ def test_legacy_keys_are_off_until_asked_for(gantry, admin, make_gantry):
     refused(api("POST", "/api/orgs/main/api-keys", {"name": "x", "role": "Root"}), 409, "InvalidArgument")
     ok(api("DELETE", "/api/orgs/main/api-keys/publisher"), 204)
     assert other.post("/write", LINE, auth=("1000000", key["token"])).status_code == 401
+
+
+def test_keys_of_another_system_are_let_in_by_their_hash(gantry, admin):
+    key = base64.b64encode(b'{"k":"0123456789abcdef0123456789abcdef01234567","n":"old","id":7}').decode()
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    status = lambda secret: requests.get(f"{gantry.url}/api/v1/query?query=1", auth=("1000000", secret), timeout=10).status_code
+    assert status(key) == 401
+    made = ok(admin("POST", "/api/orgs/main/api-keys", {"name": "from-cloud", "role": "Viewer", "sha256": digest}))
+    assert "token" not in made and made["role"] == "Viewer"
+    deadline = time.monotonic() + 10
+    while status(key) == 401 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert status(key) == 200
+    assert status(digest) == 401, "the hash itself opens nothing"
+    refused(admin("POST", "/api/orgs/main/api-keys", {"name": "again", "role": "Admin", "sha256": digest}), 409, "Conflict")
+    wrong = refused(admin("POST", "/api/orgs/main/api-keys", {"name": "x", "role": "Viewer", "sha256": "12"}), 409,
+                    "InvalidArgument")
+    assert wrong["fields"][0]["path"] == "sha256"
+    ok(admin("DELETE", "/api/orgs/main/api-keys/from-cloud"), 204)
+    assert status(key) == 401
+
+
+def test_aliases_are_user_names_of_one_signal(gantry, admin):
+    made = ok(admin("POST", "/api/v1/stacks", {"name": "aliased", "metricsId": 4711, "tracesId": "4712"}))
+    assert (made["metricsId"], made["logsId"], made["tracesId"]) == ("4711", made["id"], "4712")
+    policy = ok(admin.policy("aliased", ["metrics:write"], [{"type": "stack", "identifier": "aliased"}]))
+    token = ok(admin.token(policy["id"], "of-aliased"))["token"]
+    status = lambda user: gantry.post("/write", LINE, auth=(user, token)).status_code
+    assert status("4711") == 204 and status(made["id"]) == 204
+    assert status("4712") == 401, "that of another signal"
+    old_shape = ok(admin("GET", "/api/instances/aliased"))
+    assert (old_shape["hmInstancePromId"], old_shape["htInstanceId"], old_shape["id"]) == (4711, 4712, int(made["id"]))
+    tenants = {each["type"]: each["id"] for each in ok(admin("GET", "/api/v1/stacks/aliased/connections"))["tenants"]}
+    assert tenants == {"prometheus": "4711", "influx": "4711", "otlp": made["id"]}
+
+    taken = refused(admin("POST", "/api/v1/stacks/main", {"logsId": 4711}), 409, "Conflict")
+    assert "4711" in taken["message"]
+    for wrong in (0, -1, 2**32, "x", 1.5, True):
+        body = refused(admin("POST", "/api/v1/stacks/aliased", {"metricsId": wrong}), 409, "InvalidArgument")
+        assert body["fields"][0]["path"] == "metricsId", wrong
+    changed = ok(admin("POST", "/api/v1/stacks/aliased", {"metricsId": None, "logsId": 4713}))
+    assert (changed["metricsId"], changed["logsId"], changed["tracesId"]) == (made["id"], "4713", "4712")
+    assert status("4711") == 401
+    ok(admin("DELETE", "/api/v1/stacks/aliased"), 204)
+
+
+def test_a_policys_sample_limit_holds_for_its_tokens(gantry, admin):
+    for i in range(20):
+        assert gantry.post("/write", f"limited,host=h{i} value=1").status_code == 204
+    limited = ok(admin.policy("few-samples", attributes={"queryPolicy": {"maxSamples": 10}}))
+    token = ok(admin.token(limited["id"], "few-samples"))["token"]
+
+    def query(expression):
+        return requests.get(f"{gantry.url}/api/v1/query", params={"query": expression}, timeout=10,
+                            headers={"Authorization": f"Bearer {token}"})
+
+    assert len(ok(query('limited{host="h1"}'))["data"]["result"]) == 1
+    over = query("limited")
+    assert over.status_code == 422 and over.json()["errorType"] == "execution", over.text
+    assert "query processing would load too many samples into memory" in over.json()["error"]
+    assert len(gantry.query("limited")) == 20, "others are not bound by it"
+
+
+def test_odd_bytes_in_a_user_agent_are_kept_as_text(gantry, admin):
+    policy = ok(admin.policy("odd-agents"))
+    token = ok(admin.token(policy["id"], "odd-agents"))["token"]
+    agent = b"caf\xe9 \xff\xfe \xf0\x9f\x9a\x80 " + b"x" * 300
+    with socket.create_connection(("127.0.0.1", gantry.http_port), timeout=10) as connection:
+        connection.sendall(b"GET /api/v1/query?query=1 HTTP/1.1\r\nHost: gantry\r\nConnection: close\r\n"
+                           b"Authorization: Bearer " + token.encode() + b"\r\nUser-Agent: " + agent + b"\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+    found = []
+    deadline = time.monotonic() + 10
+    while not found and time.monotonic() < deadline:
+        time.sleep(0.1)
+        items = ok(admin("GET", "/api/audit", event="auth.first_use", target="odd-agents"))["items"]
+        found = [item for item in items if item["target"]["name"] == "odd-agents"]
+    kept = found[0]["userAgent"]
+    assert "caf" in kept and "\N{ROCKET}" in kept and len(kept.encode()) <= 200
+    assert ok(admin("GET", "/api/audit"))["items"], "the log is whole"
 
 
 def test_requests_are_rationed(make_gantry):

@@ -11,10 +11,10 @@ import requests
 from gantry_process import BINARY
 
 FAMILIES = {
-    "org": ["list", "get", "create", "rename"],
+    "org": ["list", "get", "create", "rename", "delete"],
     "stack": ["list", "get", "connections", "create", "update", "delete"],
     "policy": ["list", "get", "create", "update", "delete"],
-    "token": ["list", "get", "create", "rotate", "disable", "enable", "revoke", "self"],
+    "token": ["list", "get", "create", "import-key", "rotate", "disable", "enable", "revoke", "self"],
     "user": ["list", "get", "create", "disable", "enable", "password-link", "logout", "delete"],
 }
 
@@ -82,6 +82,11 @@ def test_policies_and_their_tokens(gantry, cli):
     restricted = cli("policy", "create", "team-a", "--scope", "metrics:read", "--realm", "stack:main",
                      "--label-policy", '{team="a"}', "--label-policy", '{team="b",env!="prod"}')
     assert len(restricted["realms"][0]["labelPolicies"]) == 2
+    for shown in (run("policy", "get", "team-a", environment=cli.environment),
+                  run("policy", "list", environment=cli.environment)):
+        assert 'stack:1000000 [{env!="prod",team="b"} or {team="a"}]' in shown.stdout, shown.stdout
+    key = cli("token", "import-key", "--name", "old-key", "--role", "Viewer", "--sha256", "ab" * 32)
+    assert key["role"] == "Viewer" and "token" not in key
     cli("policy", "delete", "writers")
     assert run("policy", "get", "writers", environment=cli.environment).returncode == 1
     events = [each["event"] for each in cli("audit", "--event", "accesspolicy.", "--target", "writers")]
@@ -93,6 +98,8 @@ def test_stacks_and_organisations(gantry, cli):
     assert stack["settings"] == {"retention": "30d"} and stack["labels"] == {"team": "a"}
     assert [each["slug"] for each in cli("stack", "list")] == ["main", "second"]
     assert cli("stack", "update", "second", "--delete-protection", "on")["deleteProtection"] is True
+    assert cli("stack", "update", "second", "--metrics-id", "4711")["metricsId"] == "4711"
+    assert cli("stack", "update", "second", "--metrics-id", "none")["metricsId"] == stack["id"]
     kept = run("stack", "delete", "second", environment=cli.environment)
     assert kept.returncode == 1 and "protection" in kept.stderr
     cli("stack", "update", "second", "--delete-protection", "off")
@@ -102,6 +109,8 @@ def test_stacks_and_organisations(gantry, cli):
     assert cli("org", "rename", "main", "The main one")["name"] == "The main one"
     assert cli("org", "get", "main")["name"] == "The main one"
     refused = run("org", "create", "another", environment=cli.environment)
+    assert refused.returncode == 1 and "super-admin" in refused.stderr
+    refused = run("org", "delete", "main", environment=cli.environment)
     assert refused.returncode == 1 and "super-admin" in refused.stderr
 
 

@@ -134,4 +134,22 @@ ControlResult<Token> revoke_personal_token(OrgId org, ControlChange& change, std
   return finish_revocation(org, change, std::move(token));
 }
 
+Result<std::vector<PersonalToken>> find_personal_tokens(state::Transaction& tx,
+                                                        std::string_view user_id) {
+  GANTRY_TRY(
+      state::Statement select,
+      tx.prepare("SELECT t.org_id, t.id, t.name FROM tokens t JOIN access_policies p ON p.id "
+                 "= t.policy_id WHERE p.owner_user_id = ? AND t.revoked_at_ms IS NULL ORDER "
+                 "BY t.created_at_ms, t.id"));
+  select.bind(user_id);
+  std::vector<PersonalToken> tokens;
+  while (true) {
+    GANTRY_TRY(const bool has_row, select.step());
+    if (!has_row) return tokens;
+    tokens.push_back({.org = OrgId(select.integer(0)),
+                      .id = std::string(select.text(1)),
+                      .name = std::string(select.text(2))});
+  }
+}
+
 }  // namespace gantry::access

@@ -42,4 +42,14 @@ struct PersonalTokenDraft {
 [[nodiscard]] ControlResult<Token> revoke_personal_token(OrgId org, ControlChange& change,
                                                          std::string_view id);
 
+struct PersonalToken {
+  OrgId org;
+  std::string id;
+  std::string name;
+};
+
+/// All of a person's that are not revoked, in every organisation: they end with the person.
+[[nodiscard]] Result<std::vector<PersonalToken>> find_personal_tokens(state::Transaction& tx,
+                                                                      std::string_view user_id);
+
 }  // namespace gantry::access

@@ -8,6 +8,7 @@
 
 #include "access/label_policy.h"
 #include "access/one_time_secrets.h"
+#include "access/personal_tokens.h"
 #include "state/auth_epoch.h"
 
 namespace gantry::access {
@@ -277,6 +278,14 @@ Result<void> UserAdministration::remove(const ControlPrincipal& who, std::string
   GANTRY_TRY(state::Transaction tx, parts_.db.begin_write());
   GANTRY_TRY(const Account account, load_administered(tx, who, user_id));
   GANTRY_CHECK(check_last_super_admin(tx, account.user, "deleted"));
+  GANTRY_TRY(const std::vector<PersonalToken> tokens, find_personal_tokens(tx, user_id));
+  for (const PersonalToken& token : tokens) {
+    AuditEvent revoked = event(who, "token.revoked", account.user);
+    revoked.org = token.org;
+    revoked.target = {.type = "token", .id = token.id, .name = token.name};
+    revoked.reason = "user deleted";
+    GANTRY_CHECK(parts_.audit.append(tx, revoked));
+  }
   GANTRY_CHECK(remove_user(tx, user_id));
   return commit(tx, event(who, "user.deleted", account.user));
 }

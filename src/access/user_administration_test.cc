@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "access/authenticator.h"
+#include "access/control_plane.h"
+#include "access/personal_tokens.h"
 #include "access/testing/people_fixture.h"
 
 namespace gantry::access {
@@ -132,6 +135,31 @@ TEST_F(UserAdministrationTest, DisablingEndsSessionsAndDeletingRemovesAll) {
   EXPECT_EQ(code(people_->make_password_link(as(boss_), ed_)), Code::FailedPrecondition);
   ASSERT_TRUE(people_->remove(as(boss_), ed_));
   EXPECT_EQ(code(people_->find(as(root_), ed_)), Code::NotFound);
+}
+
+TEST_F(UserAdministrationTest, PersonalTokensEndWithThePersonAndTheLogSaysSo) {
+  ControlPrincipal who = as(ed_);
+  Directory directory(*db_);
+  Authenticator authenticator(directory, hasher_, clock_, registry_, {});
+  const ControlPlane plane{.db = *db_,
+                           .audit = *audit_,
+                           .authenticator = authenticator,
+                           .hasher = hasher_,
+                           .clock = clock_,
+                           .rules = {}};
+  {
+    auto change = ControlChange::begin(plane, who);
+    ASSERT_TRUE(change);
+    ASSERT_TRUE(create_personal_token(acme_, *change, {.name = "laptop", .scopes = {"logs:read"}}));
+    ASSERT_TRUE(change->commit());
+  }
+  ASSERT_TRUE(people_->remove(as(boss_), ed_));
+  const auto records = audit_->read({});
+  ASSERT_TRUE(records && records->size() >= 2);
+  EXPECT_EQ((*records)[0].event.event, "user.deleted");
+  EXPECT_EQ((*records)[1].event.event, "token.revoked");
+  EXPECT_EQ((*records)[1].event.target.name, "laptop");
+  EXPECT_EQ((*records)[1].event.org, acme_);
 }
 
 TEST_F(UserAdministrationTest, AnAdminHasNoSayOverAccountsOfOthers) {

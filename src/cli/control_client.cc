@@ -69,6 +69,13 @@ void add_control_flags(CLI::App& command, ControlOptions& options) {
       ->capture_default_str();
   command.add_option("--token", options.token, "Token of an access policy")
       ->envname("GANTRY_TOKEN");
+  command
+      .add_option("--user", options.user,
+                  "Sign in as this person instead: for what only super-admins may. The password is "
+                  "in GANTRY_PASSWORD, or in --password-file")
+      ->envname("GANTRY_USER");
+  command.add_option("--password-file", options.password_file, "File with it; - is standard input")
+      ->type_name("FILE");
   command.add_option("--org", options.org, "Id of the organisation; default the token's");
   command.add_option("--region", options.region, "Region (zone); default the server's");
   command.add_option("--ca-file", options.ca_file, "PEM file with the authorities to trust");
@@ -101,6 +108,22 @@ ControlClient::ControlClient(ControlOptions options) : options_(std::move(option
   while (options_.url.ends_with('/')) options_.url.pop_back();
 }
 
+Result<void> ControlClient::add_credentials(net::ClientRequest& request) {
+  if (options_.user.empty()) {
+    if (!options_.token.empty()) request.headers.set("Authorization", "Bearer " + options_.token);
+    return {};
+  }
+  if (!session_) {
+    GANTRY_TRY(ConsoleSession begun, ConsoleSession::begin({.url = options_.url,
+                                                            .user = options_.user,
+                                                            .password_file = options_.password_file,
+                                                            .ca_file = options_.ca_file}));
+    session_.emplace(std::move(begun));
+  }
+  session_->sign(request);
+  return {};
+}
+
 Result<Json> ControlClient::send(std::string method, const std::string& path, const Query& query,
                                  const std::string& body) {
   net::ClientRequest request;
@@ -118,7 +141,7 @@ Result<Json> ControlClient::send(std::string method, const std::string& path, co
   request.ca_file = options_.ca_file;
   request.headers.set("Accept", "application/json");
   if (!body.empty()) request.headers.set("Content-Type", "application/json");
-  if (!options_.token.empty()) request.headers.set("Authorization", "Bearer " + options_.token);
+  GANTRY_CHECK(add_credentials(request));
   GANTRY_TRY(const net::ClientResponse response, net::send(request));
   if (response.status < 200 || response.status > 299)
     return std::unexpected(describe_refusal(response));

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/console_session_internal.h"
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
@@ -25,13 +26,16 @@ using Json = nlohmann::ordered_json;
 struct ControlOptions {
   std::string url = "http://localhost:9490";
   std::string token;
+  std::string user;  ///< Login of a person, who then signs in; "": the token counts.
+  std::string password_file;
   std::string org;     ///< Id; "": the token's.
   std::string region;  ///< "": asked for.
   std::string ca_file;
   bool json = false;
 };
 
-/// --url, --token, --org, --region, --ca-file, --json, with their environment variables.
+/// --url, --token, --user, --password-file, --org, --region, --ca-file, --json, with their
+/// environment variables.
 void add_control_flags(CLI::App& command, ControlOptions& options);
 
 using Query = std::vector<std::pair<std::string, std::string>>;
@@ -57,8 +61,10 @@ class ControlClient {
  private:
   [[nodiscard]] Result<Json> send(std::string method, const std::string& path, const Query& query,
                                   const std::string& body);
+  [[nodiscard]] Result<void> add_credentials(net::ClientRequest& request);
 
   ControlOptions options_;
+  std::optional<ConsoleSession> session_;  ///< From the first request on, when a user is given.
 };
 
 /// "a b" as "a%20b".

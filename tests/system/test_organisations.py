@@ -1,12 +1,14 @@
 """What people do with organisations: super-admins delete them, editors make tokens for themselves."""
 
+import os
+import subprocess
 import time
 
 import pytest
 import requests
 
 from console_client import INSECURE_DEV, Console, admin
-from gantry_process import Gantry
+from gantry_process import BINARY, Gantry
 
 PASSWORD = "correct horse battery"
 
@@ -75,6 +77,30 @@ def test_an_organisation_is_deleted_with_all_that_is_its_own(gantry, boss):
     again = ok(boss.call("POST", "/api/orgs", {"slug": "acme"}))
     assert again["id"] > org["id"], "ids are never given again"
     ok(boss.call("DELETE", f"/api/orgs/{again['id']}"), 204)
+
+
+def test_the_command_line_signs_in_for_what_tokens_may_not(gantry, tmp_path):
+    first = gantry.first_start
+    password = tmp_path / "password"
+    password.write_text(first["admin_password"] + "\n")
+
+    def run(*arguments, stdin="", **environment):
+        return subprocess.run([BINARY, *arguments, "--url", gantry.url], capture_output=True, text=True, timeout=30,
+                              check=False, input=stdin, env=os.environ | environment)
+
+    made = run("org", "create", "by-hand", "--user", first["admin_user"], "--password-file", str(password))
+    assert made.returncode == 0 and "slug: by-hand" in made.stdout, made.stderr
+    listed = run("org", "list", GANTRY_USER=first["admin_user"], GANTRY_PASSWORD=first["admin_password"])
+    assert "by-hand" in listed.stdout, listed.stderr
+    gone = run("org", "delete", "by-hand", "--user", first["admin_user"], "--password-file", "-",
+               stdin=first["admin_password"] + "\n")
+    assert gone.returncode == 0 and "status: deleted" in gone.stdout, gone.stderr
+    assert run("org", "list", "--user", "admin").returncode == 2, "no password"
+    wrong = run("org", "list", "--user", "admin", GANTRY_PASSWORD="wrong horse battery")
+    assert wrong.returncode == 1 and "Invalid user name or password" in wrong.stderr
+    assert "wrong horse" not in wrong.stderr
+    sessions = ok(admin(gantry).call("GET", "/api/user/auth-tokens"))
+    assert len(sessions) <= 3, "each command ends its session"
 
 
 def test_an_editor_makes_tokens_for_themselves(gantry, boss):

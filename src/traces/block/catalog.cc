@@ -27,7 +27,11 @@ bool is_in(std::span<const BlockPtr> blocks, std::uint64_t number) {
 
 std::vector<BlockEntry> entries_of(std::span<const BlockPtr> blocks) {
   std::vector<BlockEntry> entries;
-  for (const auto& block : blocks) entries.push_back(block->entry);
+  for (const auto& block : blocks) {
+    BlockEntry& entry = entries.emplace_back(block->entry);
+    entry.start_ns_min = block->reader->summary().start_ns_min;
+    entry.end_ns_max = block->reader->summary().end_ns_max;
+  }
   return entries;
 }
 
@@ -102,10 +106,9 @@ Result<void> Catalog::open_blocks() {
     }
     if (block.error().code != Code::DataLoss) return std::unexpected(std::move(block).error());
     GANTRY_CHECK(set_aside(files_, directory_, entry, block.error().message));
-    // Its footer is what cannot be read: any time may be missing.
     next.quarantined.push_back({.name = entry.path().string(),
-                                .start_ns_min = std::numeric_limits<std::int64_t>::min(),
-                                .end_ns_max = std::numeric_limits<std::int64_t>::max()});
+                                .start_ns_min = entry.start_ns_min,
+                                .end_ns_max = entry.end_ns_max});
   }
   if (blocks.size() == manifest_.blocks.size()) {
     blocks_ = std::move(blocks);
@@ -188,12 +191,16 @@ Result<void> Catalog::commit_merge(std::span<const BlockPtr> inputs, BlockPtr ou
   std::vector<BlockPtr> blocks;
   std::vector<BlockPtr> gone;
   for (const BlockPtr& block : blocks_) {
-    (is_in(inputs, block->entry.number) ? gone : blocks).push_back(block);
+    if (!is_in(inputs, block->entry.number)) {
+      blocks.push_back(block);
+      continue;
+    }
+    if (gone.empty() && output) blocks.push_back(output);
+    gone.push_back(block);
   }
   if (gone.size() != inputs.size()) {
     return fail(Code::FailedPrecondition, "a trace block was removed while it was merged");
   }
-  if (output) blocks.push_back(std::move(output));
   GANTRY_CHECK(commit(manifest_, std::move(blocks)));
   retired_.insert(retired_.end(), gone.begin(), gone.end());
   return {};

@@ -79,7 +79,8 @@ class Catalog {
   /// Adds a block, if there is one; the log before `log_start` is no longer needed.
   Result<void> commit_flush(std::shared_ptr<const Block> block, storage::LogPosition log_start);
 
-  /// Replaces blocks by one, or by nothing. FailedPrecondition: one of them is gone.
+  /// Replaces blocks by one, in the place of the first, or by nothing. FailedPrecondition: one of
+  /// them is gone.
   Result<void> commit_merge(std::span<const std::shared_ptr<const Block>> inputs,
                             std::shared_ptr<const Block> output);
 

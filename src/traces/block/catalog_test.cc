@@ -25,7 +25,8 @@ Manifest some_manifest() {
   manifest.next_block_number = 9;
   manifest.deletion_sequence = 5;
   manifest.log_start = {.segment = 7, .offset_bytes = 16};
-  manifest.blocks = {{.number = 1}, {.number = 8, .clean_sequence = 4}};
+  manifest.blocks = {{.number = 1},
+                     {.number = 8, .clean_sequence = 4, .start_ns_min = -7, .end_ns_max = 7}};
   manifest.deletions = {
       {.id = test_trace_id(3), .sequence = 5, .log_end = {.segment = 8, .offset_bytes = 1}}};
   manifest.quarantined = {{.name = "blocks/x", .start_ns_min = -1, .end_ns_max = 2}};
@@ -45,6 +46,8 @@ TEST(TracesManifest, RoundTripThroughAFile) {
   EXPECT_EQ(manifest->log_start, (storage::LogPosition{.segment = 7, .offset_bytes = 16}));
   ASSERT_EQ(manifest->blocks.size(), 2U);
   EXPECT_EQ(manifest->blocks[1].clean_sequence, 4U);
+  EXPECT_EQ(manifest->blocks[1].start_ns_min, -7);
+  EXPECT_EQ(manifest->blocks[1].end_ns_max, 7);
   EXPECT_EQ(manifest->blocks[1].path(), "blocks/000000000008");
   ASSERT_EQ(manifest->deletions.size(), 1U);
   EXPECT_EQ(manifest->deletions[0].id, test_trace_id(3));
@@ -97,21 +100,25 @@ struct Opened {
 
   /// Writes a block of one trace per number, not yet committed.
   Result<std::shared_ptr<const Block>> write(const std::vector<std::uint64_t>& traces,
-                                             std::uint64_t clean_sequence = 0) {
+                                             std::uint64_t clean_sequence = 0,
+                                             std::uint64_t start_ns = kTestNowNs) {
     const BlockEntry entry{.number = catalog.next_block_number(), .clean_sequence = clean_sequence};
     const storage::Path path = catalog.block_path(entry.number);
     GANTRY_TRY(const storage::Path temporary, storage::prepare_directory(files, path));
     GANTRY_TRY(auto writer, BlockWriter::create(files, temporary, {}));
     telemetry::SpanBatch batch;
-    for (const std::uint64_t trace : traces) add_test_span(batch, {.trace = trace, .id = trace});
+    for (const std::uint64_t trace : traces) {
+      add_test_span(batch, {.trace = trace, .id = trace, .start_ns = start_ns});
+    }
     GANTRY_CHECK(writer->add_group(*make_table(batch)->snapshot()));
     GANTRY_CHECK(writer->finish());
     GANTRY_CHECK(storage::publish_directory(files, temporary, path, storage::FilesSynced::Yes));
     return catalog.open_block(entry);
   }
 
-  Result<void> flush(const std::vector<std::uint64_t>& traces, std::uint32_t log_segment) {
-    GANTRY_TRY(auto block, write(traces, catalog.deletion_sequence()));
+  Result<void> flush(const std::vector<std::uint64_t>& traces, std::uint32_t log_segment,
+                     std::uint64_t start_ns = kTestNowNs) {
+    GANTRY_TRY(auto block, write(traces, catalog.deletion_sequence(), start_ns));
     return catalog.commit_flush(std::move(block), {.segment = log_segment});
   }
 
@@ -202,6 +209,17 @@ TEST_F(CatalogTest, AMergeReplacesItsInputs) {
   EXPECT_EQ(gone.error().code, Code::FailedPrecondition);
 }
 
+TEST_F(CatalogTest, AMergesOutputTakesThePlaceOfItsFirstInput) {
+  Opened store(files_);
+  ASSERT_TRUE(store.catalog.open());
+  for (std::uint64_t trace = 1; trace <= 4; ++trace) ASSERT_TRUE(store.flush({trace}, 1));
+  const auto output = store.write({2, 4});
+  ASSERT_TRUE(output);
+  const auto blocks = store.catalog.view()->blocks;
+  ASSERT_TRUE(store.catalog.commit_merge(std::vector{blocks[1], blocks[3]}, *output));
+  EXPECT_EQ(store.catalog.view()->blocks, (std::vector{blocks[0], *output, blocks[2]}));
+}
+
 TEST_F(CatalogTest, RemovesWhatNobodyReads) {
   Opened store(files_);
   ASSERT_TRUE(store.catalog.open());
@@ -273,8 +291,27 @@ TEST_F(CatalogTest, SetsDamagedBlocksAside) {
   Opened again(files_);
   ASSERT_TRUE(again.catalog.open());
   EXPECT_EQ(again.traces(5), (std::multiset<std::uint64_t>{1}));
-  EXPECT_EQ(again.catalog.view()->quarantined.size(), 2U);
+  ASSERT_EQ(again.catalog.view()->quarantined.size(), 2U);
+  EXPECT_EQ(again.catalog.view()->quarantined[1].start_ns_min,
+            static_cast<std::int64_t>(kTestNowNs))
+      << "known although its footer cannot be read";
   EXPECT_EQ(names("/t/quarantine"), (std::vector<std::string>{"000000000002", "000000000003"}));
+}
+
+TEST_F(CatalogTest, ForgetsWhatWasSetAsideWhenAllThatWasAsOldIsGone) {
+  Opened store(files_);
+  ASSERT_TRUE(store.catalog.open());
+  const std::uint64_t later = kTestNowNs + 10'000'000'000;
+  ASSERT_TRUE(store.flush({1}, 1));
+  ASSERT_TRUE(store.flush({2}, 2));
+  ASSERT_TRUE(store.flush({3}, 3, later));
+  ASSERT_TRUE(store.catalog.quarantine(1));
+  const auto blocks = store.catalog.view()->blocks;
+  ASSERT_TRUE(store.catalog.commit_removal(std::span(blocks).last(1)));
+  EXPECT_EQ(store.catalog.view()->quarantined.size(), 1U);
+  ASSERT_TRUE(store.flush({4}, 4, later));
+  ASSERT_TRUE(store.catalog.commit_removal(std::span(blocks).first(1)));
+  EXPECT_TRUE(store.catalog.view()->quarantined.empty());
 }
 
 TEST_F(CatalogTest, AFailedCommitChangesNothing) {

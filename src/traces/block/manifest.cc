@@ -66,6 +66,8 @@ void encode_manifest(const Manifest& manifest, std::vector<std::byte>& out) {
   for (const BlockEntry& block : manifest.blocks) {
     writer.varint(block.number);
     writer.varint(block.clean_sequence);
+    writer.svarint(block.start_ns_min);
+    writer.svarint(block.end_ns_max);
   }
   writer.varint(manifest.deletions.size());
   for (const TraceDeletion& deletion : manifest.deletions) {
@@ -101,10 +103,12 @@ Result<Manifest> decode_manifest(std::span<const std::byte> bytes) {
   manifest.next_block_number = reader.varint();
   manifest.deletion_sequence = reader.varint();
   manifest.log_start = decode_position(reader);
-  manifest.blocks.resize(reader.count(2));
+  manifest.blocks.resize(reader.count(4));
   for (BlockEntry& block : manifest.blocks) {
     block.number = reader.varint();
     block.clean_sequence = reader.varint();
+    block.start_ns_min = reader.svarint();
+    block.end_ns_max = reader.svarint();
     if (block.number >= manifest.next_block_number) reader.fail();
   }
   manifest.deletions.resize(reader.count(kDeletionBytesMin));

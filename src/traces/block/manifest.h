@@ -19,6 +19,9 @@ namespace gantry::traces {
 struct BlockEntry {
   std::uint64_t number = 0;          ///< Names the directory; never given twice.
   std::uint64_t clean_sequence = 0;  ///< Deletions up to this one are applied in the block.
+  // Filled in when the block is committed: what is missing should it be damaged one day.
+  std::int64_t start_ns_min = 0;
+  std::int64_t end_ns_max = 0;
 
   /// Below the store's directory: "blocks/000000000042".
   [[nodiscard]] storage::Path path() const;
@@ -41,9 +44,9 @@ struct QuarantinedBlock {
 
 struct Manifest {
   std::uint64_t next_block_number = 1;
-  std::uint64_t deletion_sequence = 0;   ///< Of the newest deletion ever made.
-  storage::LogPosition log_start;        ///< Records before this are in blocks.
-  std::vector<BlockEntry> blocks;        ///< In order of commitment; a merge's output at the end.
+  std::uint64_t deletion_sequence = 0;  ///< Of the newest deletion ever made.
+  storage::LogPosition log_start;       ///< Records before this are in blocks.
+  std::vector<BlockEntry> blocks;  ///< Oldest first; a merge's output where its first input was.
   std::vector<TraceDeletion> deletions;  ///< By sequence.
   std::vector<QuarantinedBlock> quarantined;
 };

@@ -26,7 +26,7 @@ class FieldDomain {
   static Result<FieldDomain> of_parts(FieldTable& table, const RowSet& within, bool has_events,
                                       bool has_links);
 
-  static constexpr std::uint32_t kRowsMax = 1U << 26;
+  static constexpr std::uint32_t kRowsMax = 1U << 24;
 
   [[nodiscard]] std::uint32_t size() const { return size_; }
 

@@ -34,8 +34,9 @@ bool is_bool(const Static& value, bool wanted) {
 Result<RowSet> FieldEvaluator::spans(const FieldNode& node, const RowSet& within) {
   if (within.is_empty()) return within;
   if (node.kind == FieldNode::Kind::And) return spans_of_all(conjuncts_of(node), within);
-  if (node.kind == FieldNode::Kind::Or && (node.uses_events || node.uses_links)) {
-    // Some event meets "a or b" if some event meets a or some event meets b.
+  if (node.kind == FieldNode::Kind::Or && node.uses_events && node.uses_links) {
+    // Some pair meets "a or b" if some pair meets a or some pair meets b: often neither side needs
+    // pairs then.
     GANTRY_TRY(RowSet found, spans(*node.left, within));
     RowSet rest = within;
     rest -= found;

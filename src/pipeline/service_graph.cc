@@ -1,6 +1,7 @@
 #include "pipeline/service_graph.h"
 
 #include <array>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -89,8 +90,8 @@ class AttributeFinder {
   core::Arena& arena_;
 };
 
-/// Who answered a client span that went to a database: nobody else will tell. Empty: no database,
-/// or none with a name.
+/// Who answered a client span that went to a database: nobody else will tell. A database without
+/// any name stays unknown.
 void read_database(const AttributeFinder& attributes, const BatchSpan& span, Edge& edge) {
   constexpr std::array<std::string_view, 2> kNames = {"db.name", "db.namespace"};
   constexpr std::array<std::string_view, 2> kSystems = {"db.system", "db.system.name"};
@@ -109,6 +110,21 @@ void read_database(const AttributeFinder& attributes, const BatchSpan& span, Edg
   } else if (name) {
     edge.server = *name;
   }
+}
+
+/// Adds what one span knows.
+void add_side(Edge& edge, Edge side) {
+  if (!side.client.empty()) {
+    edge.client = std::move(side.client);
+    edge.client_seconds = side.client_seconds;
+  }
+  if (!side.server.empty()) {
+    edge.server = std::move(side.server);
+    edge.server_seconds = side.server_seconds;
+  }
+  if (!side.peer.empty()) edge.peer = std::move(side.peer);
+  edge.connection_type = side.connection_type;
+  edge.is_failed = edge.is_failed || side.is_failed;
 }
 
 }  // namespace
@@ -135,22 +151,32 @@ struct ServiceGraph::Impl {
   mutable core::Mutex mutex;
   EdgeStore waiting GANTRY_GUARDED_BY(mutex);
 
-  /// The edge with what this span knows of it.
-  void read_client(const AttributeFinder& attributes, const BatchSpan& span,
-                   std::string_view service, Edge& edge) const {
-    edge.client = service;
-    edge.client_seconds = seconds_of(span);
-    edge.connection_type = span.kind == SpanKind::Producer ? kMessagingSystem : std::string_view{};
-    read_peer(attributes, edge);
-    read_database(attributes, span, edge);
-  }
-
-  void read_server(const AttributeFinder& attributes, const BatchSpan& span,
-                   std::string_view service, Edge& edge) const {
-    edge.server = service;
-    edge.server_seconds = seconds_of(span);
-    edge.connection_type = span.kind == SpanKind::Consumer ? kMessagingSystem : std::string_view{};
-    read_peer(attributes, edge);
+  /// What the span knows of its request; nothing if it is no side of one.
+  [[nodiscard]] std::optional<Edge> read_side(const SpanBatch& batch, const BatchSpan& span,
+                                              core::Arena& arena) const {
+    const bool is_client = span.kind == SpanKind::Client || span.kind == SpanKind::Producer;
+    const bool is_server = span.kind == SpanKind::Server || span.kind == SpanKind::Consumer;
+    if (!is_client && !is_server) return std::nullopt;
+    const auto service = find_text(batch.attributes_of(batch.resources[span.resource].attributes),
+                                   "service.name", arena);
+    if (!service || service->empty()) return std::nullopt;
+    const bool is_message = span.kind == SpanKind::Producer || span.kind == SpanKind::Consumer;
+    Edge side;
+    side.key = {.trace_id = span.trace_id,
+                .client_span = is_client ? span.span_id : span.parent_id};
+    side.connection_type = is_message ? kMessagingSystem : std::string_view{};
+    side.is_failed = span.status == telemetry::SpanStatus::Error;
+    const AttributeFinder attributes(batch, span, arena);
+    read_peer(attributes, side);
+    if (is_client) {
+      side.client = *service;
+      side.client_seconds = seconds_of(span);
+      read_database(attributes, span, side);
+    } else {
+      side.server = *service;
+      side.server_seconds = seconds_of(span);
+    }
+    return side;
   }
 
   void read_peer(const AttributeFinder& attributes, Edge& edge) const {
@@ -213,29 +239,19 @@ ServiceGraph::~ServiceGraph() = default;
 void ServiceGraph::observe(const SpanBatch& batch) {
   const TimestampMs now = impl_->clock.now();
   core::Arena arena;
+  std::vector<Edge> sides;
+  // Hot: per span.
+  for (const BatchSpan& span : batch.spans) {
+    if (auto side = impl_->read_side(batch, span, arena)) sides.push_back(*std::move(side));
+  }
   std::vector<Edge> complete;
   std::vector<Edge> expired;
   {
     const core::Lock lock(impl_->mutex);
     impl_->take_expired(now, expired);
-    // Hot: per span.
-    for (const BatchSpan& span : batch.spans) {
-      const bool is_client = span.kind == SpanKind::Client || span.kind == SpanKind::Producer;
-      const bool is_server = span.kind == SpanKind::Server || span.kind == SpanKind::Consumer;
-      if (!is_client && !is_server) continue;
-      const auto service = find_text(batch.attributes_of(batch.resources[span.resource].attributes),
-                                     "service.name", arena);
-      if (!service || service->empty()) continue;
-      const AttributeFinder attributes(batch, span, arena);
-      Edge edge = impl_->waiting.take(
-          {.trace_id = span.trace_id, .client_span = is_client ? span.span_id : span.parent_id},
-          now);
-      if (is_client) {
-        impl_->read_client(attributes, span, *service, edge);
-      } else {
-        impl_->read_server(attributes, span, *service, edge);
-      }
-      edge.is_failed = edge.is_failed || span.status == telemetry::SpanStatus::Error;
+    for (Edge& side : sides) {
+      Edge edge = impl_->waiting.take(side.key, now);
+      add_side(edge, std::move(side));
       if (edge.is_complete()) {
         complete.push_back(std::move(edge));
       } else if (!impl_->waiting.put(std::move(edge))) {

@@ -1,5 +1,7 @@
 #include "pipeline/service_graph.h"
 
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "pipeline/testing/collected_text.h"
@@ -196,6 +198,25 @@ TEST_F(ServiceGraphTest, RefusesMoreThanMayWaitAndCountsIt) {
   // A partner of one that waits needs no room.
   graph.observe(server(1).batch());
   EXPECT_EQ(graph.waiting_count(), 1U);
+}
+
+TEST_F(ServiceGraphTest, PairsSpansOfSeveralThreads) {
+  ServiceGraph graph({}, registry_, clock_);
+  constexpr std::uint64_t kTraces = 500;
+  std::vector<std::jthread> threads;
+  for (const bool is_client : {true, false}) {
+    for (const std::uint64_t parity : {0U, 1U}) {
+      threads.emplace_back([&graph, is_client, parity] {
+        for (std::uint64_t trace = 1 + parity; trace <= kTraces; trace += 2) {
+          graph.observe(is_client ? client(trace).batch() : server(trace).batch());
+        }
+      });
+    }
+  }
+  threads.clear();
+  EXPECT_EQ(graph.waiting_count(), 0U);
+  EXPECT_EQ(totals(graph),
+            (Lines{"traces_service_graph_request_total{client=\"web\", server=\"shop\"} 500"}));
 }
 
 TEST_F(ServiceGraphTest, LeavesOutOtherKindsAndSpansWithoutAService) {

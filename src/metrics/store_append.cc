@@ -13,25 +13,6 @@
 namespace gantry::metrics {
 namespace {
 
-/// Leaves the gate when the append is over.
-class InsideGate {
- public:
-  explicit InsideGate(AppendGate& gate) : gate_(gate), is_inside_(gate.enter()) {}
-
-  ~InsideGate() {
-    if (is_inside_) gate_.leave();
-  }
-
-  InsideGate(const InsideGate&) = delete;
-  InsideGate& operator=(const InsideGate&) = delete;
-
-  [[nodiscard]] bool is_inside() const { return is_inside_; }
-
- private:
-  AppendGate& gate_;
-  const bool is_inside_;
-};
-
 /// Locks only if asked to.
 class MaybeLock {
  public:
@@ -96,7 +77,7 @@ Result<telemetry::AppendResult> StoreImpl::append(const telemetry::MetricBatch& 
       return std::unexpected(std::move(room).error());
     }
   }
-  const InsideGate inside(gate_);
+  const storage::InsideGate inside(gate_);
   if (!inside.is_inside()) return fail(Code::Unavailable, "the metrics store is closing");
 
   const TimestampMs now = environment_.clock.now();

@@ -15,14 +15,14 @@
 #include "core/mutex.h"
 #include "metrics/append/append_plan.h"
 #include "metrics/append/day_bytes.h"
-#include "metrics/append_gate.h"
 #include "metrics/index/label_order.h"
-#include "metrics/merge_pacer.h"
 #include "metrics/metrics.h"
 #include "metrics/partition/catalog.h"
 #include "metrics/query/store_source.h"
 #include "metrics/store.h"
 #include "metrics/store_state.h"
+#include "storage/append_gate.h"
+#include "storage/merge_pacer.h"
 #include "storage/write_ahead_log.h"
 
 namespace gantry::metrics {
@@ -106,7 +106,7 @@ class StoreImpl final : public Store {
   /// Whether a merge keeps its budget and lets queries go first.
   enum class Pace : bool { Full, GivesWay };
 
-  void give_way(MergePacer& pacer, std::uint64_t bytes_written, std::int64_t& tended_ns);
+  void give_way(storage::MergePacer& pacer, std::uint64_t bytes_written, std::int64_t& tended_ns);
   Result<void> merge_parts_once(std::int64_t day, std::span<const std::shared_ptr<const Part>> in,
                                 Pace pace) GANTRY_REQUIRES(merge_mutex_);
 
@@ -130,7 +130,7 @@ class StoreImpl final : public Store {
   StoreMetrics metrics_;
   Catalog catalog_;
   std::unique_ptr<storage::WriteAheadLog> log_;
-  AppendGate gate_;
+  storage::AppendGate gate_;
   SeriesBudget budget_;
   DayBytes day_bytes_;
   CancelToken cancel_;

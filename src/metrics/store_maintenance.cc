@@ -33,7 +33,7 @@ Result<void> StoreImpl::flush_locked() {
   std::uint64_t clean_sequence = 0;
   std::vector<std::byte> annotations;
   {
-    const ClosedGate closed(gate_);
+    const storage::ClosedGate closed(gate_);
     flushed.log_start = log_->rotate();
     generation = state_->head.begin_generation();
     id_count = state_->registry.id_count();
@@ -98,7 +98,7 @@ Result<void> StoreImpl::delete_series(std::span<const promql::Matcher> matchers,
   }
   // No flush may run: what it writes could not be told from what is hidden.
   const core::Lock lock(flush_mutex_);
-  const ClosedGate closed(gate_);
+  const storage::ClosedGate closed(gate_);
   std::vector<std::uint32_t> series;
   {
     const SeriesRegistry::Reader registry(state_->registry);
@@ -126,7 +126,7 @@ Result<void> StoreImpl::delete_series(std::span<const promql::Matcher> matchers,
 
 void StoreImpl::collect_series() {
   std::vector<std::uint32_t> dead;
-  const ClosedGate closed(gate_);
+  const storage::ClosedGate closed(gate_);
   const std::uint32_t count = state_->registry.id_count();
   for (std::uint32_t series = 0; series < count; ++series) {
     const bool is_dead =

@@ -51,7 +51,8 @@ StoreImpl::Deletions StoreImpl::deletions_now() const {
 
 /// Waits as long as the merge should. What else the background thread does is not held up by a
 /// long merge.
-void StoreImpl::give_way(MergePacer& pacer, std::uint64_t bytes_written, std::int64_t& tended_ns) {
+void StoreImpl::give_way(storage::MergePacer& pacer, std::uint64_t bytes_written,
+                         std::int64_t& tended_ns) {
   while (!cancel_.is_cancelled()) {
     const std::int64_t now_ns = monotonic_ns();
     if (now_ns - tended_ns >= kTendIntervalNs) {
@@ -86,7 +87,7 @@ Result<void> StoreImpl::rewrite(std::span<const std::shared_ptr<const Part>> inp
     level = std::max(level, part->summary().level + 1);
   }
   MergeOptions options{.cancel = cancel_};
-  MergePacer pacer(this->options()->merge_bytes_per_second_max, started_ns);
+  storage::MergePacer pacer(this->options()->merge_bytes_per_second_max, started_ns);
   std::int64_t tended_ns = started_ns;
   if (pace == Pace::GivesWay) {
     options.progress = [&](std::uint64_t bytes) { give_way(pacer, bytes, tended_ns); };

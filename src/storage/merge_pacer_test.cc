@@ -1,8 +1,8 @@
-#include "metrics/merge_pacer.h"
+#include "storage/merge_pacer.h"
 
 #include <gtest/gtest.h>
 
-namespace gantry::metrics {
+namespace gantry::storage {
 namespace {
 
 constexpr std::int64_t kMs = 1'000'000;
@@ -76,4 +76,4 @@ TEST(MergePacer, BudgetHoldsBehindQueriesToo) {
 }
 
 }  // namespace
-}  // namespace gantry::metrics
+}  // namespace gantry::storage

@@ -7,10 +7,10 @@
 #include "core/error.h"
 #include "core/mutex.h"
 
-namespace gantry::metrics {
+namespace gantry::storage {
 
-/// An append is inside from its first look at the state until its samples are stored: what holds
-/// the gate closed sees the log and the head agree. Closing has precedence over entering, so that
+/// An append is inside from its first look at the state until its data is stored: what holds the
+/// gate closed sees the log and the memory agree. Closing has precedence over entering, so that
 /// steady appends cannot starve it. Thread-safe.
 class AppendGate {
  public:
@@ -56,6 +56,26 @@ class AppendGate {
   bool is_shut_ GANTRY_GUARDED_BY(mutex_) = false;
 };
 
+/// Inside the gate for a scope.
+class InsideGate {
+ public:
+  explicit InsideGate(AppendGate& gate) : gate_(gate), is_inside_(gate.enter()) {}
+
+  ~InsideGate() {
+    if (is_inside_) gate_.leave();
+  }
+
+  InsideGate(const InsideGate&) = delete;
+  InsideGate& operator=(const InsideGate&) = delete;
+
+  /// False: the gate has been shut for good.
+  [[nodiscard]] bool is_inside() const { return is_inside_; }
+
+ private:
+  AppendGate& gate_;
+  const bool is_inside_;
+};
+
 /// Closes the gate for a scope.
 class ClosedGate {
  public:
@@ -70,4 +90,4 @@ class ClosedGate {
   AppendGate& gate_;
 };
 
-}  // namespace gantry::metrics
+}  // namespace gantry::storage

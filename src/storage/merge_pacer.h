@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace gantry::metrics {
+namespace gantry::storage {
 
 /// Says when one merge should wait; it does not wait itself and knows no clock. One thread.
 ///
@@ -38,4 +38,4 @@ class MergePacer {
   bool is_pausing_ = false;
 };
 
-}  // namespace gantry::metrics
+}  // namespace gantry::storage

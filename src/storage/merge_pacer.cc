@@ -1,8 +1,8 @@
-#include "metrics/merge_pacer.h"
+#include "storage/merge_pacer.h"
 
 #include <algorithm>
 
-namespace gantry::metrics {
+namespace gantry::storage {
 
 /// How much too early the merge has written what it has.
 std::int64_t MergePacer::ahead_ns(std::uint64_t bytes_written, std::int64_t now_ns) const {
@@ -32,4 +32,4 @@ std::int64_t MergePacer::wait_ns(std::uint64_t bytes_written, bool has_queries,
   return 0;
 }
 
-}  // namespace gantry::metrics
+}  // namespace gantry::storage

@@ -7,6 +7,7 @@
 #include "core/hash.h"
 #include "traces/table/span_table_group.h"
 #include "traces/table/span_table_impl.h"
+#include "traces/table/trace_id_hash.h"
 
 namespace gantry::traces {
 namespace {
@@ -15,13 +16,8 @@ using telemetry::BatchSpan;
 using telemetry::SpanBatch;
 using telemetry::TraceId;
 
-std::uint64_t hash_of(const TraceId& id) {
-  const std::string_view bytes(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
-  return core::hash64(bytes, core::process_hash_seed());
-}
-
 /// Trace numbers are dense and span ids random, but a sender may choose both.
-std::uint64_t hash_of(std::uint32_t trace, telemetry::SpanId id) {
+std::uint64_t hash_of_span(std::uint32_t trace, telemetry::SpanId id) {
   const std::uint64_t key[] = {trace, id};
   return core::hash64({reinterpret_cast<const char*>(key), sizeof key}, core::process_hash_seed());
 }
@@ -200,7 +196,7 @@ bool SpanTable::Impl::is_repeated(const BatchSpan& span, std::uint32_t trace,
 bool SpanTable::Impl::append(const SpanBatch& batch, const BatchSpan& span) {
   const std::uint32_t traces_before = appended.counts.traces;
   const std::uint32_t trace = find_or_make_trace(span);
-  const std::uint64_t hash = hash_of(trace, span.span_id);
+  const std::uint64_t hash = hash_of_span(trace, span.span_id);
   if (is_repeated(span, trace, hash)) return false;
   append_row(batch, span, trace);
   spans_by_id.insert(hash, appended.counts.spans);

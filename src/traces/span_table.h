@@ -39,7 +39,7 @@ class SpanTable {
   /// Whether the spans of `batch` find room besides what is appended.
   [[nodiscard]] bool has_room_for(const telemetry::SpanBatch& batch) const;
 
-  /// Writer only: whether anything of the trace was appended, published or not.
+  /// Whether anything of the trace was appended, published or not. Any thread.
   [[nodiscard]] bool has_appended(const telemetry::TraceId& id) const;
 
   /// Makes what was appended visible to snapshots taken from now on.

@@ -128,9 +128,15 @@ BatchSlice RandomBatches::attributes(SpanBatch& batch) {
     AttributeValue value{.kind = static_cast<AttributeValue::Kind>(key < 6 ? key % 5 : below(5))};
     switch (value.kind) {
       case AttributeValue::Kind::String:
-      case AttributeValue::Kind::Encoded:
         value.text = batch.arena.copy(text());
         break;
+      case AttributeValue::Kind::Encoded: {
+        // AnyValue.bytes_value, or nothing.
+        const std::string bytes = text();
+        const auto length = static_cast<char>(bytes.size());
+        value.text = batch.arena.copy(bytes.empty() ? "" : std::string{'\x3a', length} + bytes);
+        break;
+      }
       case AttributeValue::Kind::Bool:
         value.boolean = below(2) == 0;
         break;

@@ -51,6 +51,15 @@ Result<void> set_aside(storage::FileSystem& files, const storage::Path& director
   return {};
 }
 
+/// Whether some block may have what the deletion hides. A block that cannot say may.
+bool may_hide(const TraceDeletion& deletion, std::span<const BlockPtr> blocks) {
+  return std::ranges::any_of(blocks, [&](const BlockPtr& block) {
+    if (block->entry.clean_sequence >= deletion.sequence) return false;
+    const auto may_contain = block->reader->may_contain(deletion.id);
+    return !may_contain || *may_contain;
+  });
+}
+
 }  // namespace
 
 DeletedTraces::DeletedTraces(std::span<const TraceDeletion> deletions)
@@ -177,13 +186,25 @@ void Catalog::publish() {
   view_ = std::move(view);
 }
 
-Result<void> Catalog::commit_flush(BlockPtr block, storage::LogPosition log_start) {
+Result<void> Catalog::commit_flush(BlockPtr block, storage::LogPosition log_start,
+                                   std::span<const telemetry::TraceId> replaced) {
   const core::Lock lock(mutex_);
   std::vector<BlockPtr> blocks = blocks_;
-  if (block) blocks.push_back(std::move(block));
+  if (block) blocks.push_back(block);
   Manifest next = manifest_;
   next.log_start = log_start;
-  return commit(std::move(next), std::move(blocks));
+  if (replaced.empty()) return commit(std::move(next), std::move(blocks));
+  const std::uint64_t sequence = ++next.deletion_sequence;
+  GANTRY_ASSERT(block && block->entry.clean_sequence == sequence,
+                "what replaces a trace is not hidden by it");
+  // An older deletion of the same trace says nothing more.
+  const std::set<telemetry::TraceId> ids(replaced.begin(), replaced.end());
+  std::erase_if(next.deletions,
+                [&](const TraceDeletion& deletion) { return ids.contains(deletion.id); });
+  for (const telemetry::TraceId& id : ids) {
+    next.deletions.push_back({.id = id, .sequence = sequence, .log_end = log_start});
+  }
+  return commit_deletions(std::move(next), std::move(blocks));
 }
 
 Result<void> Catalog::commit_merge(std::span<const BlockPtr> inputs, BlockPtr output) {
@@ -235,30 +256,41 @@ Result<std::uint64_t> Catalog::commit_deletion(const telemetry::TraceId& id,
   // An older deletion of the same trace says nothing more.
   std::erase_if(next.deletions, [&](const TraceDeletion& deletion) { return deletion.id == id; });
   next.deletions.push_back({.id = id, .sequence = sequence, .log_end = log_end});
-  GANTRY_CHECK(commit_deletions(std::move(next)));
+  GANTRY_CHECK(commit_deletions(std::move(next), blocks_));
   return sequence;
 }
 
-Result<void> Catalog::commit_deletions(Manifest next) {
+Result<void> Catalog::commit_deletions(Manifest next, std::vector<BlockPtr> blocks) {
   auto deleted = std::make_shared<const DeletedTraces>(next.deletions);
   std::swap(deleted, deleted_);
-  auto committed = commit(std::move(next), blocks_);
+  auto committed = commit(std::move(next), std::move(blocks));
   if (!committed) std::swap(deleted, deleted_);
   return committed;
 }
 
 Result<void> Catalog::forget_deletions() {
-  const core::Lock lock(mutex_);
-  std::uint64_t least_clean = std::numeric_limits<std::uint64_t>::max();
-  for (const BlockPtr& block : blocks_) {
-    least_clean = std::min(least_clean, block->entry.clean_sequence);
+  std::vector<BlockPtr> blocks;
+  std::vector<TraceDeletion> deletions;
+  {
+    const core::Lock lock(mutex_);
+    blocks = blocks_;
+    deletions = manifest_.deletions;
+    std::erase_if(deletions, [&](const TraceDeletion& deletion) GANTRY_REQUIRES(mutex_) {
+      return deletion.log_end > manifest_.log_start;
+    });
   }
+  // Without the lock: filters may have to be read.
+  std::erase_if(deletions,
+                [&](const TraceDeletion& deletion) { return may_hide(deletion, blocks); });
+  if (deletions.empty()) return {};
+  const core::Lock lock(mutex_);
   Manifest next = manifest_;
-  std::erase_if(next.deletions, [&](const TraceDeletion& deletion) GANTRY_REQUIRES(mutex_) {
-    return deletion.sequence <= least_clean && deletion.log_end <= manifest_.log_start;
+  const DeletedTraces obsolete(deletions);
+  std::erase_if(next.deletions, [&](const TraceDeletion& deletion) {
+    const TraceDeletion* const found = obsolete.find(deletion.id);
+    return found != nullptr && found->sequence == deletion.sequence;
   });
-  if (next.deletions.size() == manifest_.deletions.size()) return {};
-  return commit_deletions(std::move(next));
+  return commit_deletions(std::move(next), blocks_);
 }
 
 Result<void> Catalog::quarantine(std::uint64_t block_number) {

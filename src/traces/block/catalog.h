@@ -76,8 +76,11 @@ class Catalog {
   [[nodiscard]] std::uint64_t deletion_sequence() const;
   [[nodiscard]] storage::LogPosition log_start() const;
 
-  /// Adds a block, if there is one; the log before `log_start` is no longer needed.
-  Result<void> commit_flush(std::shared_ptr<const Block> block, storage::LogPosition log_start);
+  /// Adds a block, if there is one; the log before `log_start` is no longer needed. The traces in
+  /// `replaced` are whole in the block: a deletion hides what older blocks have of them. The block
+  /// is clean of it: its clean_sequence is deletion_sequence() + 1.
+  Result<void> commit_flush(std::shared_ptr<const Block> block, storage::LogPosition log_start,
+                            std::span<const telemetry::TraceId> replaced = {});
 
   /// Replaces blocks by one, in the place of the first, or by nothing. FailedPrecondition: one of
   /// them is gone.
@@ -91,7 +94,7 @@ class Catalog {
   /// log ends now.
   Result<std::uint64_t> commit_deletion(const telemetry::TraceId& id, storage::LogPosition log_end);
 
-  /// Drops deletions that apply to no block and to nothing in the log.
+  /// Drops deletions that apply to no block and to nothing in the log. Not while blocks are merged.
   Result<void> forget_deletions();
 
   /// Moves a damaged block's directory to the quarantine folder.
@@ -105,7 +108,8 @@ class Catalog {
   Result<void> remove_unknown() GANTRY_REQUIRES(mutex_);
   Result<void> commit(Manifest next, std::vector<std::shared_ptr<const Block>> blocks)
       GANTRY_REQUIRES(mutex_);
-  Result<void> commit_deletions(Manifest next) GANTRY_REQUIRES(mutex_);
+  Result<void> commit_deletions(Manifest next, std::vector<std::shared_ptr<const Block>> blocks)
+      GANTRY_REQUIRES(mutex_);
   void publish() GANTRY_REQUIRES(mutex_);
 
   storage::FileSystem& files_;

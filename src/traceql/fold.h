@@ -2,16 +2,11 @@
 
 // Operators on values that are known: what makes `1s * 2` a literal. Private to the parser.
 
-#include <cstdint>
 #include <optional>
 
 #include "traceql/ast.h"
 
 namespace gantry::traceql {
-
-/// a * a * …, wrapping around; a negative exponent cuts the fraction to 0. Nothing for 0 to a
-/// negative power.
-[[nodiscard]] std::optional<std::int64_t> integer_power(std::int64_t base, std::int64_t exponent);
 
 /// The result of an operation whose types have been checked. Nothing when it has none (a division
 /// by zero), or none that can be written (infinity): then the operation stays in the tree.

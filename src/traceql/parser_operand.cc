@@ -161,6 +161,7 @@ std::optional<Operand> Parser::parse_body(OperandKinds result) {
     const OperandKinds first = kSpanset | kNumber | kAggregate;
     accepted.bare |= first;
     accepted.wrapped |= first;
+    accepted.result |= first | kStages;
   }
   auto operand = parse_operation(0, accepted);
   const bool is_pipeline = operand && (operand->kind == kSpanset || operand->kind == kStages);

@@ -140,8 +140,11 @@ Result<void> FileBlockWriter::write_trace_filter() {
   std::vector<std::uint64_t> hashes;
   hashes.reserve(traces_.size());
   for (const IndexedTrace& trace : traces_) hashes.push_back(trace.hash);
-  GANTRY_TRY(footer_.trace_filter_frame,
-             file_->add(storage::make_hash_filter(hashes, kTraceFilterBits), 0));
+  // With so many traces that a frame cannot hold it, the filter errs more often.
+  const std::size_t bits_max = (storage::kFrameBytesMax - storage::kHashFilterBlockBytes) * 8;
+  const auto bits =
+      static_cast<unsigned>(std::clamp<std::size_t>(bits_max / hashes.size(), 1, kTraceFilterBits));
+  GANTRY_TRY(footer_.trace_filter_frame, file_->add(storage::make_hash_filter(hashes, bits), 0));
   return {};
 }
 

@@ -328,7 +328,7 @@ void decode_texts(ByteReader& reader, std::size_t count, TextArray& out) {
   const char* previous = to;
   const std::byte* from = pieces.data();
   for (std::size_t i = 0; i < count; ++i) {
-    std::memmove(to, previous, shared[i]);
+    if (shared[i] != 0) std::memcpy(to, previous, shared[i]);
     previous = to;
     to += shared[i];
     if (rest[i] != 0) std::memcpy(to, from, rest[i]);

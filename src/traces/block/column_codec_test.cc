@@ -123,6 +123,17 @@ RC_GTEST_PROP(ColumnCodecTest, TextsComeBack, (const std::set<std::string>& text
   }
 }
 
+TEST(ColumnCodecTest, ATextWithoutBytesComesBack) {
+  const std::string_view empty;
+  Bytes bytes;
+  ColumnEncoder(1).texts({&empty, 1}, bytes);
+  ByteReader reader(bytes);
+  TextArray decoded;
+  decode_texts(reader, 1, decoded);
+  EXPECT_TRUE(reader.at_end());
+  EXPECT_EQ(decoded.ends, std::vector<std::uint64_t>{0});
+}
+
 TEST(ColumnCodecTest, CountsThatLieAreRefused) {
   const Bytes too_many_rows = {std::byte{6}};
   ByteReader reader(too_many_rows);

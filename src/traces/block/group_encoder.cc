@@ -80,6 +80,11 @@ void GroupEncoder::append_numbers(std::span<const T> values) {
 }
 
 Result<void> GroupEncoder::place(ColumnPlace& place) {
+  if (bytes_.size() > storage::kFrameBytesMax) {
+    return fail(Code::ResourceExhausted,
+                fmt::format("a column of a group of spans takes {} bytes, the limit is {}",
+                            bytes_.size(), storage::kFrameBytesMax));
+  }
   place.bytes = static_cast<std::uint32_t>(bytes_.size());
   if (bytes_.size() >= kOwnFrameBytes) {
     // Its pieces are compressed already.

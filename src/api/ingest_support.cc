@@ -80,6 +80,28 @@ void IngestMetrics::record(const telemetry::AppendResult& result) const {
   }
 }
 
+SpanIngestMetrics::SpanIngestMetrics(core::MetricRegistry& registry, std::string_view protocol) {
+  const std::string name(protocol);
+  spans_ = &registry.counter("gantry_ingest_spans_total", "Spans stored.", {{"protocol", name}});
+  repeated_ = &registry.counter("gantry_ingest_repeated_spans_total",
+                                "Of those, spans that were there before.", {{"protocol", name}});
+  for (std::size_t i = 0; i < rejected_.size(); ++i) {
+    const auto reason = static_cast<telemetry::SpanRejectReason>(i);
+    rejected_[i] = &registry.counter(
+        "gantry_ingest_rejected_spans_total", "Spans refused, by reason.",
+        {{"protocol", name}, {"reason", std::string(telemetry::span_reject_reason_name(reason))}});
+  }
+}
+
+void SpanIngestMetrics::record(const codec::OtlpTracesOutcome& outcome,
+                               const telemetry::SpanAppendResult& result) const {
+  spans_->add(result.spans_written);
+  repeated_->add(result.spans_repeated);
+  rejected_[static_cast<std::size_t>(telemetry::SpanRejectReason::InvalidId)]->add(
+      outcome.rejected_spans);
+  for (std::size_t i = 0; i < rejected_.size(); ++i) rejected_[i]->add(result.rejected_counts[i]);
+}
+
 access::AccessResult<access::StackView> admit_writer(const Services& services,
                                                      const net::Request& request,
                                                      bool accepts_token_scheme) {
@@ -128,6 +150,21 @@ std::string describe_rejections(const telemetry::AppendResult& result, std::uint
     separator = "; ";
   }
   return out;
+}
+
+std::string describe_rejections(const telemetry::SpanAppendResult& result) {
+  if (result.spans_rejected() == 0) return {};
+  return fmt::format("{} spans were refused: {}", result.spans_rejected(),
+                     fmt::join(result.messages, "; "));
+}
+
+bool is_limited(const telemetry::SpanAppendResult& result) {
+  using telemetry::SpanRejectReason;
+  const auto count = [&](SpanRejectReason reason) {
+    return result.rejected_counts[static_cast<std::size_t>(reason)];
+  };
+  return result.retry_after.count > 0 || count(SpanRejectReason::LiveTraces) > 0 ||
+         count(SpanRejectReason::RateLimited) > 0;
 }
 
 int ingest_status(const Error& error) {

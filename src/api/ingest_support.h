@@ -12,9 +12,11 @@
 #include "access/gate.h"
 #include "api/services.h"
 #include "codec/compression.h"
+#include "codec/otlp_traces.h"
 #include "core/error.h"
 #include "net/http.h"
 #include "telemetry/append_result.h"
+#include "telemetry/span_append_result.h"
 
 namespace gantry::api {
 
@@ -31,6 +33,20 @@ class IngestMetrics {
   core::Counter* histograms_;
   core::Counter* exemplars_;
   std::array<core::Counter*, telemetry::kRejectReasonCount> rejected_{};
+};
+
+/// The same for spans: gantry_ingest_spans_total and gantry_ingest_rejected_spans_total{reason=}.
+class SpanIngestMetrics {
+ public:
+  SpanIngestMetrics(core::MetricRegistry& registry, std::string_view protocol);
+
+  void record(const codec::OtlpTracesOutcome& outcome,
+              const telemetry::SpanAppendResult& result) const;
+
+ private:
+  core::Counter* spans_;
+  core::Counter* repeated_;
+  std::array<core::Counter*, telemetry::kSpanRejectReasonCount> rejected_{};
 };
 
 /// metrics:write; a token that also has metrics:import writes without the out-of-order bound.
@@ -63,6 +79,12 @@ enum class Verdict : std::uint8_t {
 /// The same for a protocol that counts other things than samples: "3 data points were refused: …".
 [[nodiscard]] std::string describe_rejections(const telemetry::AppendResult& result,
                                               std::uint64_t count, std::string_view items);
+
+/// "3 spans were refused: <message>; …". "" when none was.
+[[nodiscard]] std::string describe_rejections(const telemetry::SpanAppendResult& result);
+
+/// A limit that will lift refused spans: the sender should send them again later.
+[[nodiscard]] bool is_limited(const telemetry::SpanAppendResult& result);
 
 /// The status for a whole request that failed. A store's ResourceExhausted is about the request's
 /// size: 413.

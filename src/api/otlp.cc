@@ -9,16 +9,18 @@
 #include "api/ingest_support.h"
 #include "codec/otlp_metrics.h"
 #include "codec/otlp_response.h"
+#include "codec/otlp_traces.h"
 
 namespace gantry::api {
 namespace {
 
 using codec::OtlpEncoding;
+using codec::OtlpSignal;
 
 /// What one export did, whatever carried it.
 struct Export {
-  std::uint64_t rejected_points = 0;
-  std::string message;  ///< For partial_success; "" when there is nothing to say.
+  std::uint64_t rejected_count = 0;  ///< Data points or spans.
+  std::string message;               ///< For partial_success; "" when there is nothing to say.
   /// Nothing was stored and a limit is why: the sender should try again.
   bool is_all_limited = false;
   DurationMs retry_after;  ///< When to try again, if that is known.
@@ -26,14 +28,20 @@ struct Export {
 
 constexpr std::int64_t kGrpcRetryMs = 10'000;
 
+/// One signal's receiver.
 class OtlpApi {
  public:
-  explicit OtlpApi(const Services& services)
-      : services_(services), metrics_(services.registry, "otlp") {}
+  OtlpApi(const Services& services, OtlpSignal signal)
+      : services_(services),
+        signal_(signal),
+        metrics_(services.registry, "otlp"),
+        span_metrics_(services.registry, "otlp") {}
 
   net::Response http(net::Request& request) const {
     const auto encoding = codec::parse_otlp_content_type(request.headers.find("Content-Type"));
-    const auto view = admit_writer(services_, request, false);
+    const auto view = signal_ == OtlpSignal::Traces
+                          ? services_.gate.admit(request, {.scope = access::Scope::TracesWrite})
+                          : admit_writer(services_, request, false);
     // A refusal comes first, but in an encoding that the sender can read.
     if (!view) return refusal(encoding.value_or(OtlpEncoding::Protobuf), view.error());
     net::Response response = encoding ? take(request, *view, *encoding)
@@ -52,7 +60,9 @@ class OtlpApi {
       if (name == "x-gantry-token") credentials.gantry_token.push_back(value);
       if (name == "x-scope-orgid") credentials.scope_org_id.push_back(value);
     }
-    const auto view = admit_writer(services_, credentials);
+    const auto view = signal_ == OtlpSignal::Traces
+                          ? services_.gate.admit(credentials, {.scope = access::Scope::TracesWrite})
+                          : admit_writer(services_, credentials);
     if (!view) {
       return {.code = net::rpc_code(view.error().code), .message = view.error().message};
     }
@@ -74,9 +84,9 @@ class OtlpApi {
     if (done->is_all_limited) {
       return limited(request, encoding, *done);
     }
-    return answer(200, encoding,
-                  codec::encode_otlp_response(encoding, codec::OtlpSignal::Metrics,
-                                              done->rejected_points, done->message));
+    return answer(
+        200, encoding,
+        codec::encode_otlp_response(encoding, signal_, done->rejected_count, done->message));
   }
 
   net::GrpcResponse take_message(const access::StackView& view,
@@ -87,12 +97,38 @@ class OtlpApi {
       return grpc_failure({Code::Unavailable, done->message},
                           done->retry_after.count > 0 ? done->retry_after.count : kGrpcRetryMs);
     }
-    return {.body = codec::encode_otlp_response(OtlpEncoding::Protobuf, codec::OtlpSignal::Metrics,
-                                                done->rejected_points, done->message)};
+    return {.body = codec::encode_otlp_response(OtlpEncoding::Protobuf, signal_,
+                                                done->rejected_count, done->message)};
   }
 
   Result<Export> store(const access::StackView& view, OtlpEncoding encoding,
                        std::string_view body) const {
+    return signal_ == OtlpSignal::Traces ? store_spans(view, encoding, body)
+                                         : store_points(view, encoding, body);
+  }
+
+  Result<Export> store_spans(const access::StackView& view, OtlpEncoding encoding,
+                             std::string_view body) const {
+    thread_local codec::OtlpTracesDecoder decoder;
+    const codec::OtlpTracesOptions options = services_.settings().otlp_traces;
+    GANTRY_CHECK(encoding == OtlpEncoding::Json ? decoder.decode_json(body, options)
+                                                : decoder.decode_protobuf(body, options));
+    GANTRY_TRY(const telemetry::SpanAppendResult result, view.append(decoder.batch()));
+    const codec::OtlpTracesOutcome& outcome = decoder.outcome();
+    span_metrics_.record(outcome, result);
+    Export done{.rejected_count = outcome.rejected_spans + result.spans_rejected(),
+                .message = outcome.message()};
+    if (result.spans_rejected() > 0) {
+      if (!done.message.empty()) done.message += "; ";
+      done.message += describe_rejections(result);
+    }
+    done.is_all_limited = result.spans_written == 0 && is_limited(result);
+    done.retry_after = result.retry_after;
+    return done;
+  }
+
+  Result<Export> store_points(const access::StackView& view, OtlpEncoding encoding,
+                              std::string_view body) const {
     thread_local codec::OtlpMetricsDecoder decoder;
     codec::OtlpOptions options = services_.otlp_options(view.stack());
     options.now_ms = services_.clock.now().since_epoch;
@@ -101,10 +137,10 @@ class OtlpApi {
     GANTRY_TRY(const telemetry::AppendResult result, view.append(decoder.batch()));
     metrics_.record(result);
     const codec::OtlpOutcome& outcome = decoder.outcome();
-    Export done{.rejected_points = outcome.rejected_data_points, .message = outcome.message()};
+    Export done{.rejected_count = outcome.rejected_data_points, .message = outcome.message()};
     if (result.samples_rejected > 0) {
       const std::uint64_t refused = decoder.count_refused_points(result);
-      done.rejected_points += refused;
+      done.rejected_count += refused;
       if (!done.message.empty()) done.message += "; ";
       done.message += describe_rejections(result, refused, "data points");
     }
@@ -162,7 +198,9 @@ class OtlpApi {
   }
 
   const Services& services_;
+  OtlpSignal signal_;
   IngestMetrics metrics_;
+  SpanIngestMetrics span_metrics_;
 };
 
 net::Response otlp_error(const net::Request& request, int status, std::string_view message) {
@@ -179,26 +217,38 @@ net::Response otlp_error(const net::Request& request, int status, std::string_vi
 }  // namespace
 
 void add_otlp_routes(net::Router& router, const Services& services) {
-  const OtlpApi api(services);
-  for (const std::string_view path :
-       {"/v1/metrics", "/otlp/v1/metrics", "/api/v1/otlp/v1/metrics"}) {
-    router.add(net::Method::Post, path,
-               {.name = "otlp_metrics",
-                .runs_on = net::RunsOn::IngestPool,
-                .body_bytes_max = services.body_bytes_max,
-                .cors = net::Cors::Yes,
-                .access = std::string(access::scope_name(access::Scope::MetricsWrite)),
-                .render_error = otlp_error},
-               [api](net::Request& request) { return api.http(request); });
+  struct Signal {
+    OtlpSignal signal;
+    std::string_view name;
+    access::Scope scope;
+  };
+
+  for (const Signal& each : {Signal{OtlpSignal::Metrics, "metrics", access::Scope::MetricsWrite},
+                             Signal{OtlpSignal::Traces, "traces", access::Scope::TracesWrite}}) {
+    const OtlpApi api(services, each.signal);
+    for (const std::string_view prefix : {"", "/otlp", "/api/v1/otlp"}) {
+      router.add(net::Method::Post, fmt::format("{}/v1/{}", prefix, each.name),
+                 {.name = fmt::format("otlp_{}", each.name),
+                  .runs_on = net::RunsOn::IngestPool,
+                  .body_bytes_max = services.body_bytes_max,
+                  .cors = net::Cors::Yes,
+                  .access = std::string(access::scope_name(each.scope)),
+                  .render_error = otlp_error},
+                 [api](net::Request& request) { return api.http(request); });
+    }
   }
 }
 
 std::vector<net::GrpcMethod> otlp_grpc_methods(const Services& services) {
   std::vector<net::GrpcMethod> methods;
-  methods.push_back({.name = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-                     .handler = [api = OtlpApi(services)](net::GrpcRequest& request) {
-                       return api.grpc(request);
-                     }});
+  const auto add = [&](std::string name, OtlpSignal signal) {
+    methods.push_back({.name = std::move(name),
+                       .handler = [api = OtlpApi(services, signal)](net::GrpcRequest& request) {
+                         return api.grpc(request);
+                       }});
+  };
+  add("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", OtlpSignal::Metrics);
+  add("/opentelemetry.proto.collector.trace.v1.TraceService/Export", OtlpSignal::Traces);
   return methods;
 }
 

@@ -26,17 +26,6 @@ constexpr auto kSingleValued = std::to_array<std::string_view>(
     {"query", "time", "start", "end", "step", "timeout", "limit", "lookback_delta", "stats",
      "metric", "limit_per_metric", "type", "state"});
 
-net::Response refusal_response(const access::AccessError& error) {
-  std::string_view type = "unauthorized";
-  if (error.status == 400) type = "bad_data";
-  if (error.status == 429) type = "too_many_requests";
-  if (error.status == 503) type = "unavailable";
-  net::Response response =
-      error_response({.status = error.status, .type = type, .message = error.message});
-  error.add_headers(response.headers);
-  return response;
-}
-
 void append_texts(std::string& out, std::string_view key, std::string_view kind,
                   const std::vector<std::string>& texts) {
   if (texts.empty()) return;
@@ -92,6 +81,17 @@ access::AuditEvent stack_event(std::string name, const access::Principal& princi
           .org = principal.org,
           .stack = principal.stack,
           .client = access::client_context(request)};
+}
+
+net::Response refusal_response(const access::AccessError& error) {
+  std::string_view type = "unauthorized";
+  if (error.status == 400) type = "bad_data";
+  if (error.status == 429) type = "too_many_requests";
+  if (error.status == 503) type = "unavailable";
+  net::Response response =
+      error_response({.status = error.status, .type = type, .message = error.message});
+  error.add_headers(response.headers);
+  return response;
 }
 
 net::Handler admit_prometheus(const Services& services, access::Scope scope, StackHandler handler) {

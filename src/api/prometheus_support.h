@@ -44,6 +44,9 @@ using StackHandler =
 [[nodiscard]] access::AuditEvent stack_event(std::string name, const access::Principal& principal,
                                              const net::Request& request);
 
+/// Who may not come in, in this API's form, with the headers that belong to it.
+[[nodiscard]] net::Response refusal_response(const access::AccessError& error);
+
 /// Adds the route with its scope declared and checked.
 void add_prometheus_route(net::Router& router, net::Method method, std::string_view path,
                           net::RouteOptions options, const Services& services, access::Scope scope,

@@ -12,9 +12,11 @@
 #include "access/gate.h"
 #include "codec/influx.h"
 #include "codec/otlp_metrics.h"
+#include "codec/otlp_traces.h"
 #include "core/metrics.h"
 #include "core/time.h"
 #include "promql/engine.h"
+#include "traceql/engine.h"
 
 namespace gantry::api {
 
@@ -26,6 +28,13 @@ struct InfluxSettings {
   bool partial_writes = false;
 };
 
+/// What a request to Tempo's API may ask for; 0: no limit.
+struct TempoSettings {
+  DurationMs search_range_max{std::int64_t{7} * 24 * 3600 * 1000};   ///< traces.search_range_max
+  DurationMs metrics_range_max{std::int64_t{7} * 24 * 3600 * 1000};  ///< traces.metrics_range_max
+  std::uint64_t trace_bytes_max = 50 << 20;                          ///< traces.trace_bytes_max
+};
+
 /// Limits and switches that handlers look at on each request, so that a reload reaches them.
 struct Settings {
   std::uint64_t body_decompressed_bytes_max = 64 << 20;  ///< http.body_decompressed_bytes_max
@@ -33,6 +42,8 @@ struct Settings {
   DurationMs lookback{5 * 60 * 1000};                    ///< query.lookback
   std::uint32_t steps_max = 11'000;                      ///< query.steps_max
   InfluxSettings influx;
+  codec::OtlpTracesOptions otlp_traces;  ///< limits.*_per_span_max and the like
+  TempoSettings tempo;
   std::optional<std::uint64_t> samples_max;  ///< Of a query; absent: the engine's.
 };
 
@@ -53,6 +64,7 @@ struct ProcessInformation {
 struct Services {
   const access::Gate& gate;
   const promql::Engine& engine;
+  const traceql::Engine& traceql;
   const Clock& clock;
   core::MetricRegistry& registry;
   std::function<Settings()> settings;

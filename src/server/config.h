@@ -12,11 +12,13 @@
 #include "access/query_limiter.h"
 #include "codec/influx.h"
 #include "codec/otlp_to_prometheus.h"
+#include "codec/otlp_traces.h"
 #include "core/log.h"
 #include "core/time.h"
 #include "metrics/store.h"
 #include "net/server.h"
 #include "promql/parser.h"
+#include "traces/store.h"
 
 namespace gantry::server {
 
@@ -61,6 +63,14 @@ struct Config {
   metrics::StoreOptions storage;            ///< `storage.*`, and `limits.*` for its `limits`.
   std::uint64_t disk_free_min = 256 << 20;  ///< `storage.disk_free_min`, bytes.
   std::uint64_t disk_free_resume = 0;       ///< `storage.disk_free_resume`; 0: twice the least.
+
+  struct Traces {
+    traces::StoreOptions store;     ///< `limits.*` for its `limits`; durability as of `storage`.
+    codec::OtlpTracesOptions otlp;  ///< `limits.*`
+    DurationMs search_range_max{std::int64_t{7} * 24 * 3600 * 1000};
+    DurationMs metrics_range_max{std::int64_t{7} * 24 * 3600 * 1000};
+    std::uint64_t trace_bytes_max = 50 << 20;  ///< Of an answer by id.
+  } traces;
 
   struct Query {
     DurationMs timeout{120'000};

@@ -34,6 +34,7 @@
 #include "server/stack_host.h"
 #include "storage/disk_guard.h"
 #include "storage/file.h"
+#include "traceql/engine.h"
 
 namespace gantry::server {
 namespace {
@@ -118,6 +119,7 @@ struct Server::Impl {
   std::unique_ptr<core::WorkerPool> compute_pool;
   std::unique_ptr<AccessParts> access;
   std::unique_ptr<promql::Engine> engine;
+  std::unique_ptr<traceql::Engine> traceql;
   std::unique_ptr<OpenStacks> open_stacks;
   std::unique_ptr<StackFollower> follower;  // null when no other process has the same database
   std::unique_ptr<api::Services> services;
@@ -179,6 +181,7 @@ void Server::Impl::make_read_only_services() {
   read_only_services = std::make_unique<api::Services>(api::Services{
       .gate = *access->read_only_gate,
       .engine = *engine,
+      .traceql = *traceql,
       .clock = clock,
       .registry = registry,
       .settings =
@@ -207,9 +210,12 @@ void Server::Impl::make_services() {
   engine = std::make_unique<promql::Engine>(engine_options(*config, *compute_pool));
   own_telemetry = std::make_unique<OwnTelemetry>(OwnTelemetry::Environment{
       .config = *config, .gate = *access->gate, .registry = registry, .clock = clock});
+  traceql = std::make_unique<traceql::Engine>(traceql::EngineOptions{
+      .workers = compute_pool.get(), .memory_bytes_max = config->query.memory_bytes_max});
   services = std::make_unique<api::Services>(api::Services{
       .gate = *access->gate,
       .engine = *engine,
+      .traceql = *traceql,
       .clock = clock,
       .registry = registry,
       .settings =
@@ -223,7 +229,11 @@ void Server::Impl::make_services() {
                 .influx = {.mapping = now->influx.mapping,
                            .database_label = now->influx.database_label,
                            .source_label = now->influx.source_label,
-                           .partial_writes = now->influx.partial_writes}};
+                           .partial_writes = now->influx.partial_writes},
+                .otlp_traces = now->traces.otlp,
+                .tempo = {.search_range_max = now->traces.search_range_max,
+                          .metrics_range_max = now->traces.metrics_range_max,
+                          .trace_bytes_max = now->traces.trace_bytes_max}};
           },
       .otlp_options = [this](StackId stack) { return otlp_options(stack); },
       .process = {.start_time = start_time,

@@ -238,9 +238,37 @@ constexpr std::array kSettings = {
             GANTRY_SLOT(storage.limits.bytes_per_day_max),
             "Uncompressed bytes of the write requests that a stack takes from one midnight UTC to "
             "the next; a request beyond it is refused whole with 429. 0B: no limit."},
+    Setting{"limits.spans_per_request_max", Kind::Count, kReloadable,
+            GANTRY_SLOT(traces.store.limits.spans_per_request_max),
+            "Spans of one write request; with more, the whole request is refused. 0: no limit."},
+    Setting{"limits.span_bytes_per_second_max", Kind::Bytes, kReloadable,
+            GANTRY_SLOT(traces.store.limits.span_bytes_per_second_max),
+            "Uncompressed bytes of spans that a stack takes in a second, with bursts of two "
+            "seconds' worth; requests beyond it are refused with 429. 0B: no limit."},
+    Setting{"limits.live_traces_max", Kind::Count, kReloadable,
+            GANTRY_SLOT(traces.store.limits.live_traces_max),
+            "Traces of a stack that are in memory; spans of one more are refused. 0: no limit."},
+    Setting{"limits.bytes_per_trace_max", Kind::Bytes, kReloadable,
+            GANTRY_SLOT(traces.store.limits.bytes_per_trace_max),
+            "Bytes of one trace in memory; further spans of it are refused. 0B: no limit."},
+    Setting{"limits.attributes_per_span_max", Kind::Count, kReloadable,
+            GANTRY_SLOT(traces.otlp.attributes_per_span_max),
+            "Attributes of a span, and of each resource, scope, event and link; further ones are "
+            "dropped and counted in the span. 0: no limit."},
+    Setting{"limits.events_per_span_max", Kind::Count, kReloadable,
+            GANTRY_SLOT(traces.otlp.events_per_span_max),
+            "Events of a span; further ones are dropped and counted in it. 0: no limit."},
+    Setting{"limits.links_per_span_max", Kind::Count, kReloadable,
+            GANTRY_SLOT(traces.otlp.links_per_span_max),
+            "Links of a span; further ones are dropped and counted in it. 0: no limit."},
+    Setting{"limits.attribute_value_bytes_max", Kind::Bytes, kReloadable,
+            GANTRY_SLOT(traces.otlp.attribute_value_bytes_max),
+            "The longest attribute value of a span: longer texts are cut, longer lists dropped. "
+            "0B: no limit."},
 
     Setting{"storage.durability", Kind::Choice, kAtStart, GANTRY_SLOT(storage.durability),
-            "When a write is acknowledged: `synced` to disk, or `written` to the operating system "
+            "When a write of samples or spans is acknowledged: `synced` to disk, or `written` to "
+            "the operating system "
             "(survives kill -9 but loses up to a second in a power cut)."},
     Setting{"storage.retention", Kind::Duration, kReloadable, GANTRY_SLOT(storage.retention),
             "How long samples are kept, in whole days of data. 0s: for ever."},
@@ -266,6 +294,31 @@ constexpr std::array kSettings = {
             "Free disk space below which writes are answered with 503; reads go on."},
     Setting{"storage.disk_free_resume", Kind::Bytes, kReloadable, GANTRY_SLOT(disk_free_resume),
             "Free disk space at which writes resume; 0B: twice `storage.disk_free_min`."},
+
+    Setting{"traces.retention", Kind::Duration, kReloadable, GANTRY_SLOT(traces.store.retention),
+            "How long traces are kept. 0s: for ever."},
+    Setting{"traces.retention_bytes", Kind::Bytes, kReloadable,
+            GANTRY_SLOT(traces.store.retention_bytes),
+            "Disk space of a stack's traces; beyond it the oldest go first. 0B: no limit."},
+    Setting{"traces.seal_interval", Kind::Duration, kReloadable,
+            GANTRY_SLOT(traces.store.seal_interval),
+            "The longest that spans stay in memory and the write-ahead log only.", 1000},
+    Setting{"traces.live_bytes_max", Kind::Bytes, kReloadable,
+            GANTRY_SLOT(traces.store.live_bytes_max),
+            "Bytes of spans in memory at which they move to a block before their time.", 1 << 20},
+    Setting{"traces.merge_bytes_per_second_max", Kind::Bytes, kReloadable,
+            GANTRY_SLOT(traces.store.merge_bytes_per_second_max),
+            "Bytes per second that merging in the background writes, for each stack. 0B: no "
+            "limit."},
+    Setting{"traces.search_range_max", Kind::Duration, kReloadable,
+            GANTRY_SLOT(traces.search_range_max),
+            "The longest range that a search may ask for. 0s: no limit."},
+    Setting{"traces.metrics_range_max", Kind::Duration, kReloadable,
+            GANTRY_SLOT(traces.metrics_range_max),
+            "The longest range that a TraceQL metrics query may ask for. 0s: no limit."},
+    Setting{"traces.trace_bytes_max", Kind::Bytes, kReloadable, GANTRY_SLOT(traces.trace_bytes_max),
+            "The largest trace that is answered whole: of a larger one the first spans. 0B: no "
+            "limit."},
 
     Setting{"query.timeout", Kind::Duration, kReloadable, GANTRY_SLOT(query.timeout),
             "The longest a query may run; a request may ask for less.", 1},

@@ -139,6 +139,7 @@ WorldSite::WorldSite(access::Authenticator& authenticator, StackId stack, const 
     return std::make_unique<api::Services>(api::Services{
         .gate = gate,
         .engine = engine_,
+        .traceql = traceql_,
         .clock = clock,
         .registry = registry_,
         .settings = [] { return api::Settings{}; },

@@ -81,6 +81,7 @@ class WorldSite {
   storage::FaultyFileSystem files_;
   core::MetricRegistry registry_;
   promql::Engine engine_;
+  traceql::Engine traceql_{{}};
   access::StackStores stores_;
   access::QueryLimiter limiter_;
   std::unique_ptr<access::Gate> gate_;

@@ -187,8 +187,8 @@ class Gate {
     const SessionAuthenticator* sessions = nullptr;  ///< Null: people cannot sign in.
     /// Of the views of restricted principals one in so many looks twice at what it shows.
     std::uint64_t recheck_interval = kRecheckInterval;
-    HiddenSpans hidden_spans = HiddenSpans::Drop;  ///< traces.lbac.hidden_spans
-    bool exposes_hidden_names = false;             ///< traces.lbac.expose_hidden_names
+    HiddenSpans hidden_spans = HiddenSpans::Drop;  ///< traces.hidden_spans
+    bool exposes_hidden_names = false;             ///< traces.expose_hidden_names
   };
 
   /// All must outlive it.

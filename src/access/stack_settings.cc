@@ -58,6 +58,12 @@ constexpr std::array kMembers = {
     member<&StackSettings::labels_per_series_max>("labelsPerSeriesMax", true, false),
     member<&StackSettings::label_value_bytes_max>("labelValueBytesMax", true, false),
     member<&StackSettings::exemplars_max>("exemplarsMax", true, false),
+    member<&StackSettings::traces_retention_ms>("tracesRetention", false, true),
+    member<&StackSettings::traces_retention_bytes>("tracesRetentionBytes", false, false),
+    member<&StackSettings::spans_per_request_max>("spansPerRequestMax", true, false),
+    member<&StackSettings::span_bytes_per_second_max>("spanBytesPerSecondMax", true, false),
+    member<&StackSettings::live_traces_max>("liveTracesMax", true, false),
+    member<&StackSettings::bytes_per_trace_max>("bytesPerTraceMax", true, false),
 };
 
 /// The value, or why there is none.

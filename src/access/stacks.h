@@ -28,6 +28,12 @@ struct StackSettings {
   std::optional<std::uint32_t> labels_per_series_max;
   std::optional<std::uint32_t> label_value_bytes_max;
   std::optional<std::uint64_t> exemplars_max;
+  std::optional<std::int64_t> traces_retention_ms;  ///< 0: for ever.
+  std::optional<std::uint64_t> traces_retention_bytes;
+  std::optional<std::uint64_t> spans_per_request_max;
+  std::optional<std::uint64_t> span_bytes_per_second_max;
+  std::optional<std::uint64_t> live_traces_max;
+  std::optional<std::uint64_t> bytes_per_trace_max;
 
   friend bool operator==(const StackSettings&, const StackSettings&) = default;
 };

@@ -100,7 +100,9 @@ Result<std::unique_ptr<AccessParts>> AccessParts::open(const std::filesystem::pa
                            .rules = control_rules(config)});
   parts->answer_box = std::make_unique<access::SealedBox>(key, "gantry answers to requests v1");
   const access::Gate::Options main{.cloud_compat_status = config.access.cloud_compat_status,
-                                   .sessions = &parts->people->sessions()};
+                                   .sessions = &parts->people->sessions(),
+                                   .hidden_spans = config.traces.hidden_spans,
+                                   .exposes_hidden_names = config.traces.exposes_hidden_names};
   GANTRY_TRY(parts->changes,
              state::ChangeListener::start(*parts->db, clock, registry, {},
                                           [raw = parts.get()] { raw->hear_of_change(); }));

@@ -10,6 +10,7 @@
 
 #include "access/oidc_provider.h"
 #include "access/query_limiter.h"
+#include "access/visible_spans.h"
 #include "codec/influx.h"
 #include "codec/otlp_to_prometheus.h"
 #include "codec/otlp_traces.h"
@@ -70,6 +71,8 @@ struct Config {
     DurationMs search_range_max{std::int64_t{7} * 24 * 3600 * 1000};
     DurationMs metrics_range_max{std::int64_t{7} * 24 * 3600 * 1000};
     std::uint64_t trace_bytes_max = 50 << 20;  ///< Of an answer by id.
+    access::HiddenSpans hidden_spans = access::HiddenSpans::Drop;
+    bool exposes_hidden_names = false;
   } traces;
 
   struct Query {

@@ -55,8 +55,17 @@ constexpr std::array kClientAuthentications = {
     Word<access::ClientAuthentication>{"private_key_jwt",
                                        access::ClientAuthentication::PrivateKeyJwt}};
 
+constexpr std::array kHiddenSpans = {
+    Word<access::HiddenSpans>{"drop", access::HiddenSpans::Drop},
+    Word<access::HiddenSpans>{"skeleton", access::HiddenSpans::Skeleton}};
+
 template <class Enum>
 constexpr std::span<const Word<Enum>> words();
+
+template <>
+constexpr std::span<const Word<access::HiddenSpans>> words() {
+  return kHiddenSpans;
+}
 
 template <>
 constexpr std::span<const Word<access::ClientAuthentication>> words() {

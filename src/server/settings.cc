@@ -319,6 +319,12 @@ constexpr std::array kSettings = {
     Setting{"traces.trace_bytes_max", Kind::Bytes, kReloadable, GANTRY_SLOT(traces.trace_bytes_max),
             "The largest trace that is answered whole: of a larger one the first spans. 0B: no "
             "limit."},
+    Setting{"traces.hidden_spans", Kind::Choice, kAtStart, GANTRY_SLOT(traces.hidden_spans),
+            "What a trace by id shows of spans that label policies hide: `drop` leaves them out, "
+            "`skeleton` shows their ids, kind, times and status code under the name `hidden`."},
+    Setting{"traces.expose_hidden_names", Kind::Switch, kAtStart,
+            GANTRY_SLOT(traces.exposes_hidden_names),
+            "Whether such skeletons keep their spans' names."},
 
     Setting{"query.timeout", Kind::Duration, kReloadable, GANTRY_SLOT(query.timeout),
             "The longest a query may run; a request may ask for less.", 1},

@@ -172,6 +172,9 @@ struct OtlpTracesDecoder::Impl {
 };
 
 void OtlpTracesDecoder::Impl::begin(const OtlpTracesOptions& chosen) {
+  // One huge request should not cost every thread its memory for ever.
+  constexpr std::size_t kAttributesKept = 1 << 18;
+  if (batch.attributes.capacity() > kAttributesKept) batch = SpanBatch();
   batch.clear();
   outcome = {};
   options = chosen;

@@ -12,6 +12,7 @@
 #include "cli/copy_state.h"
 #include "cli/query.h"
 #include "cli/serve.h"
+#include "cli/traces.h"
 #include "cli/version.h"
 #include <CLI/CLI.hpp>
 
@@ -71,6 +72,26 @@ void add_query_flags(CLI::App& command, QueryOptions& options) {
       ->type_name("FORMAT");
 }
 
+void add_trace_connection_flags(CLI::App& command, TraceConnection& connection) {
+  command.add_option("--url", connection.url, "Base URL of the API")
+      ->envname("GANTRY_URL")
+      ->capture_default_str();
+  command.add_option("--user", connection.user, "Instance id, for Basic credentials");
+  command.add_option("--token", connection.token, "Token with traces:read")
+      ->envname("GANTRY_TOKEN");
+  command.add_option("--ca-file", connection.ca_file, "PEM file with the authorities to trust");
+  command.add_flag("--json", connection.json, "Print the server's answer as it is");
+}
+
+void add_search_flags(CLI::App& command, SearchOptions& options) {
+  command.add_option("query", options.query, "TraceQL")->required()->type_name("QUERY");
+  add_trace_connection_flags(command, options.connection);
+  command.add_option("--start", options.start, "Begin: Unix seconds or RFC 3339");
+  command.add_option("--end", options.end, "End; default now");
+  command.add_option("--since", options.since, "Length of a range that ends at --end, such as 1h");
+  command.add_option("--limit", options.limit, "Traces at most")->capture_default_str();
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Gantry: a self-hosted hub for metrics, traces and logs", "gantry");
   app.require_subcommand(1);
@@ -85,6 +106,15 @@ int run(int argc, char** argv) {
       app.add_subcommand("check-config", "Check the configuration and print the effective one");
   add_config_flags(*check_command, flags);
   const CLI::App* const version_command = app.add_subcommand("version", "Print the version");
+  SearchOptions search_options;
+  CLI::App* const search_command = app.add_subcommand("search", "Search a server's traces");
+  add_search_flags(*search_command, search_options);
+  TraceOptions trace_options;
+  CLI::App* const trace_command = app.add_subcommand("trace", "Print a trace as a tree of spans");
+  trace_command->add_option("id", trace_options.id, "Trace id, hexadecimal")
+      ->required()
+      ->type_name("ID");
+  add_trace_connection_flags(*trace_command, trace_options.connection);
   QueryOptions query_options;
   CLI::App* const query_command =
       app.add_subcommand("query", "Run a PromQL query against a server");
@@ -124,6 +154,8 @@ int run(int argc, char** argv) {
   if (*backup_command) return backup(flags, backup_output);
   if (*copy_command) return copy_state(flags, copy_target);
   if (*query_command) return query(query_options);
+  if (*search_command) return search(search_options);
+  if (*trace_command) return trace(trace_options);
   if (*check_command || only_checks) return check_config(flags);
   if (*serve_command) return serve(flags);
   return status;

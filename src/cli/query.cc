@@ -6,10 +6,10 @@
 #include <utility>
 #include <vector>
 
+#include "cli/api_request_internal.h"
 #include "cli/config_flags.h"
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
-#include <sodium.h>
 
 #include "core/duration.h"
 #include "core/number_format.h"
@@ -21,48 +21,10 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::string_view kUnreserved =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-
-std::string encode_form(const std::vector<std::pair<std::string_view, std::string>>& fields) {
-  std::string body;
-  for (const auto& [name, value] : fields) {
-    if (!body.empty()) body += '&';
-    body += fmt::format("{}=", name);
-    for (const char c : value) {
-      if (kUnreserved.contains(c))
-        body += c;
-      else
-        body += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return body;
-}
-
-std::string encode_base64(std::string_view text) {
-  std::string encoded(sodium_base64_encoded_len(text.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
-  sodium_bin2base64(encoded.data(), encoded.size(),
-                    reinterpret_cast<const unsigned char*>(text.data()), text.size(),
-                    sodium_base64_VARIANT_ORIGINAL);
-  encoded.pop_back();  // the terminating zero
-  return encoded;
-}
-
 std::string format_seconds(std::int64_t timestamp_ms) {
   std::string text;
   core::append_seconds(text, timestamp_ms);
   return text;
-}
-
-/// Unix seconds or RFC 3339.
-Result<TimestampMs> parse_time(std::string_view flag, std::string_view text) {
-  constexpr double kSecondsMax = 1e15;
-  if (const auto seconds = core::parse_float(text);
-      seconds && *seconds > -kSecondsMax && *seconds < kSecondsMax)
-    return TimestampMs{static_cast<std::int64_t>(*seconds * 1000)};
-  if (const auto time = core::parse_rfc3339(text)) return *time;
-  return fail(Code::InvalidArgument,
-              fmt::format("{}: \"{}\" is neither Unix seconds nor RFC 3339", flag, text));
 }
 
 struct Range {
@@ -123,22 +85,6 @@ std::optional<std::pair<std::string, std::string>> point_text(const Json& point)
   if (!point[1].is_object()) return std::nullopt;
   return std::pair(std::move(time), fmt::format("{{count:{}, sum:{}}}", member(point[1], "count"),
                                                 member(point[1], "sum")));
-}
-
-/// Left-aligned columns, two blanks between them; the last one is not padded.
-std::string align(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    for (std::size_t i = 0; i + 1 < row.size(); ++i)
-      text += fmt::format("{:<{}}  ", row[i], widths[i]);
-    text += row.back() + "\n";
-  }
-  return text;
 }
 
 Error not_an_answer() {
@@ -207,22 +153,16 @@ Result<net::ClientRequest> make_query_request(const QueryOptions& options, Times
   } else if (!options.time.empty()) {
     fields.emplace_back("time", options.time);
   }
-  std::string base = options.url;
-  while (base.ends_with('/')) base.pop_back();
-
   net::ClientRequest request;
   request.method = "POST";
-  request.url = base + (range ? "/api/v1/query_range" : "/api/v1/query");
+  request.url =
+      without_end_slashes(options.url) + (range ? "/api/v1/query_range" : "/api/v1/query");
   request.body = encode_form(fields);
   request.timeout = options.timeout;
   request.ca_file = options.ca_file;
   request.headers.set("Content-Type", "application/x-www-form-urlencoded");
   request.headers.set("Accept-Encoding", "gzip");
-  if (!options.user.empty())
-    request.headers.set("Authorization",
-                        "Basic " + encode_base64(options.user + ":" + options.token));
-  else if (!options.token.empty())
-    request.headers.set("Authorization", "Bearer " + options.token);
+  set_credentials(request, options.user, options.token);
   return request;
 }
 

@@ -34,7 +34,7 @@ TEST(DescribeRejections, CountsInTheProtocolsUnit) {
             "12 samples were refused: why (err-gantry-max-bytes-per-day)");
   EXPECT_EQ(describe_rejections(result, 3, "data points"),
             "3 data points were refused: why (err-gantry-max-bytes-per-day)");
-  EXPECT_EQ(describe_rejections({}), "");
+  EXPECT_EQ(describe_rejections(telemetry::AppendResult()), "");
   EXPECT_EQ(describe_rejections({}, 0, "data points"), "");
 }
 

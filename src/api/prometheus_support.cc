@@ -63,12 +63,6 @@ void note_denial(const Services& services, const access::StackView& view,
                                std::move(event));
 }
 
-std::uint64_t response_bytes_max(const Services& services, const access::StackView& view) {
-  const auto& policy = view.principal().query_policy;
-  return policy ? policy->response_bytes_max.value_or(services.response_bytes_max)
-                : services.response_bytes_max;
-}
-
 }  // namespace
 
 access::AuditEvent stack_event(std::string name, const access::Principal& principal,
@@ -81,6 +75,12 @@ access::AuditEvent stack_event(std::string name, const access::Principal& princi
           .org = principal.org,
           .stack = principal.stack,
           .client = access::client_context(request)};
+}
+
+std::uint64_t response_bytes_max(const Services& services, const access::StackView& view) {
+  const auto& policy = view.principal().query_policy;
+  return policy ? policy->response_bytes_max.value_or(services.response_bytes_max)
+                : services.response_bytes_max;
 }
 
 net::Response refusal_response(const access::AccessError& error) {

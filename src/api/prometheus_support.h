@@ -44,6 +44,10 @@ using StackHandler =
 [[nodiscard]] access::AuditEvent stack_event(std::string name, const access::Principal& principal,
                                              const net::Request& request);
 
+/// Of an answer to who asks, before compression; 0: no limit.
+[[nodiscard]] std::uint64_t response_bytes_max(const Services& services,
+                                               const access::StackView& view);
+
 /// Who may not come in, in this API's form, with the headers that belong to it.
 [[nodiscard]] net::Response refusal_response(const access::AccessError& error);
 

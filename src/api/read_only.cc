@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <array>
-#include <memory>
+#include <span>
 #include <string>
 #include <utility>
-#include <vector>
+
+#include <fmt/format.h>
 
 #include "api/prometheus.h"
 #include "api/prometheus_support.h"
+#include "api/tempo.h"
 
 namespace gantry::api {
 namespace {
@@ -23,8 +25,16 @@ struct Allowed {
   bool takes_post = false;
 };
 
-/// All there is. Spelt as in the routers that the handlers come from.
-constexpr std::array kAllowed = {
+/// What is found below a mount.
+struct Surface {
+  access::Scope scope = access::Scope::MetricsRead;
+  std::span<const Allowed> allowed;  ///< All there is.
+  /// Known elsewhere and kept away from here: each of these and what is below it.
+  std::span<const std::string_view> withheld;
+};
+
+/// Spelt as in the routers that the handlers come from.
+constexpr std::array kMetricsAllowed = {
     Allowed{"/api/v1/query", true},
     Allowed{"/api/v1/query_range", true},
     Allowed{"/api/v1/query_exemplars", true},
@@ -42,41 +52,62 @@ constexpr std::array kAllowed = {
     Allowed{"/-/ready"},
 };
 
-/// Known elsewhere and kept away from here: each of these and what is below it.
-constexpr std::array<std::string_view, 20> kWithheld = {"api/v1/admin",
-                                                        "api/v1/write",
-                                                        "api/v1/push",
-                                                        "api/v1/otlp",
-                                                        "api/v1/read",
-                                                        "api/v1/status",
-                                                        "api/v1/targets",
-                                                        "api/v1/scrape_pools",
-                                                        "api/v1/features",
-                                                        "api/v1/alertmanagers",
-                                                        "api/v1/notifications",
-                                                        "-/reload",
-                                                        "-/quit",
-                                                        "debug",
-                                                        "metrics",
-                                                        "graph",
-                                                        "consoles",
-                                                        "config",
-                                                        "api/v1/search",
-                                                        "user"};
+constexpr std::array<std::string_view, 20> kMetricsWithheld = {"api/v1/admin",
+                                                               "api/v1/write",
+                                                               "api/v1/push",
+                                                               "api/v1/otlp",
+                                                               "api/v1/read",
+                                                               "api/v1/status",
+                                                               "api/v1/targets",
+                                                               "api/v1/scrape_pools",
+                                                               "api/v1/features",
+                                                               "api/v1/alertmanagers",
+                                                               "api/v1/notifications",
+                                                               "-/reload",
+                                                               "-/quit",
+                                                               "debug",
+                                                               "metrics",
+                                                               "graph",
+                                                               "consoles",
+                                                               "config",
+                                                               "api/v1/search",
+                                                               "user"};
 
-bool is_withheld(std::string_view path) {
-  return std::ranges::any_of(kWithheld, [&](std::string_view withheld) {
+constexpr Surface kMetrics = {
+    .scope = access::Scope::MetricsRead, .allowed = kMetricsAllowed, .withheld = kMetricsWithheld};
+
+constexpr std::array kTracesAllowed = {
+    Allowed{"/api/echo"},
+    Allowed{"/api/status/buildinfo"},
+    Allowed{"/api/search"},
+    Allowed{"/api/search/tags"},
+    Allowed{"/api/search/tag/{path...}"},
+    Allowed{"/api/v2/search/tags"},
+    Allowed{"/api/v2/search/tag/{path...}"},
+    Allowed{"/api/traces/{id}"},
+    Allowed{"/api/v2/traces/{id}"},
+    Allowed{"/api/metrics/query"},
+    Allowed{"/api/metrics/query_range"},
+};
+
+constexpr std::array<std::string_view, 8> kTracesWithheld = {
+    "api/overrides", "api/mcp", "api/v2/traces/diff", "flush", "shutdown", "status",
+    "metrics",       "v1"};
+
+constexpr Surface kTraces = {
+    .scope = access::Scope::TracesRead, .allowed = kTracesAllowed, .withheld = kTracesWithheld};
+
+bool is_withheld(const Surface& surface, std::string_view path) {
+  return std::ranges::any_of(surface.withheld, [&](std::string_view withheld) {
     return path.starts_with(withheld) &&
            (path.size() == withheld.size() || path[withheld.size()] == '/');
   });
 }
 
-const Allowed* find_allowed(const net::Route& route) {
-  const auto* const found = std::ranges::find(kAllowed, route.pattern, &Allowed::pattern);
-  if (found == kAllowed.end()) return nullptr;
-  const bool takes =
-      route.method == Method::Get || (found->takes_post && route.method == Method::Post);
-  return takes ? found : nullptr;
+bool is_allowed(const Surface& surface, const net::Route& route) {
+  const auto found = std::ranges::find(surface.allowed, route.pattern, &Allowed::pattern);
+  if (found == surface.allowed.end()) return false;
+  return route.method == Method::Get || (found->takes_post && route.method == Method::Post);
 }
 
 /// Somebody typed the address into a browser: nothing that a program sends looks like this.
@@ -113,15 +144,7 @@ net::Response wrong_method(std::string_view allow) {
   return response;
 }
 
-/// The handlers that the Prometheus API has for what is allowed here.
-std::vector<const net::Route*> pick_routes(const net::Router& whole) {
-  std::vector<const net::Route*> picked;
-  for (const auto& route : whole.routes())
-    if (find_allowed(*route) != nullptr) picked.push_back(route.get());
-  return picked;
-}
-
-net::Router make_whole_router(const Services& services) {
+net::Router make_prometheus_router(const Services& services) {
   net::Router whole;
   add_prometheus_query_routes(whole, services);
   add_prometheus_series_routes(whole, services);
@@ -139,55 +162,71 @@ net::Router make_whole_router(const Services& services) {
   return whole;
 }
 
-}  // namespace
+ApiResult<net::Response> refuse_unknown(const Surface& surface, const net::Request& request) {
+  if (is_withheld(surface, request.path_parameter("path"))) return not_for_restricted();
+  return std::unexpected(ApiError{.status = 404, .type = "not_found", .message = "not found"});
+}
 
-void add_read_only_routes(net::Router& router, std::string_view mount, const Services& services) {
-  const net::Router whole = make_whole_router(services);
+/// What `whole` has of `surface`, and refusals for everything else.
+void add_surface(net::Router& router, std::string_view mount, const Services& services,
+                 const Surface& surface, const net::Router& whole) {
   const std::string root(mount);
-  const std::string scope(access::scope_name(access::Scope::MetricsRead));
-  const auto add = [&](Method method, const std::string& path, std::string name,
+  const std::string scope(access::scope_name(surface.scope));
+  const auto add = [&](Method method, const std::string& path, std::string_view name,
                        net::Handler handler) {
-    router.add(method, path, {.name = "read_only_" + std::move(name), .access = scope},
+    router.add(method, path, {.name = "read_only_" + std::string(name), .access = scope},
                harden(std::move(handler)));
   };
-  for (const net::Route* route : pick_routes(whole))
-    add(route->method, root + route->pattern, route->options.name, route->handler);
+  for (const auto& route : whole.routes())
+    if (is_allowed(surface, *route))
+      add(route->method, root + route->pattern, route->options.name, route->handler);
 
-  // The rest is refused, but only to who has a token.
-  const auto refuse = [&](StackHandler handler) {
-    return admit_prometheus(services, access::Scope::MetricsRead, std::move(handler));
+  // The rest is refused, but only to who has a token; a preflight carries none, and all paths
+  // answer it alike.
+  const auto refuse = [&](Method method, StackHandler handler) {
+    return method == Method::Options
+               ? net::Handler([](net::Request&) { return wrong_method("GET"); })
+               : admit_prometheus(services, surface.scope, std::move(handler));
   };
-  for (const Allowed& allowed : kAllowed) {
+  for (const Allowed& allowed : surface.allowed) {
     for (const Method method : kEveryMethod) {
       if (method == Method::Get || (method == Method::Post && allowed.takes_post)) continue;
       const std::string_view allow = allowed.takes_post ? "GET, HEAD, POST" : "GET, HEAD";
-      // A preflight carries no token, and all paths answer it alike.
-      net::Handler handler =
-          method == Method::Options
-              ? net::Handler([](net::Request&) { return wrong_method("GET"); })
-              : refuse(
-                    [allow](net::Request&, const access::StackView&) -> ApiResult<net::Response> {
-                      return wrong_method(allow);
-                    });
-      add(method, root + std::string(allowed.pattern), "wrong_method", std::move(handler));
+      add(method, root + std::string(allowed.pattern), "wrong_method",
+          refuse(method,
+                 [allow](net::Request&, const access::StackView&) -> ApiResult<net::Response> {
+                   return wrong_method(allow);
+                 }));
     }
   }
-  for (const Method method : kEveryMethod) {
-    net::Handler handler = method == Method::Options
-                               ? net::Handler([](net::Request&) { return wrong_method("GET"); })
-                               : refuse([](net::Request& request,
-                                           const access::StackView&) -> ApiResult<net::Response> {
-                                   if (is_withheld(request.path_parameter("path")))
-                                     return std::unexpected(ApiError{
-                                         .status = 403,
-                                         .type = "unauthorized",
-                                         .message = "endpoint not available on the read-only API"});
-                                   return std::unexpected(ApiError{
-                                       .status = 404, .type = "not_found", .message = "not found"});
-                                 });
-    add(method, root, "unknown", handler);
-    add(method, root + "/{path...}", "unknown", std::move(handler));
+  for (const std::string_view withheld : surface.withheld) {
+    for (const Method method : kEveryMethod)
+      add(method, fmt::format("{}/{}", root, withheld), "withheld",
+          refuse(method, [](net::Request&, const access::StackView&) -> ApiResult<net::Response> {
+            return not_for_restricted();
+          }));
   }
+  for (const Method method : kEveryMethod) {
+    const net::Handler handler =
+        refuse(method, [&surface](net::Request& request, const access::StackView&) {
+          return refuse_unknown(surface, request);
+        });
+    add(method, root, "unknown", handler);
+    add(method, root + "/{path...}", "unknown", handler);
+  }
+}
+
+}  // namespace
+
+void add_read_only_routes(net::Router& router, std::string_view mount, const Services& services) {
+  add_surface(router, mount, services, kMetrics, make_prometheus_router(services));
+}
+
+void add_read_only_trace_routes(net::Router& router, std::string_view mount,
+                                const Services& services) {
+  net::Router tempo;
+  add_tempo_routes(tempo, services, TempoRefusals::Json);
+  add_surface(router, mount, services, kTraces, tempo);
 }
 
 }  // namespace gantry::api

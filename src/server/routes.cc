@@ -9,6 +9,7 @@
 #include "api/prometheus.h"
 #include "api/read_only.h"
 #include "api/remote_write.h"
+#include "api/tempo.h"
 #include "server/traced_routes.h"
 
 namespace gantry::server {
@@ -40,12 +41,17 @@ std::shared_ptr<const net::Router> make_main_router(const api::Services& service
   // The root, and the two prefixes that Grafana Cloud's data source URLs have.
   for (const std::string_view prefix : {"", "/prometheus", "/api/prom"})
     everything.mount(prefix, prometheus);
+  net::Router tempo;
+  api::add_tempo_routes(tempo, services);
+  api::add_tempo_delete_route(tempo, services);
+  for (const std::string_view prefix : {"", "/tempo"}) everything.mount(prefix, tempo);
   api::add_remote_write_routes(everything, services);
   api::add_influx_routes(everything, services);
   api::add_otlp_routes(everything, services);
   everything.mount("", administration);
   for (const std::string_view mount : {"/metrics-api-bearer", "/api/readonly/prometheus"})
     api::add_read_only_routes(everything, mount, read_only);
+  api::add_read_only_trace_routes(everything, "/traces-api-bearer", read_only);
 
   net::Router router = serve_when_ready(recorded(everything, traces), readiness);
   add_health_routes(router, readiness);

@@ -86,9 +86,13 @@ Result<std::vector<Attribute>> compared_attributes(SpanGroup& group) {
   for (const Intrinsic intrinsic : kComparedIntrinsics) {
     attributes.push_back(make_intrinsic(intrinsic));
   }
+  // Every span has a service, if only "": also in a group where no resource names one.
+  constexpr std::string_view kService = "service.name";
+  attributes.push_back(make_attribute(AttributeScope::Resource, std::string(kService)));
   for (const auto& [table, scope] : kScopes) {
     GANTRY_TRY(const std::span<const std::string_view> keys, group.keys(table));
     for (const std::string_view key : keys) {
+      if (table == Table::Resource && key == kService) continue;
       attributes.push_back(make_attribute(scope, std::string(key)));
     }
   }

@@ -1,5 +1,6 @@
 #include "traceql/testing/plain_field.h"
 
+#include <algorithm>
 #include <cmath>
 #include <variant>
 
@@ -251,6 +252,23 @@ Value compute_unary(const UnaryField& unary, const Place& place) {
   return std::nullopt;
 }
 
+bool is_trace_id(const FieldExpr& field) {
+  const auto* attribute = std::get_if<Attribute>(&field.node);
+  return attribute != nullptr && (attribute->intrinsic == Intrinsic::TraceId ||
+                                  attribute->intrinsic == Intrinsic::LinkTraceId);
+}
+
+// Trace ids are written with or without leading zeros.
+Value literal_of(const FieldExpr& field, const FieldExpr& other, FieldOp op) {
+  const auto* literal = std::get_if<Static>(&field.node);
+  if (literal == nullptr || literal->type != StaticType::String || !is_trace_id(other)) {
+    return std::nullopt;
+  }
+  if (op != FieldOp::Equal && op != FieldOp::NotEqual) return std::nullopt;
+  const std::size_t zeros = std::min(literal->text.find_first_not_of('0'), literal->text.size());
+  return Static::of_string(literal->text.substr(zeros));
+}
+
 Value compute_binary(const BinaryField& binary, const Place& place) {
   const Value left = compute(*binary.left, place);
   const Value right = compute(*binary.right, place);
@@ -262,6 +280,12 @@ Value compute_binary(const BinaryField& binary, const Place& place) {
     return Static::of_bool(is_missing == (binary.op == FieldOp::Equal));
   }
   if (!left || !right) return std::nullopt;
+  if (const Value id = literal_of(*binary.right, *binary.left, binary.op)) {
+    return operation(binary.op, *left, *id);
+  }
+  if (const Value id = literal_of(*binary.left, *binary.right, binary.op)) {
+    return operation(binary.op, *id, *right);
+  }
   return operation(binary.op, *left, *right);
 }
 

@@ -135,7 +135,7 @@ std::uint32_t SpanTable::Impl::resource(const SpanBatch& batch, std::uint32_t in
   resources.schema_urls.push_back(resource.schema_url);
   resources.dropped_attributes.add(known, resource.dropped_attributes);
   resources.attributes.add(known, batch.attributes_of(resource.attributes));
-  resources.contents.push_back(memory.arena.copy(content));
+  resources.contents.push_back(memory.copy(content));
   resources.index.insert(hash, known);
   return known;
 }
@@ -160,7 +160,7 @@ std::uint32_t SpanTable::Impl::scope(const SpanBatch& batch, std::uint32_t index
   scopes.schema_urls.push_back(scope.schema_url);
   scopes.dropped_attributes.add(known, scope.dropped_attributes);
   scopes.attributes.add(known, batch.attributes_of(scope.attributes));
-  scopes.contents.push_back(memory.arena.copy(content));
+  scopes.contents.push_back(memory.copy(content));
   scopes.index.insert(hash, known);
   return known;
 }
@@ -331,8 +331,7 @@ SpanTable::Mark SpanTable::mark() const {
 }
 
 std::uint64_t SpanTable::memory_bytes() const {
-  return impl_->memory.arena.allocated_bytes() +
-         impl_->memory.array_bytes.load(std::memory_order_relaxed);
+  return impl_->memory.bytes();
 }
 
 std::optional<std::uint32_t> SpanTable::find_trace(const TraceId& id) const {

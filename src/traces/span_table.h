@@ -60,7 +60,7 @@ class SpanTable {
 
   [[nodiscard]] traceql::GroupBounds bounds() const { return mark().bounds; }
 
-  /// Of what is appended, published or not.
+  /// Of what is appended, published or not. Any thread.
   [[nodiscard]] std::uint64_t memory_bytes() const;
 
   /// The trace's number in snapshots, if it has one. Of what is published now, or was at `mark`.

@@ -46,7 +46,7 @@ std::uint32_t TextDictionary::add(std::string_view text) {
   newest_ = index_.find(hash, is_it);
   if (newest_ != HashIndex::kNone) return newest_;
   newest_ = static_cast<std::uint32_t>(size);
-  texts_.push_back(memory_.arena.copy(text));
+  texts_.push_back(memory_.copy(text));
   index_.insert(hash, newest_);
   return newest_;
 }
@@ -134,7 +134,7 @@ std::uint32_t AttributeColumns::find_or_make(std::string_view key, ColumnType ty
   });
   if (found != HashIndex::kNone) return found;
   const auto number = static_cast<std::uint32_t>(columns_.size());
-  columns_.push_back(&owned_.emplace_back(memory_, memory_.arena.copy(key), type));
+  columns_.push_back(&owned_.emplace_back(memory_, memory_.copy(key), type));
   index_.insert(hash, number);
   return number;
 }

@@ -18,10 +18,26 @@
 
 namespace gantry::traces {
 
-/// What the columns of one table share.
-struct TableMemory {
-  core::Arena arena;                          ///< All texts. Writer only.
-  std::atomic<std::uint64_t> array_bytes{0};  ///< Of arrays and indexes.
+/// What the columns of one table share. One writer; any thread may ask how much it is.
+class TableMemory {
+ public:
+  /// As long-lived as this. Writer only.
+  std::string_view copy(std::string_view text) {
+    const std::string_view copied = arena_.copy(text);
+    text_bytes_.store(arena_.allocated_bytes(), std::memory_order_relaxed);
+    return copied;
+  }
+
+  [[nodiscard]] std::uint64_t bytes() const {
+    return text_bytes_.load(std::memory_order_relaxed) +
+           array_bytes.load(std::memory_order_relaxed);
+  }
+
+  std::atomic<std::uint64_t> array_bytes{0};  ///< Of arrays and indexes, which count themselves.
+
+ private:
+  core::Arena arena_;
+  std::atomic<std::uint64_t> text_bytes_{0};
 };
 
 /// Distinct texts by number.

@@ -90,10 +90,13 @@ Result<void> StoreImpl::start() {
 Result<void> StoreImpl::replay_log() {
   const std::int64_t started_ns = monotonic_ns();
   const storage::LogPosition log_start = state_->catalog.log_start();
+  codec::OtlpTracesDecoder decoder;
+  std::string buffer;
   GANTRY_TRY(const storage::ReplayReport report,
              log_->replay([&](const storage::LogRecord& record) -> Result<void> {
                if (record.position < log_start) return {};
-               if (record.type == kSpansRecord) return replay_spans(record.payload);
+               if (record.type == kSpansRecord)
+                 return replay_spans(record.payload, decoder, buffer);
                return fail(Code::DataLoss,
                            "traces log record of unknown type " + std::to_string(record.type));
              }));
@@ -107,10 +110,9 @@ Result<void> StoreImpl::replay_log() {
   return {};
 }
 
-Result<void> StoreImpl::replay_spans(std::span<const std::byte> payload) {
-  std::string buffer;
+Result<void> StoreImpl::replay_spans(std::span<const std::byte> payload,
+                                     codec::OtlpTracesDecoder& decoder, std::string& buffer) {
   GANTRY_TRY(const std::string_view otlp, decode_spans_record(payload, buffer));
-  codec::OtlpTracesDecoder decoder;
   if (auto decoded = decoder.decode_protobuf(otlp, codec::kNoOtlpTracesLimits); !decoded) {
     return fail(Code::DataLoss, "a record in the traces log: " + decoded.error().message);
   }

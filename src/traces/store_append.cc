@@ -88,6 +88,16 @@ DurationMs StoreImpl::until_seal(const StoreOptions& settings) const {
   return {std::max<std::int64_t>(1000, settings.seal_interval.count - passed_ms)};
 }
 
+/// Wakes the background thread, once for each live segment.
+void StoreImpl::ask_for_seal(const StoreOptions& settings) {
+  const std::shared_ptr<const Segment> live = state_->live();
+  if (live->table().memory_bytes() < settings.live_bytes_max) return;
+  if (full_segment_.exchange(live.get()) == live.get()) return;
+  const core::Lock lock(wake_mutex_);
+  is_seal_wanted_ = true;
+  wake_.notify_all();
+}
+
 Result<SpanAppendResult> StoreImpl::try_append(const SpanBatch& batch,
                                                const StoreOptions& settings) {
   GANTRY_CHECK(check_append(batch, settings));
@@ -112,6 +122,7 @@ Result<SpanAppendResult> StoreImpl::try_append(const SpanBatch& batch,
     result.retry_after = until_seal(settings);
   }
   if (spans.empty()) return result;
+  ask_for_seal(settings);
   if (auto stored = store_spans(batch, spans, result); !stored) {
     budget_.give_back(batch, spans);
     rate_.give_back(batch.body_bytes);
@@ -145,7 +156,7 @@ Result<void> StoreImpl::read_older(const SpanBatch& batch, std::span<const std::
                                    SpanBatch& older) {
   const StoreMoment moment = state_->moment();
   if (!moment.sealing.segment && moment.view->blocks.empty()) return {};
-  TraceLookup lookup(*state_, moment);
+  TraceLookup lookup(moment);
   std::unordered_set<telemetry::TraceId, TraceIdHash> seen;
   const telemetry::TraceId* last = nullptr;
   for (const std::uint32_t span : spans) {

@@ -4,10 +4,12 @@
 // seal, deletion and the background thread (store_maintenance.cc), merging and retention
 // (store_merge.cc).
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -21,6 +23,10 @@
 #include "traces/query/store_source.h"
 #include "traces/store.h"
 #include "traces/store_state.h"
+
+namespace gantry::codec {
+class OtlpTracesDecoder;
+}  // namespace gantry::codec
 
 namespace gantry::traces {
 
@@ -76,7 +82,8 @@ class StoreImpl final : public Store {
 
   Result<void> start();
   Result<void> replay_log();
-  Result<void> replay_spans(std::span<const std::byte> payload);
+  Result<void> replay_spans(std::span<const std::byte> payload, codec::OtlpTracesDecoder& decoder,
+                            std::string& buffer);
   void run(const std::stop_token& stop);
   void stop_thread();
   [[nodiscard]] std::shared_ptr<const StoreOptions> options() const;
@@ -94,6 +101,8 @@ class StoreImpl final : public Store {
   void apply(PendingAppend& pending, Segment& live) GANTRY_REQUIRES(apply_mutex_);
   [[nodiscard]] Error log_error(const Error& error) const;
   void count_result(const telemetry::SpanAppendResult& result);
+  [[nodiscard]] bool take_seal_wanted();
+  void ask_for_seal(const StoreOptions& settings);
   [[nodiscard]] DurationMs until_seal(const StoreOptions& settings) const;
 
   Result<void> seal() GANTRY_REQUIRES(flush_mutex_);
@@ -136,6 +145,7 @@ class StoreImpl final : public Store {
   core::Mutex commit_mutex_;  ///< No merge is committed between a seal's block and its end_seal.
   std::deque<PendingAppend*> pending_ GANTRY_GUARDED_BY(order_mutex_);
   std::atomic<std::int64_t> last_seal_ms_{0};
+  std::atomic<const void*> full_segment_{nullptr};  ///< That a seal was asked for.
   std::int64_t retry_seal_ms_ GANTRY_GUARDED_BY(flush_mutex_) = 0;
   std::int64_t retry_merge_ms_ GANTRY_GUARDED_BY(merge_mutex_) = 0;
 
@@ -143,6 +153,7 @@ class StoreImpl final : public Store {
   bool is_closed_ GANTRY_GUARDED_BY(close_mutex_) = false;
   core::Mutex wake_mutex_;
   core::ConditionVariable wake_;
+  bool is_seal_wanted_ GANTRY_GUARDED_BY(wake_mutex_) = false;
   std::jthread thread_;
 };
 

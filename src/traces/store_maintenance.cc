@@ -85,12 +85,8 @@ Result<bool> StoreImpl::is_in_blocks(const telemetry::TraceId& id) const {
   const std::shared_ptr<const BlockView> view = state_->catalog.view();
   for (const auto& block : view->blocks) {
     if (view->deleted->hides(id, block->entry.clean_sequence)) continue;
-    const auto place = block->reader->find_trace(id);
-    if (!place) {
-      state_->report_damage(*block);
-      return std::unexpected(place.error());
-    }
-    if (*place) return true;
+    GANTRY_TRY(const std::optional<TracePlace> place, block->reader->find_trace(id));
+    if (place) return true;
   }
   return false;
 }
@@ -111,10 +107,13 @@ Result<bool> StoreImpl::delete_trace(const telemetry::TraceId& id) {
   return true;
 }
 
+/// Readers mark the blocks in which they find wrong bytes.
 void StoreImpl::quarantine_damaged() {
-  for (const std::uint64_t number : state_->take_damaged()) {
+  const std::shared_ptr<const BlockView> view = state_->catalog.view();
+  for (const auto& block : view->blocks) {
+    if (!block->reader->is_damaged()) continue;
     const core::Lock lock(merge_mutex_);
-    const auto done = state_->catalog.quarantine(number);
+    const auto done = state_->catalog.quarantine(block->entry.number);
     if (done) {
       metrics_.quarantined_blocks.add();
     } else {
@@ -168,7 +167,10 @@ void StoreImpl::run(const std::stop_token& stop) {
     maintain();
     update_gauges();
     core::Lock lock(wake_mutex_);
-    wake_.wait_for(lock, std::chrono::seconds(1), [&] { return stop.stop_requested(); });
+    wake_.wait_for(lock, std::chrono::seconds(1), [&]() GANTRY_REQUIRES(wake_mutex_) {
+      return stop.stop_requested() || is_seal_wanted_;
+    });
+    is_seal_wanted_ = false;
   }
 }
 

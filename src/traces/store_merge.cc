@@ -25,13 +25,22 @@ std::int64_t ns_of(TimestampMs time) {
 
 }  // namespace
 
+bool StoreImpl::take_seal_wanted() {
+  const core::Lock lock(wake_mutex_);
+  return std::exchange(is_seal_wanted_, false);
+}
+
 /// Waits as long as the merge should. What else the background thread does is not held up by a
 /// long merge.
 void StoreImpl::give_way(storage::MergePacer& pacer, std::uint64_t bytes_written,
                          std::int64_t& tended_ns) {
+  const auto has_call = [&]() GANTRY_REQUIRES(wake_mutex_) {
+    return cancel_.is_cancelled() || is_seal_wanted_;
+  };
   while (!cancel_.is_cancelled()) {
     const std::int64_t now_ns = monotonic_ns();
-    if (now_ns - tended_ns >= kTendIntervalNs) {
+    const bool is_seal_wanted = take_seal_wanted();
+    if (is_seal_wanted || now_ns - tended_ns >= kTendIntervalNs) {
       seal_if_due();
       update_gauges();
       tended_ns = now_ns;
@@ -41,7 +50,7 @@ void StoreImpl::give_way(storage::MergePacer& pacer, std::uint64_t bytes_written
         std::min(pacer.wait_ns(bytes_written, has_queries, now_ns), kTendIntervalNs);
     if (wait_ns == 0) return;
     core::Lock lock(wake_mutex_);
-    wake_.wait_for(lock, std::chrono::nanoseconds(wait_ns), [&] { return cancel_.is_cancelled(); });
+    wake_.wait_for(lock, std::chrono::nanoseconds(wait_ns), has_call);
   }
 }
 
@@ -84,7 +93,6 @@ Result<void> StoreImpl::merge(std::span<const std::shared_ptr<const Block>> inpu
   const Result<BlockSummary> summary = write();
   if (!summary) {
     static_cast<void>(files.remove_all(temporary));
-    for (const auto& block : inputs) state_->report_damage(*block);
     return std::unexpected(summary.error());
   }
   if (summary->spans == 0) {

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "core/mutex.h"
 #include "storage/item_cache.h"
@@ -46,7 +45,7 @@ struct StoreMoment {
 
 /// Thread-safe.
 struct StoreState {
-  static constexpr std::size_t kCacheBytes = std::size_t{256} << 20;
+  static constexpr std::size_t kCacheBytes = std::size_t{128} << 20;
 
   StoreState(storage::FileSystem& files, storage::Path directory)
       : cache(kCacheBytes), catalog(files, std::move(directory), cache) {}
@@ -104,23 +103,10 @@ struct StoreState {
   /// Queries that are being answered: merges give way to them.
   std::atomic<std::uint32_t> queries_running{0};
 
-  /// Remembers the block, if its reader has found damage: maintenance will set it aside.
-  void report_damage(const Block& block) {
-    if (!block.reader->is_damaged()) return;
-    const core::Lock lock(mutex_);
-    damaged_blocks_.push_back(block.entry.number);
-  }
-
-  [[nodiscard]] std::vector<std::uint64_t> take_damaged() {
-    const core::Lock lock(mutex_);
-    return std::exchange(damaged_blocks_, {});
-  }
-
  private:
   mutable core::Mutex mutex_;
   std::shared_ptr<Segment> live_ GANTRY_GUARDED_BY(mutex_) = std::make_shared<Segment>();
   std::shared_ptr<Segment> sealing_ GANTRY_GUARDED_BY(mutex_);
-  std::vector<std::uint64_t> damaged_blocks_ GANTRY_GUARDED_BY(mutex_);
 };
 
 }  // namespace gantry::traces

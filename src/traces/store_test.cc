@@ -6,6 +6,7 @@
 #include <map>
 #include <random>
 #include <set>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -415,6 +416,68 @@ TEST_F(StoreTest, ASealThatFailsIsRepeatedAndSeenOnceThroughout) {
     ASSERT_EQ(all().size(), before.size() + 1) << "operation " << skip;
     id += 10;
   }
+}
+
+TEST_F(StoreTest, ServesTheRestWhenABlockIsDamaged) {
+  open();
+  append({{.trace = 1, .id = 1}});
+  flush();
+  append({{.trace = 2, .id = 2}});
+  flush();
+  const storage::Path block = "/data/traces/blocks/000000000001";
+  const auto entries = files_.list(block);
+  ASSERT_TRUE(entries);
+  for (const storage::DirectoryEntry& entry : *entries) {
+    // Behind the header: what the footer says is still readable.
+    for (std::uint64_t at = 16; at < entry.size_bytes / 2; ++at) {
+      ASSERT_TRUE(files_.corrupt(block / entry.name, at, 3));
+    }
+  }
+  open();
+  SpanBatch batch;
+  const auto found = store_->source().find_trace(test_trace_id(1), 0, 1, CancelToken(), batch);
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, Code::DataLoss);
+  store_->maintain();
+  EXPECT_EQ(trace(1), Ids{});
+  EXPECT_EQ(trace(2), Ids{2});
+  EXPECT_EQ(all().size(), 1U);
+  const auto snapshot = store_->source().open(
+      {.start_ns = 0, .end_ns = std::numeric_limits<std::int64_t>::max()}, CancelToken());
+  EXPECT_EQ((*snapshot)->warnings(),
+            (std::vector<std::string>{"trace block blocks/000000000001 was damaged and set aside: "
+                                      "its traces are missing"}));
+  append({{.trace = 1, .id = 3}});
+  EXPECT_EQ(trace(1), Ids{3});
+}
+
+TEST_F(StoreTest, RefusesAppendsWhenSealsFailTooLong) {
+  StoreOptions options;
+  options.live_bytes_max = 100'000;
+  open(options);
+  bool was_refused = false;
+  SpanId id = 1;
+  for (; id < 100'000 && !was_refused; ++id) {
+    const auto result = store_->append(make_batch({{.trace = id, .id = id}}));
+    was_refused = !result;
+    if (!result) EXPECT_EQ(result.error().code, Code::Unavailable) << result.error().message;
+  }
+  EXPECT_TRUE(was_refused);
+  store_->maintain();
+  EXPECT_EQ(append({{.trace = id, .id = id}}).spans_written, 1U);
+}
+
+TEST_F(StoreTest, SealsByItselfWhenTheLiveSegmentIsFull) {
+  StoreOptions options;
+  options.live_bytes_max = 1'000'000;
+  auto opened = StoreImpl::open("/data/traces", options, environment(), Background::On);
+  ASSERT_TRUE(opened) << opened.error().message;
+  store_ = *std::move(opened);
+  for (SpanId id = 1; id <= 4000; ++id) append({{.trace = id, .id = id}});
+  const std::int64_t deadline_ns = monotonic_ns() + 30'000'000'000;
+  while (blocks() == 0 && monotonic_ns() < deadline_ns) std::this_thread::yield();
+  EXPECT_GE(blocks(), 1U);
+  EXPECT_EQ(all().size(), 4000U);
 }
 
 TEST_F(StoreTest, RefusesAppendsAfterItIsClosed) {

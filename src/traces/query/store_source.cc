@@ -27,8 +27,6 @@ class RunningQuery {
   RunningQuery(const RunningQuery&) = delete;
   RunningQuery& operator=(const RunningQuery&) = delete;
 
-  [[nodiscard]] StoreState& state() const { return *state_; }
-
  private:
   std::shared_ptr<StoreState> state_;
 };
@@ -102,10 +100,7 @@ Result<void> StoreSnapshot::find_groups(const OpenRequest& request, const Cancel
   add_segment(moment_.sealing, request);
   for (const auto& block : moment_.view->blocks) {
     GANTRY_CHECK(cancel.check());
-    if (auto added = add_block(*block, request); !added) {
-      query_.state().report_damage(*block);
-      return added;
-    }
+    GANTRY_CHECK(add_block(*block, request));
   }
   std::vector<std::size_t> order(bounds_.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -144,13 +139,7 @@ Result<std::unique_ptr<StoredGroup>> StoreSnapshot::open_visible(const Place& pl
 }
 
 Result<std::unique_ptr<traceql::SpanGroup>> StoreSnapshot::open(std::size_t group) const {
-  const Place& place = places_[group];
-  auto opened = open_visible(place);
-  if (!opened) {
-    if (place.block != nullptr) query_.state().report_damage(*place.block);
-    return std::unexpected(std::move(opened).error());
-  }
-  return *std::move(opened);
+  return open_visible(places_[group]);
 }
 
 std::vector<std::string> StoreSnapshot::warnings() const {
@@ -184,7 +173,7 @@ Result<void> StoreSource::find_trace(const telemetry::TraceId& id, std::int64_t 
   if (const auto trace = live.find_trace(id, moment.live.mark.table)) {
     return read_traces(*live.snapshot(moment.live.mark.table), {&*trace, 1}, batch);
   }
-  TraceLookup lookup(*state_, moment);
+  TraceLookup lookup(moment);
   GANTRY_CHECK(lookup.find(id));
   return lookup.read(cancel, batch);
 }

@@ -30,18 +30,11 @@ Result<bool> TraceLookup::find(const telemetry::TraceId& id) {
     }
   }
   for (const auto& block : moment_.view->blocks) {
-    const auto find_in_block = [&]() -> Result<std::optional<TracePlace>> {
-      GANTRY_TRY(const bool may_contain, block->reader->may_contain(id));
-      if (!may_contain || moment_.hides(id, *block)) return std::optional<TracePlace>();
-      return block->reader->find_trace(id);
-    };
-    const auto place = find_in_block();
-    if (!place) {
-      state_.report_damage(*block);
-      return std::unexpected(place.error());
-    }
-    if (!*place) continue;
-    add(block.get(), (*place)->group, (*place)->trace);
+    GANTRY_TRY(const bool may_contain, block->reader->may_contain(id));
+    if (!may_contain || moment_.hides(id, *block)) continue;
+    GANTRY_TRY(const std::optional<TracePlace> place, block->reader->find_trace(id));
+    if (!place) continue;
+    add(block.get(), place->group, place->trace);
     return true;
   }
   return false;
@@ -60,10 +53,7 @@ Result<void> TraceLookup::read(Place& place, telemetry::SpanBatch& batch) {
 Result<void> TraceLookup::read(const CancelToken& cancel, telemetry::SpanBatch& batch) {
   for (Place& place : std::exchange(places_, {})) {
     GANTRY_CHECK(cancel.check());
-    auto done = read(place, batch);
-    if (done) continue;
-    if (place.block != nullptr) state_.report_damage(*place.block);
-    return done;
+    GANTRY_CHECK(read(place, batch));
   }
   return {};
 }

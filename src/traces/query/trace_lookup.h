@@ -17,8 +17,8 @@ namespace gantry::traces {
 /// One thread.
 class TraceLookup {
  public:
-  /// Both must outlive it.
-  TraceLookup(StoreState& state, const StoreMoment& moment) : state_(state), moment_(moment) {}
+  /// `moment` must outlive it.
+  explicit TraceLookup(const StoreMoment& moment) : moment_(moment) {}
 
   /// Remembers where the trace is, if it is anywhere. False: it is nowhere. Errors: those of the
   /// blocks.
@@ -39,7 +39,6 @@ class TraceLookup {
   void add(const Block* block, std::uint32_t group, std::uint32_t trace);
   Result<void> read(Place& place, telemetry::SpanBatch& batch);
 
-  StoreState& state_;
   const StoreMoment& moment_;
   std::vector<Place> places_;
 };

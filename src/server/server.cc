@@ -74,6 +74,15 @@ std::optional<net::TlsOptions> tls_options(const Config& config) {
                          .private_key_file = config.tls.key_file};
 }
 
+/// One setting decides for samples and spans when a write is acknowledged.
+traces::StoreOptions trace_options(const Config& config) {
+  traces::StoreOptions options = config.traces.store;
+  options.durability = config.storage.durability == metrics::Durability::Written
+                           ? traces::Durability::Written
+                           : traces::Durability::Synced;
+  return options;
+}
+
 /// Of a reload, as the values may be shown.
 std::vector<access::AuditChange> differences(const Config& before, const Config& after) {
   std::vector<access::AuditChange> changes;
@@ -266,6 +275,7 @@ void Server::Impl::make_cloud_services() {
                               .disk_guard = *disk_guard,
                               .stores = access->stores,
                               .options = [this] { return live.current()->storage; },
+                              .trace_options = [this] { return trace_options(*live.current()); },
                               .delta_streams_max = config->otlp.delta_streams_max});
   control_rate =
       std::make_unique<api::RequestRate>(clock, config->access.control_requests_per_minute);

@@ -1,5 +1,6 @@
 #include "server/stack_host.h"
 
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -7,6 +8,12 @@
 
 namespace gantry::server {
 namespace {
+
+/// What the stack has for itself counts.
+template <class Field, class Own>
+void apply(Field& field, const std::optional<Own>& own) {
+  if (own) field = *own;
+}
 
 std::string directory_name(StackId stack) {
   return std::to_string(stack.value());
@@ -16,9 +23,6 @@ std::string directory_name(StackId stack) {
 
 metrics::StoreOptions stack_options(metrics::StoreOptions options,
                                     const access::StackSettings& settings) {
-  const auto apply = [](auto& field, const auto& own) {
-    if (own) field = *own;
-  };
   apply(options.retention.count, settings.retention_ms);
   apply(options.retention_bytes, settings.retention_bytes);
   apply(options.out_of_order_window.count, settings.out_of_order_window_ms);
@@ -28,6 +32,17 @@ metrics::StoreOptions stack_options(metrics::StoreOptions options,
   apply(options.limits.labels_per_series_max, settings.labels_per_series_max);
   apply(options.limits.label_value_bytes_max, settings.label_value_bytes_max);
   apply(options.limits.exemplars_max, settings.exemplars_max);
+  return options;
+}
+
+traces::StoreOptions stack_trace_options(traces::StoreOptions options,
+                                         const access::StackSettings& settings) {
+  apply(options.retention.count, settings.traces_retention_ms);
+  apply(options.retention_bytes, settings.traces_retention_bytes);
+  apply(options.limits.spans_per_request_max, settings.spans_per_request_max);
+  apply(options.limits.span_bytes_per_second_max, settings.span_bytes_per_second_max);
+  apply(options.limits.live_traces_max, settings.live_traces_max);
+  apply(options.limits.bytes_per_trace_max, settings.bytes_per_trace_max);
   return options;
 }
 
@@ -86,18 +101,33 @@ bool OpenStacks::is_open(StackId stack) const {
   return found != stacks_.end() && found->second.is_open;
 }
 
+Result<access::OpenStores> OpenStacks::open_both(const access::Stack& stack) const {
+  const std::filesystem::path path = environment_.data / "stacks" / directory_name(stack.id);
+  GANTRY_CHECK(environment_.files.create_directories(path / "metrics"));
+  GANTRY_CHECK(environment_.files.create_directories(path / "traces"));
+  access::OpenStores stores;
+  GANTRY_TRY(
+      stores.metrics,
+      metrics::Store::open(path / "metrics", stack_options(environment_.options(), stack.settings),
+                           {.files = environment_.files,
+                            .clock = environment_.clock,
+                            .registry = environment_.registry,
+                            .workers = &environment_.workers,
+                            .disk_guard = &environment_.disk_guard}));
+  GANTRY_TRY(stores.traces,
+             traces::Store::open(path / "traces",
+                                 stack_trace_options(environment_.trace_options(), stack.settings),
+                                 {.files = environment_.files,
+                                  .clock = environment_.clock,
+                                  .registry = environment_.registry,
+                                  .workers = &environment_.workers,
+                                  .disk_guard = &environment_.disk_guard}));
+  return stores;
+}
+
 Result<void> OpenStacks::open_stores(const access::Stack& stack) {
   const std::int64_t started_ns = monotonic_ns();
-  const std::filesystem::path path =
-      environment_.data / "stacks" / directory_name(stack.id) / "metrics";
-  GANTRY_CHECK(environment_.files.create_directories(path));
-  GANTRY_TRY(std::unique_ptr<metrics::Store> store,
-             metrics::Store::open(path, stack_options(environment_.options(), stack.settings),
-                                  {.files = environment_.files,
-                                   .clock = environment_.clock,
-                                   .registry = environment_.registry,
-                                   .workers = &environment_.workers,
-                                   .disk_guard = &environment_.disk_guard}));
+  GANTRY_TRY(access::OpenStores stores, open_both(stack));
   {
     const core::WriteLock lock(mutex_);
     stacks_[stack.id] = {
@@ -105,7 +135,7 @@ Result<void> OpenStacks::open_stores(const access::Stack& stack) {
         .delta_state = std::make_unique<codec::DeltaToCumulative>(
             codec::DeltaToCumulative::Options{.streams_max = environment_.delta_streams_max})};
   }
-  environment_.stores.add(stack.id, {.metrics = std::move(store)});
+  environment_.stores.add(stack.id, std::move(stores));
   log::info("stack opened", {{"stack", stack.slug},
                              {"instance_id", stack.id.value()},
                              {"took_ms", (monotonic_ns() - started_ns) / 1'000'000}});
@@ -119,8 +149,9 @@ void OpenStacks::apply_settings(const access::Stack& stack) {
     if (found == stacks_.end()) return;
     found->second.settings = stack.settings;
   }
-  environment_.stores.reconfigure(stack.id, stack_options(environment_.options(), stack.settings),
-                                  {});
+  environment_.stores.reconfigure(
+      stack.id, stack_options(environment_.options(), stack.settings),
+      stack_trace_options(environment_.trace_options(), stack.settings));
 }
 
 void OpenStacks::reconfigure_all() {
@@ -132,7 +163,8 @@ void OpenStacks::reconfigure_all() {
       if (entry.is_open) settings.emplace(id, entry.settings);
   }
   for (const auto& [id, own] : settings)
-    environment_.stores.reconfigure(id, stack_options(environment_.options(), own), {});
+    environment_.stores.reconfigure(id, stack_options(environment_.options(), own),
+                                    stack_trace_options(environment_.trace_options(), own));
 }
 
 void OpenStacks::close_stores(StackId stack) {

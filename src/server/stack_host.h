@@ -20,12 +20,15 @@
 #include "metrics/store.h"
 #include "storage/disk_guard.h"
 #include "storage/file.h"
+#include "traces/store.h"
 
 namespace gantry::server {
 
 /// The server's options with what a stack has for itself.
 [[nodiscard]] metrics::StoreOptions stack_options(metrics::StoreOptions options,
                                                   const access::StackSettings& settings);
+[[nodiscard]] traces::StoreOptions stack_trace_options(traces::StoreOptions options,
+                                                       const access::StackSettings& settings);
 
 /// Thread-safe. Blocks on disk. One stack at a time is opened or retired.
 class OpenStacks final : public api::StackHost {
@@ -40,6 +43,7 @@ class OpenStacks final : public api::StackHost {
     storage::DiskGuard& disk_guard;
     access::StackStores& stores;
     std::function<metrics::StoreOptions()> options;  ///< The server's, as of now.
+    std::function<traces::StoreOptions()> trace_options;
     std::uint64_t delta_streams_max = 0;
   };
 
@@ -82,6 +86,7 @@ class OpenStacks final : public api::StackHost {
   void apply_settings(const access::Stack& stack) GANTRY_REQUIRES(lifecycle_mutex_);
   void close_stores(StackId stack) GANTRY_REQUIRES(lifecycle_mutex_);
   Result<void> follow_one(const access::Stack& stack) GANTRY_REQUIRES(lifecycle_mutex_);
+  [[nodiscard]] Result<access::OpenStores> open_both(const access::Stack& stack) const;
   [[nodiscard]] bool is_open(StackId stack) const;
   void move_aside(StackId stack) const;
 

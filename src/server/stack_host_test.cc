@@ -37,6 +37,7 @@ class StackHostTest : public testing::Test {
                                 .disk_guard = *guard_,
                                 .stores = stores_,
                                 .options = [] { return metrics::StoreOptions(); },
+                                .trace_options = [] { return traces::StoreOptions(); },
                                 .delta_streams_max = 10});
   }
 

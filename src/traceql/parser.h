@@ -22,7 +22,8 @@ struct Refusal {
   std::string message;  ///< Tempo's words.
 };
 
-/// Thread-safe. `text` may be anything.
+/// Thread-safe. `text` may be anything. More than 256 levels of nesting and more than 1024
+/// operators in a row are refused (Parse).
 [[nodiscard]] std::expected<Query, Refusal> parse(std::string_view text);
 
 /// An attribute or intrinsic alone, as /api/v2/search/tag/{identifier}/values takes it. Errors:
@@ -30,8 +31,8 @@ struct Refusal {
 [[nodiscard]] std::expected<Attribute, Refusal> parse_identifier(std::string_view text);
 
 /// The `q` of tag look-ups, which users are still typing: one span set filter whose incomplete
-/// conditions count as true. Null when the text is anything else (structural, several filters,
-/// cannot be read): then nothing is filtered.
+/// conditions count as true. Null when no condition is left, and when the text is anything else
+/// (structural, several filters, cannot be read): then nothing is filtered.
 [[nodiscard]] FieldPtr parse_partial_filter(std::string_view text);
 
 /// Canonical text: parse(format(q)) is q again.

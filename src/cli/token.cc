@@ -63,7 +63,8 @@ Result<Json> create_body(ControlClient& client, const CreateFlags& flags) {
 ControlAct setup_create(CLI::App& command) {
   const auto flags = std::make_shared<CreateFlags>();
   command.add_flag("--bearer", flags->is_bearer,
-                   "A cqm_ token that reads one stack through /metrics-api-bearer/");
+                   "A cqm_ token that reads one stack through /metrics-api-bearer/ and, with "
+                   "--traces, /traces-api-bearer/");
   command.add_option("--stack", flags->stack, "With --bearer: the stack, by id or slug");
   command.add_option("--policy", flags->policy, "Access policy, by id or name");
   command.add_option("--name", flags->name, "Name: a-z, 0-9 and -; say who will use it")
@@ -75,8 +76,9 @@ ControlAct setup_create(CLI::App& command) {
       .add_option("--subnet", flags->subnets, "With --bearer: only from here (CIDR); repeatable")
       ->allow_extra_args(false);
   command
-      .add_option("--label-policy", flags->label_policies,
-                  "With --bearer: only series of this selector; repeatable, any one suffices")
+      .add_option(
+          "--label-policy", flags->label_policies,
+          "With --bearer: only series and spans of this selector; repeatable, any one suffices")
       ->allow_extra_args(false);
   return [flags](ControlClient& client) -> Result<void> {
     GANTRY_TRY(const Json body, create_body(client, *flags));

@@ -216,6 +216,50 @@ def test_the_command_line(servers):
     assert "parse error at line 1, col 3: unknown identifier: foo" in bad.stderr
 
 
+def bearer_token(server: Gantry, name: str, *more: str) -> dict:
+    """Headers of a new token that can only read."""
+    made = subprocess.run([BINARY, "token", "create", "--bearer", "--traces", "--stack", "main", "--name", name, *more, "--json"],
+                          capture_output=True, text=True, timeout=30,
+                          env=os.environ | {"GANTRY_URL": server.url, "GANTRY_TOKEN": server.first_start["admin_token"]})
+    assert made.returncode == 0, made.stderr
+    return {"Authorization": f"Bearer {json.loads(made.stdout)['token']}"}
+
+
+def test_the_read_only_endpoint(servers):
+    server = servers["shop"]
+    mount = f"{server.url}/traces-api-bearer"
+    reader = bearer_token(server, "reader")
+    assert requests.get(f"{mount}/api/echo", headers=reader, timeout=10).text == "echo"
+    whole = requests.get(f"{mount}/api/search", params={"q": "{}"}, headers=reader, timeout=10)
+    assert whole.json() == server.get("/tempo/api/search", q="{}").json()
+    assert requests.get(f"{mount}/api/search", timeout=10).json()["status"] == "error"
+    assert requests.get(f"{mount}/api/search", auth=server.read_auth, timeout=10).status_code == 401
+    assert requests.delete(f"{mount}/api/traces/1", headers=reader, timeout=10).status_code == 405
+    assert requests.get(f"{mount}/status/config", headers=reader, timeout=10).status_code == 403
+
+
+def test_label_policies(servers):
+    server = servers["shop"]
+    mailer = bearer_token(server, "mailer", "--label-policy", '{service_name="mailer"}')
+
+    def ask(path: str, **parameters) -> dict:
+        answer = requests.get(f"{server.url}/traces-api-bearer{path}", params=parameters, headers=mailer, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    found = ask("/api/search", q="{}")
+    assert found["metrics"] == {}
+    (trace,) = found["traces"]
+    assert list(trace["serviceStats"]) == ["mailer"]
+    values = ask("/api/v2/search/tag/resource.service.name/values")["tagValues"]
+    assert values == [{"type": "string", "value": "mailer"}]
+    shown = ask(f"/api/v2/traces/{trace['traceID']}")["trace"]["resourceSpans"]
+    assert len(shown) == 1
+    assert ask("/api/v2/traces/5f1a0000000000000000000000000001") == {"trace": {}, "metrics": {}}
+    series = ask("/api/metrics/query", q="{} | count_over_time() by (resource.service.name)", start=1699999000, end=1700001000)["series"]
+    assert [each["labels"][0]["value"]["stringValue"] for each in series] == ["mailer"]
+
+
 def test_what_is_refused_is_said(gantry):
     zero = {"traceId": "0" * 32, "spanId": "eee19b7ec3c1b174", "name": "zero", "startTimeUnixNano": "1", "endTimeUnixNano": "2"}
     good = zero | {"traceId": "5b8efff798038103d269b633813fc60d", "name": "good"}

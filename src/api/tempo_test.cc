@@ -86,7 +86,33 @@ TEST_F(TempoTest, TracesByIdCheckTheirParameters) {
   EXPECT_EQ(ask("/api/traces/a1?start=5&end=5"),
             "400 http parameter start must be before end. received start=5 end=5");
   EXPECT_EQ(ask("/api/v2/traces/a1?mode=x"), "400 invalid value for mode x");
-  EXPECT_EQ(ask("/api/v2/traces/a1?q=%7B%7D"), "400 the parameter q is not supported here");
+  EXPECT_EQ(ask("/api/v2/traces/a1?keep_hierarchy=true"),
+            "400 the parameter keep_hierarchy is not supported here");
+}
+
+TEST_F(TempoTest, APartOfATraceCanBeAskedFor) {
+  const Json part = parsed(get("/api/v2/traces/a1?q=%7B+status+%3D+error+%7D"));
+  ASSERT_EQ(part.at("trace").at("resourceSpans").size(), 1U);
+  EXPECT_EQ(part.at("trace").at("resourceSpans").at(0).at("scopeSpans").at(0).at("spans").size(),
+            1U);
+  EXPECT_EQ(part.at("status"), "PARTIAL");
+  EXPECT_EQ(part.at("message"),
+            "Trace filtered, only a subset of spans matching the filter is returned");
+  const Json whole = parsed(get("/api/v2/traces/a1?q=%7B+duration+%3E+1ms+%7D"));
+  EXPECT_EQ(whole, parsed(get("/api/v2/traces/a1")));
+  const Json none = parsed(get("/api/v2/traces/a1?q=%7B+name+%3D+%22vacuum%22+%7D"));
+  EXPECT_EQ(none.at("trace"), Json::object());
+  const std::string path = "/api/v2/traces/a1?q=";
+  EXPECT_EQ(ask(path + "%7B+foo+%7D"),
+            "400 failed to parse TraceQL spanset filter: parse error at line 1, col 3: unknown "
+            "identifier: foo");
+  EXPECT_EQ(ask(path + "%7B%7D%7Crate%28%29"),
+            "400 only a single TraceQL filter is supported: got a metrics query");
+  EXPECT_EQ(ask(path + "%7B%7D%3E%7B%7D"),
+            "400 only a single TraceQL filter is supported: got a structural or aggregate query");
+  EXPECT_EQ(ask(path + "%7B%7D%7Ccount%28%29%3E1"),
+            "400 only a single TraceQL filter is supported: got a multi-stage pipeline or metrics "
+            "query");
 }
 
 TEST_F(TempoTest, ALargeTraceComesInPartOrNotAtAll) {

@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "api/tempo_values.h"
 #include "core/json_writer.h"
-#include "core/number_format.h"
 
 namespace gantry::api {
 namespace {
@@ -15,8 +15,6 @@ namespace {
 using core::JsonWriter;
 using traceql::Static;
 using traceql::StaticType;
-
-constexpr std::string_view kNoRoot = "<root span not yet received>";
 
 void add_text(JsonWriter& json, std::string_view key, std::string_view text) {
   if (!text.empty()) json.key(key).string(text);
@@ -149,7 +147,7 @@ void add_trace(JsonWriter& json, const traceql::FoundTrace& trace) {
   json.begin_object();
   json.key("traceID").string(short_trace_id(trace.trace_id));
   add_text(json, "rootServiceName",
-           trace.has_root ? std::string_view(trace.root_service) : kNoRoot);
+           trace.has_root ? std::string_view(trace.root_service) : kRootNotReceived);
   if (trace.has_root) add_text(json, "rootTraceName", trace.root_name);
   add_long(json, "startTimeUnixNano", trace.start_ns);
   add_count(json, "durationMs", trace.duration_ns / kNsPerMs);
@@ -183,12 +181,6 @@ void add_exemplars(JsonWriter& json, const std::vector<traceql::MetricsExemplar>
     json.end_object();
   }
   json.end_array();
-}
-
-bool has_sample(const traceql::MetricsSeries& series) {
-  for (const auto& [timestamp_ms, value] : series.samples)
-    if (!std::isnan(value)) return true;
-  return false;
 }
 
 void add_range_series(JsonWriter& json, const traceql::MetricsSeries& series) {
@@ -233,47 +225,6 @@ std::string metrics_json(const traceql::MetricsAnswer& answer,
   }
   json.end_object();
   return out;
-}
-
-/// As Tempo lists a value: bare.
-std::string bare_text(const Static& value) {
-  switch (value.type) {
-    case StaticType::Int:
-      return std::to_string(value.integer);
-    case StaticType::Float: {
-      std::string text;
-      core::append_float_general(text, value.number);
-      return text;
-    }
-    case StaticType::Bool:
-      return value.boolean ? "true" : "false";
-    case StaticType::Duration:
-      return traceql::format_go_duration(value.integer);
-    case StaticType::Status:
-      return std::string(traceql::status_text(static_cast<std::uint8_t>(value.integer)));
-    case StaticType::Kind:
-      return std::string(traceql::kind_text(static_cast<std::uint8_t>(value.integer)));
-    default:
-      return value.text;
-  }
-}
-
-std::string_view type_text(StaticType type) {
-  switch (type) {
-    case StaticType::Int:
-      return "int";
-    case StaticType::Float:
-      return "float";
-    case StaticType::Bool:
-      return "bool";
-    case StaticType::Duration:
-      return "duration";
-    case StaticType::Status:
-    case StaticType::Kind:
-      return "keyword";
-    default:
-      return "string";
-  }
 }
 
 /// A list member, left out when it is empty; then the metrics.
@@ -350,16 +301,17 @@ std::string tag_scopes_json(const std::vector<TagScope>& scopes,
 
 std::string tag_values_json(const std::vector<Static>& values,
                             const traceql::SearchStatistics& statistics) {
-  return tags_json("tagValues", values, statistics,
-                   [](JsonWriter& json, const Static& value) { json.string(bare_text(value)); });
+  return tags_json("tagValues", values, statistics, [](JsonWriter& json, const Static& value) {
+    json.string(tag_value_text(value));
+  });
 }
 
 std::string typed_tag_values_json(const std::vector<Static>& values,
                                   const traceql::SearchStatistics& statistics) {
   return tags_json("tagValues", values, statistics, [](JsonWriter& json, const Static& value) {
     json.begin_object();
-    json.key("type").string(type_text(value.type));
-    add_text(json, "value", bare_text(value));
+    json.key("type").string(tag_value_type(value.type));
+    add_text(json, "value", tag_value_text(value));
     json.end_object();
   });
 }

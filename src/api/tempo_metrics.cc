@@ -10,6 +10,7 @@
 
 #include "api/prometheus_support.h"
 #include "api/tempo_json.h"
+#include "api/tempo_protobuf.h"
 #include "api/tempo_support.h"
 #include "core/duration.h"
 #include "core/number_format.h"
@@ -95,9 +96,14 @@ class MetricsApi {
           "the accuracy of each individual value is not guaranteed.",
           metrics->series_max);
     const traceql::SearchStatistics statistics = shown_statistics(answer->statistics, view);
-    return tempo_response(TempoFormat::Json, shape == Shape::Instant
-                                                 ? instant_json(*answer, statistics, partial)
-                                                 : range_json(*answer, statistics, partial));
+    return tempo_response(request, [&](TempoFormat format) {
+      const bool is_protobuf = format == TempoFormat::Protobuf;
+      if (shape == Shape::Instant)
+        return is_protobuf ? instant_protobuf(*answer, statistics, partial)
+                           : instant_json(*answer, statistics, partial);
+      return is_protobuf ? range_protobuf(*answer, statistics, partial)
+                         : range_json(*answer, statistics, partial);
+    });
   }
 
  private:

@@ -9,6 +9,7 @@
 
 #include "api/prometheus_support.h"
 #include "api/tempo_json.h"
+#include "api/tempo_protobuf.h"
 #include "api/tempo_support.h"
 #include "api/tempo_tag_query.h"
 #include "core/own_span.h"
@@ -48,8 +49,11 @@ class SearchApi {
     if (!answer) return std::unexpected(tempo_error(answer.error()));
     core::annotate_own_span("gantry.query.spans_read",
                             static_cast<std::int64_t>(answer->statistics.inspected_spans));
-    return tempo_response(TempoFormat::Json,
-                          search_json(*answer, shown_statistics(answer->statistics, view)));
+    const traceql::SearchStatistics statistics = shown_statistics(answer->statistics, view);
+    return tempo_response(request, [&](TempoFormat format) {
+      return format == TempoFormat::Protobuf ? search_protobuf(*answer, statistics)
+                                             : search_json(*answer, statistics);
+    });
   }
 
  private:

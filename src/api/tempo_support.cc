@@ -238,4 +238,10 @@ void add_tempo_routes(net::Router& router, const Services& services, TempoRefusa
   add_tempo_metrics_routes(router, services, refusals);
 }
 
+net::Response tempo_response(const net::Request& request,
+                             const std::function<std::string(TempoFormat)>& encode) {
+  const TempoFormat format = accepted_format(request);
+  return tempo_response(format, encode(format));
+}
+
 }  // namespace gantry::api

@@ -108,4 +108,8 @@ enum class TempoFormat : std::uint8_t { Json, Protobuf };
 
 [[nodiscard]] net::Response tempo_response(TempoFormat format, std::string body);
 
+/// In the format that the request accepts.
+[[nodiscard]] net::Response tempo_response(const net::Request& request,
+                                           const std::function<std::string(TempoFormat)>& encode);
+
 }  // namespace gantry::api

@@ -10,6 +10,7 @@
 
 #include "api/prometheus_support.h"
 #include "api/tempo_json.h"
+#include "api/tempo_protobuf.h"
 #include "api/tempo_support.h"
 #include "core/own_span.h"
 #include "traceql/parser.h"
@@ -165,14 +166,20 @@ class TagApi {
       const bool is_listed = found->is_chosen || scope.name == "resource" || scope.name == "span";
       if (is_listed) names.insert(scope.tags.begin(), scope.tags.end());
     }
-    return tempo_response(TempoFormat::Json,
-                          tag_names_json({names.begin(), names.end()}, found->statistics));
+    const std::vector<std::string> list(names.begin(), names.end());
+    return tempo_response(request, [&](TempoFormat format) {
+      return format == TempoFormat::Protobuf ? tag_names_protobuf(list, found->statistics)
+                                             : tag_names_json(list, found->statistics);
+    });
   }
 
   TempoResult<net::Response> scopes(net::Request& request, const access::StackView& view) const {
     const auto found = find_names(request, view);
     if (!found) return std::unexpected(found.error());
-    return tempo_response(TempoFormat::Json, tag_scopes_json(found->scopes, found->statistics));
+    return tempo_response(request, [&](TempoFormat format) {
+      return format == TempoFormat::Protobuf ? tag_scopes_protobuf(found->scopes, found->statistics)
+                                             : tag_scopes_json(found->scopes, found->statistics);
+    });
   }
 
   /// `path`: NAME/values, where the name may have slashes.
@@ -181,9 +188,11 @@ class TagApi {
     if (!name) return std::unexpected(name.error());
     const auto found = find_values(request, view, unscoped_attribute(*name), Filter::Ignored);
     if (!found) return std::unexpected(found.error());
-    return tempo_response(
-        TempoFormat::Json,
-        tag_values_json(found->values, shown_statistics(found->statistics, view)));
+    const traceql::SearchStatistics statistics = shown_statistics(found->statistics, view);
+    return tempo_response(request, [&](TempoFormat format) {
+      return format == TempoFormat::Protobuf ? tag_values_protobuf(found->values, statistics)
+                                             : tag_values_json(found->values, statistics);
+    });
   }
 
   TempoResult<net::Response> typed_values(net::Request& request,
@@ -197,9 +206,11 @@ class TagApi {
                       attribute.error().message));
     const auto found = find_values(request, view, *attribute, Filter::Applied);
     if (!found) return std::unexpected(found.error());
-    return tempo_response(
-        TempoFormat::Json,
-        typed_tag_values_json(found->values, shown_statistics(found->statistics, view)));
+    const traceql::SearchStatistics statistics = shown_statistics(found->statistics, view);
+    return tempo_response(request, [&](TempoFormat format) {
+      return format == TempoFormat::Protobuf ? typed_tag_values_protobuf(found->values, statistics)
+                                             : typed_tag_values_json(found->values, statistics);
+    });
   }
 
  private:

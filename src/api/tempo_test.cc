@@ -86,8 +86,8 @@ TEST_F(TempoTest, TracesByIdCheckTheirParameters) {
   EXPECT_EQ(ask("/api/traces/a1?start=5&end=5"),
             "400 http parameter start must be before end. received start=5 end=5");
   EXPECT_EQ(ask("/api/v2/traces/a1?mode=x"), "400 invalid value for mode x");
-  EXPECT_EQ(ask("/api/v2/traces/a1?keep_hierarchy=true"),
-            "400 the parameter keep_hierarchy is not supported here");
+  EXPECT_EQ(ask("/api/v2/traces/a1?q=%7B%7D&match_depth=-2"),
+            "400 invalid value for match_depth: must be >= -1");
 }
 
 TEST_F(TempoTest, APartOfATraceCanBeAskedFor) {
@@ -102,17 +102,20 @@ TEST_F(TempoTest, APartOfATraceCanBeAskedFor) {
   EXPECT_EQ(whole, parsed(get("/api/v2/traces/a1")));
   const Json none = parsed(get("/api/v2/traces/a1?q=%7B+name+%3D+%22vacuum%22+%7D"));
   EXPECT_EQ(none.at("trace"), Json::object());
-  const std::string path = "/api/v2/traces/a1?q=";
-  EXPECT_EQ(ask(path + "%7B+foo+%7D"),
-            "400 failed to parse TraceQL spanset filter: parse error at line 1, col 3: unknown "
-            "identifier: foo");
-  EXPECT_EQ(ask(path + "%7B%7D%7Crate%28%29"),
-            "400 only a single TraceQL filter is supported: got a metrics query");
-  EXPECT_EQ(ask(path + "%7B%7D%3E%7B%7D"),
-            "400 only a single TraceQL filter is supported: got a structural or aggregate query");
-  EXPECT_EQ(ask(path + "%7B%7D%7Ccount%28%29%3E1"),
-            "400 only a single TraceQL filter is supported: got a multi-stage pipeline or metrics "
-            "query");
+}
+
+TEST_F(TempoTest, EveryAnswerComesAsProtobufToo) {
+  net::Headers headers;
+  headers.set("Accept", "application/protobuf");
+  for (const std::string_view path :
+       {"/api/search?q=%7B%7D", "/api/search/tags", "/api/v2/search/tags",
+        "/api/search/tag/service.name/values", "/api/v2/search/tag/resource.service.name/values",
+        "/api/metrics/query?q=%7B%7D%7Crate()", "/api/metrics/query_range?q=%7B%7D%7Crate()"}) {
+    const auto response = send(net::Method::Get, path, "glc_read", headers);
+    EXPECT_EQ(response.status, 200) << path << response.body;
+    EXPECT_EQ(response.headers.find("Content-Type"), "application/protobuf") << path;
+    EXPECT_TRUE(response.body.starts_with('\x0a')) << path << ": field 1 is the list";
+  }
 }
 
 TEST_F(TempoTest, ALargeTraceComesInPartOrNotAtAll) {

@@ -1,20 +1,21 @@
 // Traces by id, and what Grafana asks before it asks for anything else.
 
-#include <set>
+#include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "api/prometheus_support.h"
-#include "api/tempo_json.h"
 #include "api/tempo_support.h"
+#include "api/tempo_trace_filter.h"
 #include "codec/tempo_trace.h"
 #include "core/json_writer.h"
 #include "core/own_span.h"
 #include "core/version.h"
-#include "traceql/parser.h"
 
 namespace gantry::api {
 namespace {
@@ -36,8 +37,13 @@ class TraceApi {
     if (!parameters) return std::unexpected(parameters.error());
     const auto range = read_seconds(*parameters);
     if (!range) return std::unexpected(range.error());
-    if (auto checked = check_parameters(*parameters); !checked)
-      return std::unexpected(checked.error());
+    if (auto checked = check_mode(*parameters); !checked) return std::unexpected(checked.error());
+    std::optional<TraceFilter> filter;
+    if (version == ApiVersion::V2) {
+      auto read = read_trace_filter(*parameters);
+      if (!read) return std::unexpected(read.error());
+      filter = *std::move(read);
+    }
 
     const Settings settings = settings_for(services_, view);
     telemetry::SpanBatch batch;
@@ -49,77 +55,14 @@ class TraceApi {
       if (!found) return std::unexpected(tempo_error(found.error()));
       core::annotate_own_span("gantry.trace.spans", static_cast<std::int64_t>(batch.spans.size()));
     }
-    std::vector<std::string> notes;
-    if (version == ApiVersion::V2) {
-      const auto kept = keep_matching(*parameters, *id, request, view, batch);
-      if (!kept) return std::unexpected(kept.error());
-      if (*kept == Kept::Some)
-        notes.emplace_back(
-            "Trace filtered, only a subset of spans matching the filter is returned");
-    }
     const TempoFormat format = accepted_format(request);
-    return version == ApiVersion::V1
-               ? answer_v1(std::move(batch), format, settings)
-               : answer_v2(std::move(batch), std::move(notes), format, settings, view);
+    return version == ApiVersion::V1 ? answer_v1(std::move(batch), format, settings)
+                                     : answer_v2(std::move(batch), filter, format, settings, view);
   }
 
  private:
-  enum class Kept : std::uint8_t { All, Some };
-
-  /// The filter of `q` and the trace as one query; the text of the refusal otherwise.
-  static TempoResult<traceql::Query> filter_of_trace(std::string_view text,
-                                                     const telemetry::TraceId& id) {
-    const auto parsed = traceql::parse(text);
-    if (!parsed)
-      return tempo_bad_request("failed to parse TraceQL spanset filter: " + parsed.error().message);
-    constexpr std::string_view kOnly = "only a single TraceQL filter is supported: got ";
-    const auto refuse = [&](std::string_view what) {
-      return tempo_bad_request(fmt::format("{}{}", kOnly, what));
-    };
-    if (parsed->is_metrics()) return refuse("a metrics query");
-    const auto& stages = std::get<traceql::Pipeline>(parsed->node).stages;
-    if (stages.size() != 1) return refuse("a multi-stage pipeline or metrics query");
-    const auto* const spanset = std::get_if<traceql::SpansetExpr>(&stages.front());
-    const auto* const filter =
-        spanset == nullptr ? nullptr : std::get_if<traceql::SpansetFilter>(&spanset->node);
-    if (filter == nullptr) return refuse("a structural or aggregate query");
-    auto query = traceql::parse(fmt::format("{{ trace:id = \"{}\" && ({}) }}", short_trace_id(id),
-                                            traceql::format(*filter->field)));
-    if (!query) return tempo_bad_request(query.error().message);
-    return *std::move(query);
-  }
-
-  /// Leaves the spans that `q` matches.
-  TempoResult<Kept> keep_matching(const TempoParameters& parameters, const telemetry::TraceId& id,
-                                  const net::Request& request, const access::StackView& view,
-                                  telemetry::SpanBatch& batch) const {
-    const auto text = read_query_text(parameters, "q");
-    if (!text) return std::unexpected(text.error());
-    if (text->empty()) return Kept::All;
-    const auto query = filter_of_trace(*text, id);
-    if (!query) return std::unexpected(query.error());
-    const auto answer = services_.traceql.search(
-        {.query = &*query,
-         .limit = 1,
-         .spans_per_spanset = static_cast<std::uint32_t>(batch.spans.size() + 1)},
-        view.traces_source(),
-        with_timeout(request.cancel, settings_for(services_, view).query_timeout));
-    if (!answer) return std::unexpected(tempo_error(answer.error()));
-    std::set<telemetry::SpanId> matched;
-    for (const traceql::FoundTrace& trace : answer->traces)
-      for (const traceql::FoundSpanset& set : trace.spansets)
-        for (const traceql::FoundSpan& span : set.spans) matched.insert(span.span_id);
-    const std::size_t taken = std::erase_if(
-        batch.spans, [&](const telemetry::BatchSpan& s) { return !matched.contains(s.span_id); });
-    return taken == 0 ? Kept::All : Kept::Some;
-  }
-
-  /// `mode` chooses among Tempo's components; here there is one. What surrounds the spans of a
-  /// filter cannot be asked for, and who asks should know.
-  static TempoResult<void> check_parameters(const TempoParameters& parameters) {
-    for (const std::string_view name : {"keep_hierarchy", "match_depth", "ancestor_depth"})
-      if (parameters.has(name))
-        return tempo_bad_request(fmt::format("the parameter {} is not supported here", name));
+  /// `mode` chooses among Tempo's components; here there is one.
+  static TempoResult<void> check_mode(const TempoParameters& parameters) {
     const std::string_view mode = parameters.text("mode");
     for (const std::string_view known : {"", "all", "ingesters", "blocks", "external"})
       if (mode == known) return {};
@@ -141,11 +84,19 @@ class TraceApi {
 
   /// A trace that does not exist is an empty one: Grafana then says so in its own words.
   static TempoResult<net::Response> answer_v2(telemetry::SpanBatch batch,
-                                              std::vector<std::string> reasons, TempoFormat format,
-                                              const Settings& settings,
+                                              const std::optional<TraceFilter>& filter,
+                                              TempoFormat format, const Settings& settings,
                                               const access::StackView& view) {
     codec::TempoTraceNotes notes;
     if (!view.is_restricted()) notes.inspected_bytes = codec::estimate_trace_bytes(batch);
+    std::vector<std::string> reasons;
+    if (filter) {
+      const auto dropped = apply(*filter, batch);
+      if (!dropped) return std::unexpected(tempo_error(dropped.error()));
+      if (*dropped)
+        reasons.emplace_back(
+            "Trace filtered, only a subset of spans matching the filter is returned");
+    }
     const std::uint64_t bytes_max = settings.tempo.trace_bytes_max;
     if (bytes_max != 0 && codec::cut_trace(batch, bytes_max))
       reasons.push_back(fmt::format(

@@ -66,6 +66,9 @@ constexpr std::array kMembers = {
     member<&StackSettings::bytes_per_trace_max>("bytesPerTraceMax", true, false),
 };
 
+/// The only setting that is no number.
+constexpr std::string_view kSpanMetrics = "spanMetrics";
+
 /// The value, or why there is none.
 Result<std::int64_t> read_value(const Member& member, const Json& value) {
   if (member.is_duration) {
@@ -92,6 +95,13 @@ void read_members(const Json& object, bool is_limit, const std::string& path,
     const std::string where = fmt::format("{}.{}", path, key);
     if (!is_limit && key == "limits") {
       read_members(value, true, where, settings, problems);
+      continue;
+    }
+    if (!is_limit && key == kSpanMetrics) {
+      if (value.is_boolean())
+        settings.span_metrics = value.get<bool>();
+      else if (!value.is_null())
+        problems.push_back({.path = where, .reason = "must be true or false"});
       continue;
     }
     const Member* found = nullptr;
@@ -137,6 +147,7 @@ std::string format_stack_settings(const StackSettings& settings) {
   core::JsonWriter json(text);
   json.begin_object();
   write_members(json, settings, false);
+  if (settings.span_metrics) json.key(kSpanMetrics).boolean(*settings.span_metrics);
   std::string limits;
   core::JsonWriter limits_json(limits);
   limits_json.begin_object();

@@ -34,6 +34,7 @@ struct StackSettings {
   std::optional<std::uint64_t> span_bytes_per_second_max;
   std::optional<std::uint64_t> live_traces_max;
   std::optional<std::uint64_t> bytes_per_trace_max;
+  std::optional<bool> span_metrics;  ///< Metrics are derived from its spans.
 
   friend bool operator==(const StackSettings&, const StackSettings&) = default;
 };

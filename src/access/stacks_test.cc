@@ -116,12 +116,13 @@ TEST_F(StacksTest, OtherOrganisationsStacksAreNotThere) {
 
 TEST(StackSettings, ReadBack) {
   const auto settings = parse_stack_settings(
-      R"({"retention":"30d","retentionBytes":1024,"limits":{"activeSeriesMax":7,"labelsPerSeriesMax":null}})",
+      R"({"retention":"30d","retentionBytes":1024,"spanMetrics":false,"limits":{"activeSeriesMax":7,"labelsPerSeriesMax":null}})",
       "settings");
   ASSERT_TRUE(settings);
   EXPECT_EQ(settings->retention_ms, std::int64_t{30} * 24 * 3600 * 1000);
   EXPECT_EQ(settings->active_series_max, 7U);
   EXPECT_FALSE(settings->labels_per_series_max);
+  EXPECT_EQ(settings->span_metrics, false);
   EXPECT_EQ(*parse_stack_settings(format_stack_settings(*settings), "settings"), *settings);
   EXPECT_EQ(format_stack_settings({}), "{}");
 }
@@ -137,6 +138,7 @@ TEST(StackSettings, MistakesNameTheirPath) {
   EXPECT_EQ(path(R"({"limits":{"labelsPerSeriesMax":4294967296}})"),
             "settings.limits.labelsPerSeriesMax");
   EXPECT_EQ(path(R"({"limits":[]})"), "settings.limits");
+  EXPECT_EQ(path(R"({"spanMetrics":1})"), "settings.spanMetrics");
   EXPECT_EQ(path("[]"), "settings");
 }
 

@@ -73,6 +73,7 @@ struct Config {
     std::uint64_t trace_bytes_max = 50 << 20;  ///< Of an answer by id.
     access::HiddenSpans hidden_spans = access::HiddenSpans::Drop;
     bool exposes_hidden_names = false;
+    bool span_metrics = true;
   } traces;
 
   struct Query {

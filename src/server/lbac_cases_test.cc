@@ -336,7 +336,7 @@ TEST_F(LbacCases, MetricsHold) {
     const std::string surface = one["surface"];
     if (surface == "policy") continue;
     if (surface != "promql" && surface != "http") {
-      ++without_traces;  // there is no trace store to ask
+      ++without_traces;  // api/tempo_lbac_test.cc asks them
       continue;
     }
     if (one["request"].contains("flags") && !has_info) {

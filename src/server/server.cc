@@ -26,6 +26,7 @@
 #include "promql/engine.h"
 #include "server/access_parts.h"
 #include "server/config_print.h"
+#include "server/derived_metrics.h"
 #include "server/live_config.h"
 #include "server/own_telemetry.h"
 #include "server/readiness.h"
@@ -129,6 +130,7 @@ struct Server::Impl {
   std::unique_ptr<AccessParts> access;
   std::unique_ptr<promql::Engine> engine;
   std::unique_ptr<traceql::Engine> traceql;
+  std::unique_ptr<DerivedMetrics> derived_metrics;
   std::unique_ptr<OpenStacks> open_stacks;
   std::unique_ptr<StackFollower> follower;  // null when no other process has the same database
   std::unique_ptr<api::Services> services;
@@ -266,17 +268,20 @@ void Server::Impl::make_services() {
 }
 
 void Server::Impl::make_cloud_services() {
-  open_stacks = std::make_unique<OpenStacks>(
-      OpenStacks::Environment{.data = data,
-                              .files = files,
-                              .clock = clock,
-                              .registry = registry,
-                              .workers = *compute_pool,
-                              .disk_guard = *disk_guard,
-                              .stores = access->stores,
-                              .options = [this] { return live.current()->storage; },
-                              .trace_options = [this] { return trace_options(*live.current()); },
-                              .delta_streams_max = config->otlp.delta_streams_max});
+  derived_metrics = std::make_unique<DerivedMetrics>(DerivedMetrics::Options{}, registry, clock);
+  open_stacks = std::make_unique<OpenStacks>(OpenStacks::Environment{
+      .data = data,
+      .files = files,
+      .clock = clock,
+      .registry = registry,
+      .workers = *compute_pool,
+      .disk_guard = *disk_guard,
+      .stores = access->stores,
+      .options = [this] { return live.current()->storage; },
+      .trace_options = [this] { return trace_options(*live.current()); },
+      .derived = *derived_metrics,
+      .span_metrics = [this] { return live.current()->traces.span_metrics; },
+      .delta_streams_max = config->otlp.delta_streams_max});
   control_rate =
       std::make_unique<api::RequestRate>(clock, config->access.control_requests_per_minute);
   cloud = std::make_unique<api::CloudServices>(api::CloudServices{.gate = *access->gate,
@@ -386,6 +391,7 @@ Result<void> Server::Impl::open_stores() {
 }
 
 Result<void> Server::Impl::start_own_telemetry() {
+  derived_metrics->start();
   GANTRY_TRY(const std::vector<access::Stack> stacks, access->directory->list_stacks());
   return own_telemetry->start(stacks);
 }
@@ -420,6 +426,7 @@ Result<void> Server::Impl::stop() {
     if (http) http->stop(config->server.shutdown_timeout);
   }
   if (own_telemetry) own_telemetry->stop();
+  if (derived_metrics) derived_metrics->stop();
   if (follower) {
     access->on_change({});
     follower->stop();  // before the stores are closed

@@ -310,6 +310,10 @@ constexpr std::array kSettings = {
             GANTRY_SLOT(traces.store.merge_bytes_per_second_max),
             "Bytes per second that merging in the background writes, for each stack. 0B: no "
             "limit."},
+    Setting{
+        "traces.span_metrics", Kind::Switch, kReloadable, GANTRY_SLOT(traces.span_metrics),
+        "Derive `traces_spanmetrics_*` and `traces_service_graph_*` from spans, into the stack's "
+        "metrics; a stack's `spanMetrics` wins."},
     Setting{"traces.search_range_max", Kind::Duration, kReloadable,
             GANTRY_SLOT(traces.search_range_max),
             "The longest range that a search may ask for. 0s: no limit."},

@@ -114,7 +114,7 @@ Result<access::OpenStores> OpenStacks::open_both(const access::Stack& stack) con
                             .registry = environment_.registry,
                             .workers = &environment_.workers,
                             .disk_guard = &environment_.disk_guard}));
-  GANTRY_TRY(stores.traces,
+  GANTRY_TRY(std::unique_ptr<traces::Store> traces,
              traces::Store::open(path / "traces",
                                  stack_trace_options(environment_.trace_options(), stack.settings),
                                  {.files = environment_.files,
@@ -122,7 +122,13 @@ Result<access::OpenStores> OpenStacks::open_both(const access::Stack& stack) con
                                   .registry = environment_.registry,
                                   .workers = &environment_.workers,
                                   .disk_guard = &environment_.disk_guard}));
+  stores.traces = environment_.derived.attach(stack.id, std::move(traces), stores.metrics,
+                                              has_span_metrics(stack.settings));
   return stores;
+}
+
+bool OpenStacks::has_span_metrics(const access::StackSettings& settings) const {
+  return settings.span_metrics.value_or(environment_.span_metrics());
 }
 
 Result<void> OpenStacks::open_stores(const access::Stack& stack) {
@@ -149,6 +155,7 @@ void OpenStacks::apply_settings(const access::Stack& stack) {
     if (found == stacks_.end()) return;
     found->second.settings = stack.settings;
   }
+  environment_.derived.enable(stack.id, has_span_metrics(stack.settings));
   environment_.stores.reconfigure(
       stack.id, stack_options(environment_.options(), stack.settings),
       stack_trace_options(environment_.trace_options(), stack.settings));
@@ -162,9 +169,11 @@ void OpenStacks::reconfigure_all() {
     for (const auto& [id, entry] : stacks_)
       if (entry.is_open) settings.emplace(id, entry.settings);
   }
-  for (const auto& [id, own] : settings)
+  for (const auto& [id, own] : settings) {
+    environment_.derived.enable(id, has_span_metrics(own));
     environment_.stores.reconfigure(id, stack_options(environment_.options(), own),
                                     stack_trace_options(environment_.trace_options(), own));
+  }
 }
 
 void OpenStacks::close_stores(StackId stack) {
@@ -173,6 +182,7 @@ void OpenStacks::close_stores(StackId stack) {
     if (const auto found = stacks_.find(stack); found != stacks_.end())
       found->second.is_open = false;
   }
+  environment_.derived.detach(stack);
   const access::OpenStores stores = environment_.stores.remove(stack);
   if (const auto closed = access::close_stores(stores); !closed)
     log::error("stack not closed cleanly",

@@ -18,6 +18,7 @@
 #include "core/time.h"
 #include "core/worker_pool.h"
 #include "metrics/store.h"
+#include "server/derived_metrics.h"
 #include "storage/disk_guard.h"
 #include "storage/file.h"
 #include "traces/store.h"
@@ -44,6 +45,8 @@ class OpenStacks final : public api::StackHost {
     access::StackStores& stores;
     std::function<metrics::StoreOptions()> options;  ///< The server's, as of now.
     std::function<traces::StoreOptions()> trace_options;
+    DerivedMetrics& derived;
+    std::function<bool()> span_metrics;  ///< Whether stacks have them that do not say.
     std::uint64_t delta_streams_max = 0;
   };
 
@@ -87,6 +90,7 @@ class OpenStacks final : public api::StackHost {
   void close_stores(StackId stack) GANTRY_REQUIRES(lifecycle_mutex_);
   Result<void> follow_one(const access::Stack& stack) GANTRY_REQUIRES(lifecycle_mutex_);
   [[nodiscard]] Result<access::OpenStores> open_both(const access::Stack& stack) const;
+  [[nodiscard]] bool has_span_metrics(const access::StackSettings& settings) const;
   [[nodiscard]] bool is_open(StackId stack) const;
   void move_aside(StackId stack) const;
 

@@ -38,6 +38,8 @@ class StackHostTest : public testing::Test {
                                 .stores = stores_,
                                 .options = [] { return metrics::StoreOptions(); },
                                 .trace_options = [] { return traces::StoreOptions(); },
+                                .derived = derived_,
+                                .span_metrics = [] { return true; },
                                 .delta_streams_max = 10});
   }
 
@@ -72,6 +74,7 @@ class StackHostTest : public testing::Test {
   storage::PosixFileSystem files_;
   SystemClock clock_;
   core::MetricRegistry registry_;
+  DerivedMetrics derived_{{}, registry_, clock_};
   core::WorkerPool workers_{{}};
   std::unique_ptr<storage::DiskGuard> guard_;
   access::StackStores stores_;

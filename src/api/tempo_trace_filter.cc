@@ -26,21 +26,27 @@ std::unexpected<TempoError> unsupported(std::string_view what) {
   return tempo_bad_request(fmt::format("only a single TraceQL filter is supported: got {}", what));
 }
 
-/// Intrinsics of the trace say nothing of one span.
-const traceql::Attribute* find_trace_intrinsic(const traceql::FieldExpr& field) {
+/// Intrinsics of the trace say nothing of one span; "" when the field has none.
+std::string_view find_trace_intrinsic(const traceql::FieldExpr& field) {
   if (const auto* attribute = std::get_if<traceql::Attribute>(&field.node)) {
-    const bool is_of_trace = attribute->intrinsic == Intrinsic::TraceDuration ||
-                             attribute->intrinsic == Intrinsic::RootName ||
-                             attribute->intrinsic == Intrinsic::RootServiceName;
-    return is_of_trace ? attribute : nullptr;
+    switch (attribute->intrinsic) {
+      case Intrinsic::TraceDuration:
+        return "trace:duration";
+      case Intrinsic::RootName:
+        return "trace:rootName";
+      case Intrinsic::RootServiceName:
+        return "trace:rootService";
+      default:
+        return {};
+    }
   }
   if (const auto* unary = std::get_if<traceql::UnaryField>(&field.node))
     return find_trace_intrinsic(*unary->operand);
   if (const auto* binary = std::get_if<traceql::BinaryField>(&field.node)) {
-    const auto* found = find_trace_intrinsic(*binary->left);
-    return found != nullptr ? found : find_trace_intrinsic(*binary->right);
+    const std::string_view found = find_trace_intrinsic(*binary->left);
+    return found.empty() ? find_trace_intrinsic(*binary->right) : found;
   }
-  return nullptr;
+  return {};
 }
 
 TempoResult<traceql::Query> read_query(std::string_view text) {
@@ -55,9 +61,9 @@ TempoResult<traceql::Query> read_query(std::string_view text) {
   const auto* filter =
       spanset != nullptr ? std::get_if<traceql::SpansetFilter>(&spanset->node) : nullptr;
   if (filter == nullptr) return unsupported("a structural or aggregate query");
-  if (const auto* intrinsic = find_trace_intrinsic(*filter->field))
+  if (const std::string_view intrinsic = find_trace_intrinsic(*filter->field); !intrinsic.empty())
     return tempo_bad_request(
-        fmt::format("intrinsic is not supported by this filter: \"{}\"", intrinsic->text));
+        fmt::format("intrinsic is not supported by this filter: \"{}\"", intrinsic));
   return *std::move(query);
 }
 

@@ -110,6 +110,7 @@ def test_javascript_sdk(gantry, protocol):
 
     expected = {}
     for span in sent["spans"]:
-        expected[span.pop("spanId")] = span | {"traceId": sent["traceId"], "resource": sent["resource"]}
+        span_id = span.pop("spanId")
+        expected[span_id] = span | {"traceId": sent["traceId"], "resource": sent["resource"]}
     assert len(expected) == 2
     assert get_trace(gantry, sent["traceId"]) == expected

@@ -4,13 +4,13 @@
 #include "api/tempo_protobuf.h"
 
 #include <cmath>
+#include <cstring>
 #include <map>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <protozero/pbf_reader.hpp>
 
 namespace gantry::api {
 namespace {
@@ -20,20 +20,40 @@ using traceql::Static;
 /// Length-delimited fields by number; numbers as decimals.
 using Fields = std::multimap<std::uint32_t, std::string>;
 
+std::uint64_t take_varint(std::string_view& bytes) {
+  std::uint64_t value = 0;
+  for (unsigned shift = 0; !bytes.empty(); shift += 7) {
+    const auto byte = static_cast<unsigned char>(bytes.front());
+    bytes.remove_prefix(1);
+    value |= std::uint64_t{byte & 0x7fU} << shift;
+    if (byte < 0x80) return value;
+  }
+  ADD_FAILURE() << "a varint without end";
+  return value;
+}
+
 Fields read(std::string_view bytes) {
   Fields fields;
-  protozero::pbf_reader reader(bytes);
-  while (reader.next()) {
-    switch (reader.wire_type()) {
-      case protozero::pbf_wire_type::length_delimited:
-        fields.emplace(reader.tag(), std::string(reader.get_view()));
-        break;
-      case protozero::pbf_wire_type::varint:
-        fields.emplace(reader.tag(), std::to_string(reader.get_uint64()));
-        break;
-      default:
-        fields.emplace(reader.tag(), fmt::format("{}", reader.get_double()));
+  while (!bytes.empty()) {
+    const std::uint64_t tag = take_varint(bytes);
+    const auto number = static_cast<std::uint32_t>(tag >> 3);
+    if ((tag & 7) == 0) {
+      fields.emplace(number, std::to_string(take_varint(bytes)));
+      continue;
     }
+    const std::size_t size = (tag & 7) == 1 ? 8 : take_varint(bytes);
+    if (size > bytes.size()) {
+      ADD_FAILURE() << "field " << number << " is cut short";
+      break;
+    }
+    std::string content(bytes.substr(0, size));
+    bytes.remove_prefix(size);
+    if ((tag & 7) == 1) {
+      double value = 0;
+      std::memcpy(&value, content.data(), sizeof value);
+      content = fmt::format("{}", value);
+    }
+    fields.emplace(number, std::move(content));
   }
   return fields;
 }

@@ -16,6 +16,7 @@
 #include "traceql/testing/otlp_dataset.h"
 #include "traceql/testing/random_queries.h"
 #include "traceql/testing/random_traces.h"
+#include "traceql/testing/span_builder.h"
 
 namespace gantry::traceql::testing {
 namespace {
@@ -255,6 +256,26 @@ TEST(PlainEvaluator, AnswersWhereTheReferenceFails) {
   EXPECT_EQ(spans_of("{ span.providers = \"visa\" || span.providers = \"smtp\" }"),
             spans_of("{ span.providers = \"visa\" }") + spans_of("{ span.providers = \"smtp\" && "
                                                                  "span.providers != \"visa\" }"));
+}
+
+// by() may name one field twice.
+TEST(PlainEvaluator, SeriesMeetByAllOfTheirLabels) {
+  SpanBuilder build;
+  build.resource({{"service.name", Static::of_string("shop")}});
+  build.span({.name = "GET /", .start_ns = 30 * kSecond, .end_ns = 31 * kSecond});
+  const std::vector<telemetry::SpanBatch> batches = one_batch(std::move(build));
+  const PlainEvaluator plain(batches);
+  const auto series_of = [&](const std::string& text) -> std::size_t {
+    const auto query = parse(text);
+    EXPECT_TRUE(query.has_value()) << text;
+    const auto answer = plain.metrics({.query = &*query, .end_ns = 60 * kSecond});
+    EXPECT_TRUE(answer.has_value()) << text;
+    return answer ? answer->series.size() : 0;
+  };
+  const std::string twice =
+      "({ } | count_over_time() by (resource.service.name, resource.service.name))";
+  EXPECT_EQ(series_of(twice + " * " + twice), 1U);
+  EXPECT_EQ(series_of(twice + " * ({ } | count_over_time() by (name, resource.service.name))"), 0U);
 }
 
 // Queries that never find anything would compare nothing.

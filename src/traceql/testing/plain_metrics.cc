@@ -101,14 +101,11 @@ void drop_empty(Lines& lines) {
   std::erase_if(lines, [](const Line& line) { return line.samples.empty() && !line.is_notice; });
 }
 
+// A key may be there twice.
 bool same_labels(const Labels& a, const Labels& b) {
-  const auto contains = [](const Labels& labels, const NamedValue& wanted) {
-    return std::ranges::any_of(labels, [&](const NamedValue& label) {
-      return label.key == wanted.key && label.value == wanted.value;
-    });
-  };
-  return a.size() == b.size() &&
-         std::ranges::all_of(a, [&](const NamedValue& label) { return contains(b, label); });
+  return std::ranges::is_permutation(a, b, [](const NamedValue& left, const NamedValue& right) {
+    return left.key == right.key && left.value == right.value;
+  });
 }
 
 // ---- functions

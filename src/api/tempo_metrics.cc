@@ -84,11 +84,11 @@ class MetricsApi {
     metrics->query = &*query;
 
     const core::OwnSpanScope span("traceql.metrics");
+    describe_query(services_, view, *query);
     const auto answer = services_.traceql.metrics(
         *metrics, view.traces_source(), with_timeout(request.cancel, settings.query_timeout));
+    describe_answer(answer);
     if (!answer) return std::unexpected(tempo_error(answer.error()));
-    core::annotate_own_span("gantry.query.spans_read",
-                            static_cast<std::int64_t>(answer->statistics.inspected_spans));
     std::string partial;
     if (answer->is_truncated)
       partial = fmt::format(

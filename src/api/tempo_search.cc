@@ -44,11 +44,11 @@ class SearchApi {
     search->query = &*query;
 
     const core::OwnSpanScope span("traceql.search");
+    describe_query(services_, view, *query);
     const auto answer = services_.traceql.search(
         *search, view.traces_source(), with_timeout(request.cancel, settings.query_timeout));
+    describe_answer(answer);
     if (!answer) return std::unexpected(tempo_error(answer.error()));
-    core::annotate_own_span("gantry.query.spans_read",
-                            static_cast<std::int64_t>(answer->statistics.inspected_spans));
     const traceql::SearchStatistics statistics = shown_statistics(answer->statistics, view);
     return tempo_response(request, [&](TempoFormat format) {
       return format == TempoFormat::Protobuf ? search_protobuf(*answer, statistics)

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "api/prometheus_support.h"
+#include "traceql/parser.h"
 
 namespace gantry::api {
 namespace {
@@ -236,6 +237,14 @@ void add_tempo_routes(net::Router& router, const Services& services, TempoRefusa
   add_tempo_search_route(router, services, refusals);
   add_tempo_tag_routes(router, services, refusals);
   add_tempo_metrics_routes(router, services, refusals);
+}
+
+void describe_query(const Services& services, const access::StackView& view,
+                    const traceql::Query& query) {
+  if (!core::is_own_span_recorded()) return;
+  core::annotate_own_span("gantry.stack", std::int64_t{view.stack().value()});
+  if (services.may_trace_content && services.may_trace_content(view.stack()))
+    core::annotate_own_span("gantry.query.text", traceql::format(query));
 }
 
 net::Response tempo_response(const net::Request& request,

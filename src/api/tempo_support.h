@@ -14,6 +14,7 @@
 #include "api/services.h"
 #include "api/tempo.h"
 #include "core/error.h"
+#include "core/own_span.h"
 #include "net/http.h"
 #include "net/router.h"
 #include "telemetry/span_batch.h"
@@ -100,6 +101,23 @@ struct TempoSeconds {
 /// What an answer may say of the search for it: nothing to those who see a part of the stack.
 [[nodiscard]] traceql::SearchStatistics shown_statistics(
     const traceql::SearchStatistics& statistics, const access::StackView& view);
+
+/// For Gantry's own traces: the query as it was understood, where that may be shown.
+void describe_query(const Services& services, const access::StackView& view,
+                    const traceql::Query& query);
+
+/// And what became of it.
+template <class Answer>
+void describe_answer(const Result<Answer>& answer) {
+  if (answer) {
+    core::annotate_own_span("gantry.query.spans_read",
+                            static_cast<std::int64_t>(answer->statistics.inspected_spans));
+    core::annotate_own_span("gantry.query.bytes_read",
+                            static_cast<std::int64_t>(answer->statistics.inspected_bytes));
+  } else {
+    core::fail_own_span("the query failed");
+  }
+}
 
 enum class TempoFormat : std::uint8_t { Json, Protobuf };
 

@@ -31,6 +31,15 @@ def test_a_query_is_a_trace(make_gantry):
     assert query["attributes"]["gantry.query.samples_read"] == 0
 
 
+def test_a_search_is_a_trace(make_gantry):
+    gantry = make_gantry(environment={"GANTRY_SELF_TRACES": "true"}).start()
+    search(gantry, '{resource.service.name="shop"  &&status=error}')
+    text = "{ (resource.service.name = `shop`) && (status = error) }"
+    found = wait_for_trace(gantry, f'{{ span.gantry.query.text = "{text}" }}')
+    query = next(span for span in get_trace(gantry, found["traceID"]).values() if span["name"] == "traceql.search")
+    assert query["attributes"]["gantry.query.spans_read"] >= 0
+
+
 def test_it_continues_the_callers_trace(make_gantry):
     gantry = make_gantry(environment={"GANTRY_SELF_TRACES": "true"}).start()
     gantry.get("/api/v1/labels", headers={"traceparent": TRACEPARENT})

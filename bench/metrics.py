@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.request
 
-from peers import Peer, geometric_mean, machine, wait_until_steady
+from peers import Gantry, Peer, geometric_mean, machine, wait_until_steady
 
 # 20 range queries over an hour: what dashboards ask. {h} is one host.
 QUERIES = [
@@ -43,33 +43,11 @@ QUERIES = [
 ]
 
 
-class GantryPeer(Peer):
-    name = "gantry"
+class GantryPeer(Gantry):
     write_path = "/api/v1/push"
-    binary = ""
-
-    def command(self):
-        return [self.binary, "serve", "--data", str(self.directory), "--listen", f"127.0.0.1:{self.port}",
-                "--otlp-http", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0"]
-
-    def environment(self):
-        return {"GANTRY_SELF_METRICS": "false", "GANTRY_SELF_TRACES": "false"}
-
-    def version(self):
-        return subprocess.run([self.binary, "version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
-
-    def credentials(self, writes):
-        first = json.loads((self.directory / "first-start.json").read_text())
-        return str(first["instance_id"]), first["write_token" if writes else "read_token"]
-
-    def settle(self):
-        # A clean stop writes the head into parts, and merging goes on after the start.
-        self.stop()
-        self.start()
-        wait_until_steady(self)
 
     def disk_bytes(self):
-        return sum(f.stat().st_size for f in (self.directory / "stacks").rglob("*") if f.is_file() and "wal" not in f.parts)
+        return self.stored_bytes("metrics")
 
 
 class PrometheusPeer(Peer):

@@ -10,36 +10,32 @@
 // N steps.
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
-#include <memory>
 #include <random>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include "codec/compression.h"
 #include "codec/remote_write_encoder.h"
+#include "load_sender.h"
 
 namespace {
 
+using gantry::bench::Connection;
 using gantry::codec::WriteRequest;
 using gantry::codec::WriteSeries;
 
 constexpr std::size_t kSeriesPerHost = 1000;
 
 struct Options {
-  std::string url;
-  std::string user;
-  std::string password;
+  gantry::bench::Target target;
   std::size_t series = 100'000;
   std::size_t steps = 240;
   std::int64_t interval_ms = 15'000;
@@ -165,69 +161,23 @@ class Host {
   std::vector<double> values_;
 };
 
-/// One keep-alive connection.
+/// Compresses and sends.
 class Sender {
  public:
-  explicit Sender(const Options& options) : handle_(curl_easy_init()) {
-    headers_ = curl_slist_append(headers_, "Content-Type: application/x-protobuf");
-    headers_ = curl_slist_append(headers_, "Content-Encoding: snappy");
-    headers_ = curl_slist_append(headers_, "X-Prometheus-Remote-Write-Version: 0.1.0");
-    headers_ = curl_slist_append(headers_, "Expect:");
-    curl_easy_setopt(handle_, CURLOPT_URL, options.url.c_str());
-    curl_easy_setopt(handle_, CURLOPT_HTTPHEADER, headers_);
-    curl_easy_setopt(handle_, CURLOPT_POST, 1L);
-    curl_easy_setopt(handle_, CURLOPT_WRITEFUNCTION, &keep_body);
-    curl_easy_setopt(handle_, CURLOPT_WRITEDATA, &body_);
-    if (!options.user.empty()) {
-      curl_easy_setopt(handle_, CURLOPT_USERNAME, options.user.c_str());
-      curl_easy_setopt(handle_, CURLOPT_PASSWORD, options.password.c_str());
-    }
-  }
-
-  ~Sender() {
-    curl_slist_free_all(headers_);
-    curl_easy_cleanup(handle_);
-  }
-
-  Sender(const Sender&) = delete;
-  Sender& operator=(const Sender&) = delete;
+  explicit Sender(Connection& connection) : connection_(connection) {}
 
   bool send(const WriteRequest& request) {
     gantry::codec::encode_remote_write(gantry::codec::RemoteWriteVersion::V1, request, message_);
     if (!gantry::codec::compress(gantry::codec::Encoding::SnappyBlock, message_, compressed_)) {
       return false;
     }
-    body_.clear();
-    curl_easy_setopt(handle_, CURLOPT_POSTFIELDS, compressed_.data());
-    curl_easy_setopt(handle_, CURLOPT_POSTFIELDSIZE_LARGE,
-                     static_cast<curl_off_t>(compressed_.size()));
-    const CURLcode code = curl_easy_perform(handle_);
-    long status = 0;
-    curl_easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &status);
-    if (code == CURLE_OK && status / 100 == 2) {
-      samples += request.series.size();
-      bytes += compressed_.size();
-      return true;
-    }
-    fmt::print(stderr, "sending failed: {}, status {}: {}\n", curl_easy_strerror(code), status,
-               body_.substr(0, 500));
-    return false;
+    return connection_.post(compressed_, request.series.size());
   }
-
-  std::uint64_t samples = 0;
-  std::uint64_t bytes = 0;
 
  private:
-  static std::size_t keep_body(char* data, std::size_t size, std::size_t count, void* to) {
-    static_cast<std::string*>(to)->append(data, size * count);
-    return size * count;
-  }
-
-  CURL* handle_;
-  curl_slist* headers_ = nullptr;
+  Connection& connection_;
   std::string message_;
   std::string compressed_;
-  std::string body_;
 };
 
 /// Sends the hosts that fall to connection `number`, all steps in order.
@@ -256,26 +206,18 @@ bool run(const Options& options, std::size_t number, Sender& sender) {
   return request.series.empty() || sender.send(request);
 }
 
-std::map<std::string, std::string> read_flags(int count, char** arguments) {
-  std::map<std::string, std::string> flags;
-  for (int i = 1; i + 1 < count; i += 2) {
-    flags[std::string_view(arguments[i]).substr(2).data()] = arguments[i + 1];
-  }
-  return flags;
-}
-
 }  // namespace
 
 int main(int count, char** arguments) {
   Options options;
-  for (const auto& [name, value] : read_flags(count, arguments)) {
+  for (const auto& [name, value] : gantry::bench::read_flags(count, arguments)) {
     const auto number = static_cast<std::size_t>(std::atoll(value.c_str()));
     if (name == "url")
-      options.url = value;
+      options.target.url = value;
     else if (name == "user")
-      options.user = value;
+      options.target.user = value;
     else if (name == "password")
-      options.password = value;
+      options.target.password = value;
     else if (name == "series")
       options.series = number;
     else if (name == "steps")
@@ -295,29 +237,12 @@ int main(int count, char** arguments) {
       return 2;
     }
   }
-  curl_global_init(CURL_GLOBAL_DEFAULT);
-  std::vector<std::unique_ptr<Sender>> senders;
-  for (std::size_t i = 0; i < options.connections; ++i) {
-    senders.push_back(std::make_unique<Sender>(options));
-  }
-  std::vector<char> succeeded(options.connections, 0);
-  const auto started = std::chrono::steady_clock::now();
-  {
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 0; i < options.connections; ++i) {
-      threads.emplace_back([&, i] { succeeded[i] = run(options, i, *senders[i]) ? 1 : 0; });
-    }
-  }
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
-  std::uint64_t samples = 0;
-  std::uint64_t bytes = 0;
-  for (const auto& sender : senders) {
-    samples += sender->samples;
-    bytes += sender->bytes;
-  }
-  fmt::print("{{\"samples\": {}, \"bytes\": {}, \"seconds\": {:.3f}}}\n", samples, bytes,
-             took.count());
-  const bool is_complete =
-      std::all_of(succeeded.begin(), succeeded.end(), [](char ok) { return ok != 0; });
-  return is_complete ? 0 : 1;
+  return gantry::bench::run_load(
+      options.target,
+      {"Content-Type: application/x-protobuf", "Content-Encoding: snappy",
+       "X-Prometheus-Remote-Write-Version: 0.1.0"},
+      options.connections, "samples", [&](std::size_t number, Connection& connection) {
+        Sender sender(connection);
+        return run(options, number, sender);
+      });
 }

@@ -1,6 +1,7 @@
 """What the benchmarks share: a server that is started, measured and asked."""
 
 import base64
+import json
 import math
 import os
 import pathlib
@@ -94,6 +95,42 @@ class Peer:
 
     def disk_bytes(self) -> int:
         return sum(f.stat().st_size for f in self.directory.rglob("*") if f.is_file())
+
+
+class Gantry(Peer):
+    """Without its own metrics and traces, so that only the load is measured."""
+
+    name = "gantry"
+    binary = ""
+
+    def __init__(self, directory: pathlib.Path):
+        super().__init__(directory)
+        self.otlp_port = free_port()
+
+    def command(self):
+        return [self.binary, "serve", "--data", str(self.directory), "--listen", f"127.0.0.1:{self.port}",
+                "--otlp-http", f"127.0.0.1:{self.otlp_port}", "--otlp-grpc", "127.0.0.1:0"]
+
+    def environment(self):
+        return {"GANTRY_SELF_METRICS": "false", "GANTRY_SELF_TRACES": "false"}
+
+    def version(self):
+        return subprocess.run([self.binary, "version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
+
+    def credentials(self, writes):
+        first = json.loads((self.directory / "first-start.json").read_text())
+        return str(first["instance_id"]), first["write_token" if writes else "read_token"]
+
+    def settle(self):
+        # A clean stop writes what is in memory to files, and merging goes on after the start.
+        self.stop()
+        self.start()
+        wait_until_steady(self)
+
+    def stored_bytes(self, signal: str) -> int:
+        """Of "metrics" or "traces", without the log."""
+        files = (self.directory / "stacks").rglob("*")
+        return sum(f.stat().st_size for f in files if f.is_file() and signal in f.parts and "wal" not in f.parts)
 
 
 def wait_until_steady(peer: Peer, seconds: float = 60) -> None:

@@ -15,7 +15,7 @@ import tempfile
 import time
 import urllib.error
 
-from peers import Peer, free_port, geometric_mean, machine, wait_until_steady
+from peers import Gantry, Peer, free_port, geometric_mean, machine, wait_until_steady
 
 SEARCH, RANGE, INSTANT = "/api/search", "/api/metrics/query_range", "/api/metrics/query"
 
@@ -39,47 +39,21 @@ QUERIES = [
 ]
 
 
-class TracesPeer(Peer):
+class GantryPeer(Gantry):
+    query_base = "/tempo"
+
+    def disk_bytes(self):
+        return self.stored_bytes("traces")
+
+
+class TempoPeer(Peer):
+    name = "tempo"
     query_base = ""
+    binary = ""
 
     def __init__(self, directory: pathlib.Path):
         super().__init__(directory)
         self.otlp_port = free_port()
-
-
-class GantryPeer(TracesPeer):
-    name = "gantry"
-    query_base = "/tempo"
-    binary = ""
-
-    def command(self):
-        return [self.binary, "serve", "--data", str(self.directory), "--listen", f"127.0.0.1:{self.port}",
-                "--otlp-http", f"127.0.0.1:{self.otlp_port}", "--otlp-grpc", "127.0.0.1:0"]
-
-    def environment(self):
-        return {"GANTRY_SELF_METRICS": "false", "GANTRY_SELF_TRACES": "false"}
-
-    def version(self):
-        return subprocess.run([self.binary, "version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
-
-    def credentials(self, writes):
-        first = json.loads((self.directory / "first-start.json").read_text())
-        return str(first["instance_id"]), first["write_token" if writes else "read_token"]
-
-    def settle(self):
-        # A clean stop writes the live segment into a block, and merging goes on after the start.
-        self.stop()
-        self.start()
-        wait_until_steady(self)
-
-    def disk_bytes(self):
-        files = (self.directory / "stacks").rglob("*")
-        return sum(f.stat().st_size for f in files if f.is_file() and "traces" in f.parts and "wal" not in f.parts)
-
-
-class TempoPeer(TracesPeer):
-    name = "tempo"
-    binary = ""
 
     def command(self):
         config = self.directory.parent / "tempo.yaml"
@@ -109,7 +83,7 @@ usage_report: {{reporting_enabled: false}}
         return sum(f.stat().st_size for f in (self.directory / "blocks").rglob("*") if f.is_file())
 
 
-def load(peer: TracesPeer, program: str, options) -> dict:
+def load(peer: GantryPeer | TempoPeer, program: str, options) -> dict:
     command = ["nice", "-n", "5", program, "--url", f"http://127.0.0.1:{peer.otlp_port}/v1/traces", "--traces", str(options.spans // 20),
                "--end-ms", str(options.end_s * 1000), "--seconds", str(options.seconds)]
     if credentials := peer.credentials(True):
@@ -132,7 +106,7 @@ def answer_size(path: str, body: bytes) -> int:
     return len(answer.get("traces" if path == SEARCH else "series", []))
 
 
-def timed_queries(peer: TracesPeer, options) -> list[dict]:
+def timed_queries(peer: GantryPeer | TempoPeer, options) -> list[dict]:
     out = []
     for title, path, query in QUERIES:
         parameters = {"q": query, "start": options.end_s - options.seconds - 60, "end": options.end_s + 60}
@@ -157,7 +131,7 @@ def timed_queries(peer: TracesPeer, options) -> list[dict]:
     return out
 
 
-def measure(peer: TracesPeer, options) -> dict:
+def measure(peer: GantryPeer | TempoPeer, options) -> dict:
     peer.start()
     result = load(peer, options.load, options)
     result["version"] = peer.version()

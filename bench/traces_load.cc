@@ -11,26 +11,24 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
-#include <memory>
 #include <random>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include "codec/otlp_traces_encoder.h"
+#include "load_sender.h"
 #include "telemetry/span_batch.h"
 
 namespace {
 
+using gantry::bench::Connection;
 using gantry::telemetry::AttributeValue;
 using gantry::telemetry::BatchSlice;
 using gantry::telemetry::BatchSpan;
@@ -46,9 +44,7 @@ constexpr std::size_t kServicesPerTrace = 4;
 constexpr std::uint64_t kMillisecond = 1'000'000;
 
 struct Options {
-  std::string url;
-  std::string user;
-  std::string password;
+  gantry::bench::Target target;
   std::size_t traces = 1'000'000;
   std::uint64_t end_ms = 0;
   std::uint64_t seconds = 3600;
@@ -176,65 +172,11 @@ class Traces {
   std::mt19937_64 random_;
 };
 
-/// One keep-alive connection.
-class Sender {
- public:
-  explicit Sender(const Options& options) : handle_(curl_easy_init()) {
-    headers_ = curl_slist_append(headers_, "Content-Type: application/x-protobuf");
-    headers_ = curl_slist_append(headers_, "Expect:");
-    curl_easy_setopt(handle_, CURLOPT_URL, options.url.c_str());
-    curl_easy_setopt(handle_, CURLOPT_HTTPHEADER, headers_);
-    curl_easy_setopt(handle_, CURLOPT_POST, 1L);
-    curl_easy_setopt(handle_, CURLOPT_WRITEFUNCTION, &keep_body);
-    curl_easy_setopt(handle_, CURLOPT_WRITEDATA, &body_);
-    if (!options.user.empty()) {
-      curl_easy_setopt(handle_, CURLOPT_USERNAME, options.user.c_str());
-      curl_easy_setopt(handle_, CURLOPT_PASSWORD, options.password.c_str());
-    }
-  }
-
-  ~Sender() {
-    curl_slist_free_all(headers_);
-    curl_easy_cleanup(handle_);
-  }
-
-  Sender(const Sender&) = delete;
-  Sender& operator=(const Sender&) = delete;
-
-  bool send(const SpanBatch& batch) {
-    const std::string message = gantry::codec::encode_otlp_traces(batch);
-    body_.clear();
-    curl_easy_setopt(handle_, CURLOPT_POSTFIELDS, message.data());
-    curl_easy_setopt(handle_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(message.size()));
-    const CURLcode code = curl_easy_perform(handle_);
-    long status = 0;
-    curl_easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &status);
-    if (code == CURLE_OK && status / 100 == 2) {
-      spans += batch.spans.size();
-      bytes += message.size();
-      return true;
-    }
-    fmt::print(stderr, "sending failed: {}, status {}: {}\n", curl_easy_strerror(code), status,
-               body_.substr(0, 500));
-    return false;
-  }
-
-  std::uint64_t spans = 0;
-  std::uint64_t bytes = 0;
-
- private:
-  static std::size_t keep_body(char* data, std::size_t size, std::size_t count, void* to) {
-    static_cast<std::string*>(to)->append(data, size * count);
-    return size * count;
-  }
-
-  CURL* handle_;
-  curl_slist* headers_ = nullptr;
-  std::string body_;
-};
-
 /// Sends every n-th trace, in order of their starts.
-bool run(const Options& options, std::size_t number, Sender& sender) {
+bool run(const Options& options, std::size_t number, Connection& connection) {
+  const auto send = [&](const SpanBatch& batch) {
+    return connection.post(gantry::codec::encode_otlp_traces(batch), batch.spans.size());
+  };
   Traces traces(number + 1);
   SpanBatch first;
   SpanBatch second;
@@ -248,34 +190,26 @@ bool run(const Options& options, std::size_t number, Sender& sender) {
     traces.add(start_ns + static_cast<std::uint64_t>(share * static_cast<double>(length_ns)), first,
                second);
     if (++pending < options.traces_per_request) continue;
-    if (!sender.send(first) || !sender.send(second)) return false;
+    if (!send(first) || !send(second)) return false;
     Traces::begin(first);
     Traces::begin(second);
     pending = 0;
   }
-  return pending == 0 || (sender.send(first) && sender.send(second));
-}
-
-std::map<std::string, std::string> read_flags(int count, char** arguments) {
-  std::map<std::string, std::string> flags;
-  for (int i = 1; i + 1 < count; i += 2) {
-    flags[std::string_view(arguments[i]).substr(2).data()] = arguments[i + 1];
-  }
-  return flags;
+  return pending == 0 || (send(first) && send(second));
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
   Options options;
-  for (const auto& [name, value] : read_flags(count, arguments)) {
+  for (const auto& [name, value] : gantry::bench::read_flags(count, arguments)) {
     const auto number = static_cast<std::size_t>(std::atoll(value.c_str()));
     if (name == "url")
-      options.url = value;
+      options.target.url = value;
     else if (name == "user")
-      options.user = value;
+      options.target.user = value;
     else if (name == "password")
-      options.password = value;
+      options.target.password = value;
     else if (name == "traces")
       options.traces = number;
     else if (name == "end-ms")
@@ -291,24 +225,7 @@ int main(int count, char** arguments) {
       return 2;
     }
   }
-  curl_global_init(CURL_GLOBAL_DEFAULT);
-  std::vector<std::unique_ptr<Sender>> senders;
-  for (std::size_t i = 0; i < options.connections; ++i)
-    senders.push_back(std::make_unique<Sender>(options));
-  std::vector<char> succeeded(options.connections, 0);
-  const auto started = std::chrono::steady_clock::now();
-  {
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 0; i < options.connections; ++i)
-      threads.emplace_back([&, i] { succeeded[i] = run(options, i, *senders[i]) ? 1 : 0; });
-  }
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
-  std::uint64_t spans = 0;
-  std::uint64_t bytes = 0;
-  for (const auto& sender : senders) {
-    spans += sender->spans;
-    bytes += sender->bytes;
-  }
-  fmt::print("{{\"spans\": {}, \"bytes\": {}, \"seconds\": {:.3f}}}\n", spans, bytes, took.count());
-  return std::ranges::all_of(succeeded, [](char ok) { return ok != 0; }) ? 0 : 1;
+  return gantry::bench::run_load(
+      options.target, {"Content-Type: application/x-protobuf"}, options.connections, "spans",
+      [&](std::size_t number, Connection& connection) { return run(options, number, connection); });
 }

@@ -34,22 +34,6 @@ constexpr std::array<std::pair<AttributeScope, Table>, kTableCount> kScopes = {{
     {AttributeScope::Instrumentation, Table::Instrumentation},
 }};
 
-Level level_of(Table table) {
-  switch (table) {
-    case Table::Span:
-      return Level::Span;
-    case Table::Resource:
-      return Level::Resource;
-    case Table::Event:
-      return Level::Event;
-    case Table::Link:
-      return Level::Link;
-    case Table::Instrumentation:
-      return Level::Scope;
-  }
-  return Level::Span;
-}
-
 /// Which spans a look-up is about.
 struct Selection {
   const FieldExpr* filter = nullptr;

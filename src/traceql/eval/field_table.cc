@@ -20,6 +20,21 @@ constexpr std::array<std::pair<AttributeScope, Table>, kTableCount> kLookupOrder
     {AttributeScope::Instrumentation, Table::Instrumentation},
 }};
 
+/// Clocks may say anything; sums must not overflow.
+std::int64_t end_of(std::int64_t start_ns, std::int64_t duration_ns) {
+  constexpr std::int64_t kLatest = std::numeric_limits<std::int64_t>::max();
+  return start_ns > kLatest - duration_ns ? kLatest : start_ns + duration_ns;
+}
+
+std::vector<std::uint32_t> begins(std::span<const std::uint32_t> owners, std::uint32_t spans) {
+  std::vector<std::uint32_t> begin(spans + 1, 0);
+  for (const std::uint32_t span : owners) ++begin[span + 1];
+  for (std::size_t s = 1; s < begin.size(); ++s) begin[s] += begin[s - 1];
+  return begin;
+}
+
+}  // namespace
+
 Level level_of(Table table) {
   switch (table) {
     case Table::Span:
@@ -35,21 +50,6 @@ Level level_of(Table table) {
   }
   return Level::Span;
 }
-
-/// Clocks may say anything; sums must not overflow.
-std::int64_t end_of(std::int64_t start_ns, std::int64_t duration_ns) {
-  constexpr std::int64_t kLatest = std::numeric_limits<std::int64_t>::max();
-  return start_ns > kLatest - duration_ns ? kLatest : start_ns + duration_ns;
-}
-
-std::vector<std::uint32_t> begins(std::span<const std::uint32_t> owners, std::uint32_t spans) {
-  std::vector<std::uint32_t> begin(spans + 1, 0);
-  for (const std::uint32_t span : owners) ++begin[span + 1];
-  for (std::size_t s = 1; s < begin.size(); ++s) begin[s] += begin[s - 1];
-  return begin;
-}
-
-}  // namespace
 
 std::size_t FieldColumn::size() const {
   return std::visit(

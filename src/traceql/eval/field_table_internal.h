@@ -28,6 +28,9 @@ inline constexpr std::uint32_t kNoRow = UINT32_MAX;
 /// What a field's rows are.
 enum class Level : std::uint8_t { Span, Resource, Event, Link, Scope, Trace };
 
+/// The level that has the table's rows.
+[[nodiscard]] Level level_of(Table table);
+
 /// Values by dictionary. The dictionary may hold a text twice.
 struct DictionaryValues {
   std::span<const std::uint32_t> ids;

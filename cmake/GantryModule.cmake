@@ -48,7 +48,7 @@ function(gantry_add_test name)
   target_link_libraries(${name} PRIVATE gantry_test_compile)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/unit)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+  set_tests_properties(${name} PROPERTIES TIMEOUT 900)
 endfunction()
 
 # gantry_add_fuzzer(influx LIBRARIES gantry_codec): fuzz/influx_fuzz.cc with the corpus in fuzz/corpus/influx.

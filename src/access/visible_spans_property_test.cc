@@ -35,9 +35,10 @@ using traceql::testing::MemorySource;
 constexpr std::int64_t kForEver = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kStart = 1'700'000'040'000'000'000;
 
-/// GANTRY_PROPERTY_SEED replays one case.
+/// GANTRY_PROPERTY_SEED replays one case, GANTRY_PROPERTY_FACTOR runs so many times as many.
 std::vector<std::uint64_t> seeds(std::uint64_t count) {
   if (const char* seed = std::getenv("GANTRY_PROPERTY_SEED")) return {std::stoull(seed)};
+  if (const char* factor = std::getenv("GANTRY_PROPERTY_FACTOR")) count *= std::stoull(factor);
   std::vector<std::uint64_t> all(count);
   for (std::uint64_t i = 0; i < count; ++i) all[i] = i;
   return all;
@@ -208,7 +209,7 @@ void expect_equal(const Result<Answer>& seen, const Result<Answer>& expected) {
 
 TEST(VisibleSpansProperty, SearchAnswersAsIfTheRestHadNeverBeen) {
   const traceql::Engine engine({});
-  for (const std::uint64_t seed : seeds(3000)) {
+  for (const std::uint64_t seed : seeds(500)) {
     Case made(seed);
     const std::string text =
         traceql::testing::random_query(seed, traceql::testing::QueryKind::Search);
@@ -227,7 +228,7 @@ TEST(VisibleSpansProperty, SearchAnswersAsIfTheRestHadNeverBeen) {
 
 TEST(VisibleSpansProperty, MetricsAnswerAsIfTheRestHadNeverBeen) {
   const traceql::Engine engine({});
-  for (const std::uint64_t seed : seeds(2000)) {
+  for (const std::uint64_t seed : seeds(400)) {
     Case made(seed);
     const std::string text =
         traceql::testing::random_query(seed, traceql::testing::QueryKind::Metrics);
@@ -247,7 +248,7 @@ TEST(VisibleSpansProperty, MetricsAnswerAsIfTheRestHadNeverBeen) {
 
 TEST(VisibleSpansProperty, TagsAnswerAsIfTheRestHadNeverBeen) {
   const traceql::Engine engine({});
-  for (const std::uint64_t seed : seeds(1000)) {
+  for (const std::uint64_t seed : seeds(150)) {
     Case made(seed);
     SCOPED_TRACE(fmt::format("GANTRY_PROPERTY_SEED={} under {}", seed,
                              fmt::join(selectors_of(made.policies), " or ")));
@@ -270,7 +271,7 @@ TEST(VisibleSpansProperty, TagsAnswerAsIfTheRestHadNeverBeen) {
 }
 
 TEST(VisibleSpansProperty, TracesByIdHoldVisibleSpansOnly) {
-  for (const std::uint64_t seed : seeds(1000)) {
+  for (const std::uint64_t seed : seeds(150)) {
     Case made(seed);
     for (std::uint64_t number = 1; number <= 6; ++number) {
       const auto id = traceql::testing::trace_id(number);

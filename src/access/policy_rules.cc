@@ -5,10 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "access/label_policy.h"
-#include "access/resource_policy.h"
 #include "access/organisations.h"
 #include "access/policy_rules_internal.h"
 #include "access/query_policy.h"
+#include "access/resource_policy.h"
 #include "access/rows_internal.h"
 #include "access/stacks.h"
 #include "core/ip_network.h"

@@ -20,11 +20,12 @@ Send a line:
   curl -u '{instance_id}:{write_token}' {url}/api/v1/push/influx/write \
     --data-binary 'test,bar_label=abc,source=grafana_cloud_docs metric=35.2'
 
-Ask for it:
+Ask for it, and for the traces of Gantry's own requests:
 
   curl -u '{instance_id}:{read_token}' '{url}/api/v1/query?query=test_metric'
+  curl -u '{instance_id}:{read_token}' {url}/tempo/api/search
 
-Grafana data source (save as provisioning/datasources/gantry.yaml):
+Grafana data sources (save as provisioning/datasources/gantry.yaml):
 
   apiVersion: 1
   datasources:
@@ -37,6 +38,14 @@ Grafana data source (save as provisioning/datasources/gantry.yaml):
       jsonData:
         httpMethod: POST
         prometheusType: Prometheus
+      secureJsonData:
+        basicAuthPassword: {read_token}
+    - name: Gantry traces
+      type: tempo
+      access: proxy
+      url: {url}/tempo
+      basicAuth: true
+      basicAuthUser: '{instance_id}'
       secureJsonData:
         basicAuthPassword: {read_token}
 

@@ -17,7 +17,7 @@ TEST(AnnouncementTest, HasEverythingANewcomerNeeds) {
   for (const std::string_view part :
        {"http://localhost:9490", "first login", "admin / secret-password", "glc_w", "glc_r",
         "glc_a", "/data/first-start.json", "basicAuthUser: '1000000'", "basicAuthPassword: glc_r",
-        "-u '1000000:glc_w'", "type: prometheus"})
+        "-u '1000000:glc_w'", "type: prometheus", "type: tempo", "/tempo/api/search"})
     EXPECT_NE(text.find(part), std::string::npos) << part;
   EXPECT_EQ(text.find_first_of("{}"), std::string::npos) << "every placeholder is filled";
 }

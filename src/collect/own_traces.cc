@@ -173,9 +173,8 @@ struct OwnTraces::Impl {
         clock(time),
         written(
             metrics.counter("gantry_own_spans_total", "Gantry's own spans that were written.", {})),
-        dropped_rate(metrics.counter("gantry_own_spans_dropped_total",
-                                     "Gantry's own spans that were not written.",
-                                     {{"reason", "rate"}})),
+        skipped(metrics.counter("gantry_own_traces_skipped_total",
+                                "Gantry's own requests beyond self.traces_per_second.", {})),
         dropped_queue(metrics.counter("gantry_own_spans_dropped_total",
                                       "Gantry's own spans that were not written.",
                                       {{"reason", "queue_full"}})),
@@ -187,7 +186,7 @@ struct OwnTraces::Impl {
   const SpanSink sink;
   const Clock& clock;
   core::Counter& written;
-  core::Counter& dropped_rate;
+  core::Counter& skipped;
   core::Counter& dropped_queue;
   core::Counter& dropped_refused;
 
@@ -256,15 +255,18 @@ OwnTraces::~OwnTraces() {
   stop();
 }
 
+bool OwnTraces::wants(const std::optional<TraceParent>& parent) {
+  if (parent && !parent->is_sampled) return false;
+  const core::Lock lock(impl_->mutex);
+  const bool is_admitted = impl_->admit();
+  if (!is_admitted) impl_->skipped.add();
+  return is_admitted;
+}
+
 void OwnTraces::add(std::vector<core::OwnSpan> spans, const Root& root) {
   if (spans.empty()) return;
-  if (root.parent && !root.parent->is_sampled) return;
   Impl& impl = *impl_;
   const core::Lock lock(impl.mutex);
-  if (!impl.admit()) {
-    impl.dropped_rate.add(spans.size());
-    return;
-  }
   if (impl.spans_waiting + spans.size() > impl.options.spans_waiting_max) {
     impl.dropped_queue.add(spans.size());
     return;

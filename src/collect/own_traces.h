@@ -5,9 +5,11 @@
 //
 //   OwnTraces traces({.instance = host_name()}, sink, registry);
 //   traces.start();
-//   core::OwnSpanRecording recording("GET /api/v1/query");
-//   …
-//   traces.add(recording.take(), {.kind = SpanKind::Server, .parent = traceparent});
+//   if (traces.wants(parent)) {
+//     core::OwnSpanRecording recording("GET /api/v1/query");
+//     …
+//     traces.add(recording.take(), {.kind = SpanKind::Server, .parent = parent});
+//   }
 //
 // Bounded: so many traces a second, so many spans that wait; the rest is counted and forgotten.
 // Never slows down what it describes.
@@ -65,6 +67,11 @@ class OwnTraces {
     telemetry::SpanKind kind = telemetry::SpanKind::Internal;
     std::optional<TraceParent> parent;  ///< The caller's span.
   };
+
+  /// Whether a request that begins now is to be recorded: asked first, so that the others cost
+  /// nothing. No for who does not sample, and for more than traces_per_second; the latter are
+  /// counted in gantry_own_traces_skipped_total.
+  [[nodiscard]] bool wants(const std::optional<TraceParent>& parent);
 
   /// Queues a recording's spans as one trace, or as a part of the caller's.
   void add(std::vector<core::OwnSpan> spans, const Root& root);

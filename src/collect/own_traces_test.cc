@@ -114,24 +114,25 @@ TEST_F(OwnTracesTest, ContinuesTheCallersTrace) {
   traces.add(request(), {.kind = telemetry::SpanKind::Server, .parent = parent});
   TraceParent unsampled = *parent;
   unsampled.is_sampled = false;
-  traces.add(request(), {.kind = telemetry::SpanKind::Server, .parent = unsampled});
+  EXPECT_TRUE(traces.wants(parent));
+  EXPECT_FALSE(traces.wants(unsampled)) << "who does not sample does not want ours either";
   traces.flush();
-  ASSERT_EQ(recorder.spans.size(), 2U) << "who does not sample does not want ours either";
+  ASSERT_EQ(recorder.spans.size(), 2U);
   EXPECT_EQ(recorder.spans[0].trace_id, parent->trace_id);
   EXPECT_EQ(recorder.spans[0].parent_id, 0xb7ad6b7169203331U);
 }
 
-TEST_F(OwnTracesTest, KeepsSoManyTracesASecond) {
+TEST_F(OwnTracesTest, WantsSoManyTracesASecond) {
   OwnTraces traces = make({.traces_per_second = 5});
-  for (int i = 0; i < 100; ++i) traces.add(request(), {});
-  traces.flush();
-  EXPECT_EQ(recorder.spans.size(), 20U) << "two seconds' worth at once";
-  EXPECT_EQ(dropped("rate"), 180);
-
+  const auto wanted = [&] {
+    int count = 0;
+    for (int i = 0; i < 100; ++i) count += traces.wants(std::nullopt) ? 1 : 0;
+    return count;
+  };
+  EXPECT_EQ(wanted(), 10) << "two seconds' worth at once";
   clock.advance({1000});
-  for (int i = 0; i < 100; ++i) traces.add(request(), {});
-  traces.flush();
-  EXPECT_EQ(recorder.spans.size(), 30U);
+  EXPECT_EQ(wanted(), 5);
+  EXPECT_EQ(registry.counter("gantry_own_traces_skipped_total", "", {}).value(), 185U);
 }
 
 TEST_F(OwnTracesTest, LetsOnlySoManySpansWait) {

@@ -439,7 +439,7 @@ constexpr std::array kSettings = {
             "Write Gantry's own requests as traces into the stack main."},
     Setting{"self.traces_per_second", Kind::Count, kAtStart, GANTRY_SLOT(self.traces_per_second),
             "So many of them are kept on average; the rest is counted in "
-            "`gantry_own_spans_dropped_total`.",
+            "`gantry_own_traces_skipped_total`.",
             1},
 };
 

@@ -29,6 +29,8 @@ std::string printable(std::string_view text) {
 net::Response record_http(const net::Handler& handler, const std::string& name,
                           const std::string& route, std::string_view method, net::Request& request,
                           collect::OwnTraces& traces) {
+  const auto parent = collect::parse_traceparent(request.headers.find("traceparent"));
+  if (!traces.wants(parent)) return handler(request);
   core::OwnSpanRecording recording(name);
   annotate_own_span("http.request.method", std::string(method));
   annotate_own_span("http.route", route);
@@ -37,7 +39,6 @@ net::Response record_http(const net::Handler& handler, const std::string& name,
     annotate_own_span("user_agent.original", printable(agent));
   annotate_own_span("http.request.body.size", size_of(request.body));
   annotate_own_span("gantry.request_id", request.request_id);
-  const auto parent = collect::parse_traceparent(request.headers.find("traceparent"));
 
   net::Response response = handler(request);
 
@@ -66,13 +67,14 @@ net::Router trace_requests(const net::Router& router, collect::OwnTraces& traces
 
 net::GrpcHandler trace_requests(net::GrpcHandler handler, collect::OwnTraces& traces) {
   return [&traces, handler = std::move(handler)](net::GrpcRequest& request) {
+    const auto parent = collect::parse_traceparent(request.metadata.find("traceparent"));
+    if (!traces.wants(parent)) return handler(request);
     // Without the leading slash: the name that RPC spans have.
     core::OwnSpanRecording recording(request.method.substr(1));
     annotate_own_span("rpc.system", std::string("grpc"));
     annotate_own_span("client.address", request.peer_address);
     annotate_own_span("rpc.request.body.size", size_of(request.body));
     annotate_own_span("gantry.request_id", request.request_id);
-    const auto parent = collect::parse_traceparent(request.metadata.find("traceparent"));
 
     net::GrpcResponse response = handler(request);
 

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "core/gauge_share.h"
 #include "core/metrics.h"
 #include "telemetry/append_result.h"
 
@@ -29,30 +30,30 @@ struct StoreMetrics {
   core::Counter& refused_bytes;
   core::Counter& quarantined_parts;
   core::Counter& dropped_partitions;
-  core::Gauge& active_series;
-  core::Gauge& known_series;
-  core::Gauge& log_bytes;
-  core::Gauge& part_count;
-  core::Gauge& part_bytes;
-  core::Gauge& tombstones;
-  core::Gauge& exemplars;
-  core::Gauge& day_bytes;
+  core::GaugeShare active_series;
+  core::GaugeShare known_series;
+  core::GaugeShare log_bytes;
+  core::GaugeShare part_count;
+  core::GaugeShare part_bytes;
+  core::GaugeShare tombstones;
+  core::GaugeShare exemplars;
+  core::GaugeShare day_bytes;
 
   /// One per part of the head's memory.
   struct HeadBytes {
-    core::Gauge& records;
-    core::Gauge& labels;
-    core::Gauge& symbols;
-    core::Gauge& postings;
-    core::Gauge& label_sets;
-    core::Gauge& series_cache;
-    core::Gauge& open;
-    core::Gauge& sealed;
-    core::Gauge& extra;
-    core::Gauge& late_changes;
-    core::Gauge& exemplars;
-    core::Gauge& metadata;
-    core::Gauge& part_indexes;
+    core::GaugeShare records;
+    core::GaugeShare labels;
+    core::GaugeShare symbols;
+    core::GaugeShare postings;
+    core::GaugeShare label_sets;
+    core::GaugeShare series_cache;
+    core::GaugeShare open;
+    core::GaugeShare sealed;
+    core::GaugeShare extra;
+    core::GaugeShare late_changes;
+    core::GaugeShare exemplars;
+    core::GaugeShare metadata;
+    core::GaugeShare part_indexes;
   } head_bytes;
 };
 

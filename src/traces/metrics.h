@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "core/gauge_share.h"
 #include "core/metrics.h"
 #include "telemetry/span_append_result.h"
 
@@ -26,13 +27,13 @@ struct StoreMetrics {
   core::Counter& merged_bytes;
   core::Counter& quarantined_blocks;
   core::Counter& dropped_blocks;
-  core::Gauge& live_spans;
-  core::Gauge& live_traces;
-  core::Gauge& live_bytes;
-  core::Gauge& log_bytes;
-  core::Gauge& block_count;
-  core::Gauge& block_bytes;
-  core::Gauge& cache_bytes;
+  core::GaugeShare live_spans;
+  core::GaugeShare live_traces;
+  core::GaugeShare live_bytes;
+  core::GaugeShare log_bytes;
+  core::GaugeShare block_count;
+  core::GaugeShare block_bytes;
+  core::GaugeShare cache_bytes;
 };
 
 }  // namespace gantry::traces

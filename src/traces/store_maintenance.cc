@@ -175,7 +175,9 @@ void StoreImpl::run(const std::stop_token& stop) {
 }
 
 void StoreImpl::update_gauges() {
-  const auto set = [](core::Gauge& gauge, auto value) { gauge.set(static_cast<double>(value)); };
+  const auto set = [](core::GaugeShare& gauge, auto value) {
+    gauge.set(static_cast<double>(value));
+  };
   const StoreStatistics statistics = this->statistics();
   std::uint64_t block_bytes = 0;
   for (const BlockStatistics& block : statistics.blocks) block_bytes += block.bytes;

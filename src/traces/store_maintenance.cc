@@ -103,7 +103,7 @@ Result<bool> StoreImpl::delete_trace(const telemetry::TraceId& id) {
   }
   GANTRY_TRY(const bool is_there, is_in_blocks(id));
   if (!is_there) return false;
-  GANTRY_CHECK(state_->catalog.commit_deletion(id, state_->catalog.log_start()));
+  GANTRY_CHECK(state_->catalog.commit_deletion(id));
   return true;
 }
 

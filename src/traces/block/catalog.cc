@@ -202,7 +202,7 @@ Result<void> Catalog::commit_flush(BlockPtr block, storage::LogPosition log_star
   std::erase_if(next.deletions,
                 [&](const TraceDeletion& deletion) { return ids.contains(deletion.id); });
   for (const telemetry::TraceId& id : ids) {
-    next.deletions.push_back({.id = id, .sequence = sequence, .log_end = log_start});
+    next.deletions.push_back({.id = id, .sequence = sequence});
   }
   return commit_deletions(std::move(next), std::move(blocks));
 }
@@ -248,14 +248,13 @@ Result<void> Catalog::commit_removal(std::span<const BlockPtr> removed) {
   return {};
 }
 
-Result<std::uint64_t> Catalog::commit_deletion(const telemetry::TraceId& id,
-                                               storage::LogPosition log_end) {
+Result<std::uint64_t> Catalog::commit_deletion(const telemetry::TraceId& id) {
   const core::Lock lock(mutex_);
   Manifest next = manifest_;
   const std::uint64_t sequence = ++next.deletion_sequence;
   // An older deletion of the same trace says nothing more.
   std::erase_if(next.deletions, [&](const TraceDeletion& deletion) { return deletion.id == id; });
-  next.deletions.push_back({.id = id, .sequence = sequence, .log_end = log_end});
+  next.deletions.push_back({.id = id, .sequence = sequence});
   GANTRY_CHECK(commit_deletions(std::move(next), blocks_));
   return sequence;
 }
@@ -275,9 +274,6 @@ Result<void> Catalog::forget_deletions() {
     const core::Lock lock(mutex_);
     blocks = blocks_;
     deletions = manifest_.deletions;
-    std::erase_if(deletions, [&](const TraceDeletion& deletion) GANTRY_REQUIRES(mutex_) {
-      return deletion.log_end > manifest_.log_start;
-    });
   }
   // Without the lock: filters may have to be read.
   std::erase_if(deletions,

@@ -90,11 +90,10 @@ class Catalog {
   /// Removes blocks for good.
   Result<void> commit_removal(std::span<const std::shared_ptr<const Block>> blocks);
 
-  /// Hides what all blocks have of the trace. Returns the deletion's sequence. `log_end`: where the
-  /// log ends now.
-  Result<std::uint64_t> commit_deletion(const telemetry::TraceId& id, storage::LogPosition log_end);
+  /// Hides what all blocks have of the trace. Returns the deletion's sequence.
+  Result<std::uint64_t> commit_deletion(const telemetry::TraceId& id);
 
-  /// Drops deletions that apply to no block and to nothing in the log. Not while blocks are merged.
+  /// Drops deletions that apply to no block. Not while blocks are merged.
   Result<void> forget_deletions();
 
   /// Moves a damaged block's directory to the quarantine folder.

@@ -27,8 +27,7 @@ Manifest some_manifest() {
   manifest.log_start = {.segment = 7, .offset_bytes = 16};
   manifest.blocks = {{.number = 1},
                      {.number = 8, .clean_sequence = 4, .start_ns_min = -7, .end_ns_max = 7}};
-  manifest.deletions = {
-      {.id = test_trace_id(3), .sequence = 5, .log_end = {.segment = 8, .offset_bytes = 1}}};
+  manifest.deletions = {{.id = test_trace_id(3), .sequence = 5}};
   manifest.quarantined = {{.name = "blocks/x", .start_ns_min = -1, .end_ns_max = 2}};
   return manifest;
 }
@@ -51,8 +50,6 @@ TEST(TracesManifest, RoundTripThroughAFile) {
   EXPECT_EQ(manifest->blocks[1].path(), "blocks/000000000008");
   ASSERT_EQ(manifest->deletions.size(), 1U);
   EXPECT_EQ(manifest->deletions[0].id, test_trace_id(3));
-  EXPECT_EQ(manifest->deletions[0].log_end,
-            (storage::LogPosition{.segment = 8, .offset_bytes = 1}));
   EXPECT_EQ(manifest->quarantined.at(0).start_ns_min, -1);
 }
 
@@ -250,7 +247,7 @@ TEST_F(CatalogTest, DeletionsHideOldSpansOnlyAndAreForgotten) {
   Opened store(files_);
   ASSERT_TRUE(store.catalog.open());
   ASSERT_TRUE(store.flush({1, 2}, 1));
-  EXPECT_EQ(*store.catalog.commit_deletion(test_trace_id(1), {.segment = 2}), 1U);
+  EXPECT_EQ(*store.catalog.commit_deletion(test_trace_id(1)), 1U);
   EXPECT_EQ(store.traces(5), (std::multiset<std::uint64_t>{2}));
   ASSERT_TRUE(store.catalog.forget_deletions());
   EXPECT_FALSE(store.catalog.view()->deleted->empty()) << "the first block still has the trace";
@@ -265,11 +262,10 @@ TEST_F(CatalogTest, DeletionsHideOldSpansOnlyAndAreForgotten) {
   EXPECT_EQ(store.traces(5), (std::multiset<std::uint64_t>{1, 2}));
   ASSERT_TRUE(store.catalog.forget_deletions());
   EXPECT_TRUE(store.catalog.view()->deleted->empty());
-  EXPECT_EQ(*store.catalog.commit_deletion(test_trace_id(2), {.segment = 3}), 2U)
-      << "sequences only grow";
+  EXPECT_EQ(*store.catalog.commit_deletion(test_trace_id(2)), 2U) << "sequences only grow";
   ASSERT_TRUE(store.merge());
   ASSERT_TRUE(store.catalog.forget_deletions());
-  EXPECT_FALSE(store.catalog.view()->deleted->empty()) << "the log may still have it";
+  EXPECT_TRUE(store.catalog.view()->deleted->empty()) << "no block has it any more";
 }
 
 TEST_F(CatalogTest, SetsDamagedBlocksAside) {
@@ -325,7 +321,7 @@ TEST_F(CatalogTest, AFailedCommitChangesNothing) {
   EXPECT_EQ(store.catalog.log_start().segment, 1U);
   EXPECT_EQ(store.traces(5), (std::multiset<std::uint64_t>{1}));
   files_.inject({.operation = FaultyFileSystem::Operation::Sync});
-  EXPECT_FALSE(store.catalog.commit_deletion(test_trace_id(1), {}));
+  EXPECT_FALSE(store.catalog.commit_deletion(test_trace_id(1)));
   EXPECT_EQ(store.traces(5), (std::multiset<std::uint64_t>{1}));
   EXPECT_EQ(store.catalog.deletion_sequence(), 0U);
 }
@@ -357,7 +353,7 @@ RC_GTEST_PROP(CatalogCrashTest, WhatWasCommittedSurvivesAPowerCut, ()) {
           done = store.merge();
         } else {
           after.erase(next_trace / 2);
-          const auto deleted = store.catalog.commit_deletion(test_trace_id(next_trace / 2), {});
+          const auto deleted = store.catalog.commit_deletion(test_trace_id(next_trace / 2));
           if (!deleted) done = std::unexpected(deleted.error());
         }
         if (!done) break;

@@ -19,7 +19,7 @@ using storage::ByteWriter;
 constexpr std::string_view kMagic = "GNTRTMAN";
 constexpr std::uint32_t kVersion = 1;
 constexpr std::uint64_t kManifestBytesMax = 256 << 20;
-constexpr std::size_t kDeletionBytesMin = 19;
+constexpr std::size_t kDeletionBytesMin = 17;
 
 std::unexpected<Error> damaged(std::string_view why) {
   return fail(Code::DataLoss, "the traces manifest is damaged: " + std::string(why));
@@ -44,7 +44,6 @@ TraceDeletion decode_deletion(ByteReader& reader) {
   const auto id = reader.bytes(deletion.id.bytes.size());
   if (!id.empty()) std::memcpy(deletion.id.bytes.data(), id.data(), id.size());
   deletion.sequence = reader.varint();
-  deletion.log_end = decode_position(reader);
   return deletion;
 }
 
@@ -73,7 +72,6 @@ void encode_manifest(const Manifest& manifest, std::vector<std::byte>& out) {
   for (const TraceDeletion& deletion : manifest.deletions) {
     writer.raw(deletion.id.bytes.data(), deletion.id.bytes.size());
     writer.varint(deletion.sequence);
-    encode_position(deletion.log_end, writer);
   }
   writer.varint(manifest.quarantined.size());
   for (const QuarantinedBlock& block : manifest.quarantined) {

@@ -27,12 +27,11 @@ struct BlockEntry {
   [[nodiscard]] storage::Path path() const;
 };
 
-/// A trace was deleted: what blocks with a lower clean_sequence have of it, and what the log has
-/// of it before `log_end`.
+/// A trace was deleted: what blocks with a lower clean_sequence have of it. The log has nothing of
+/// it then: the live segment is sealed first.
 struct TraceDeletion {
   telemetry::TraceId id;
   std::uint64_t sequence = 0;
-  storage::LogPosition log_end;
 };
 
 /// A block that was set aside; queries over its time are warned. Both ends inclusive.

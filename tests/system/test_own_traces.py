@@ -1,7 +1,10 @@
 """Gantry's own requests are traces in its own store."""
 
+import os
+import subprocess
 import time
 
+from gantry_process import BINARY
 from tempo_trace import get_trace, search
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -59,3 +62,14 @@ def test_it_can_be_switched_off(make_gantry):
     gantry.query("up")
     time.sleep(2)
     assert search(gantry, "{}") == []
+
+
+def test_it_starts_without_the_stack_main(make_gantry):
+    gantry = make_gantry(environment={"GANTRY_SELF_TRACES": "true"}).start()
+    done = subprocess.run([BINARY, "stack", "delete", "main"], capture_output=True, text=True, timeout=30,
+                          env=os.environ | {"GANTRY_URL": gantry.url, "GANTRY_TOKEN": gantry.first_start["admin_token"]})
+    assert done.returncode == 0, done.stderr
+    assert gantry.stop() == 0
+    gantry.start()
+    assert "own traces are not recorded: the stack main is not there" in gantry.log()
+    assert gantry.stop() == 0

@@ -1,0 +1,135 @@
+#include "promql/testing/random_selector.h"
+
+#include "promql/testing/vocabulary.h"
+
+namespace gantry::promql::promqltest {
+
+namespace {
+
+constexpr Words kOffsets = {"1m", "30s", "7s", "5m", "2m"};
+
+}  // namespace
+
+std::size_t RandomSelector::below(std::size_t end) {
+  return random_() % end;
+}
+
+bool RandomSelector::one_in(std::size_t n) {
+  return below(n) == 0;
+}
+
+std::string RandomSelector::one_of(Words words) {
+  return std::string(words.begin()[below(words.size())]);
+}
+
+std::string RandomSelector::matcher() {
+  switch (below(10)) {
+    case 0:
+    case 1:
+    case 2:
+      return "job=\"" + one_of(kJobs) + "\"";
+    case 3:
+    case 4:
+      return "instance=~\"" + one_of({"i0|i1", "i.*", "i[12]", ".+"}) + "\"";
+    case 5:
+      return "instance!=\"" + one_of(kInstances) + "\"";
+    case 6:
+      return "job!~\"" + one_of({"api", "d.", "nope|web"}) + "\"";
+    case 7:
+      return "code=~\"" + one_of({"", "2..", ".*", "200|500"}) + "\"";
+    case 8:
+      return "nope=\"\"";
+    default:
+      return one_of({"code!=\"404\"", "queue=\"in\"", "le=\"+Inf\"", "nope=\"x\"", "queue!=\"\""});
+  }
+}
+
+std::string RandomSelector::braced(const std::string& name) {
+  if (!one_in(3)) return name;
+  std::string text = name + "{" + matcher();
+  while (one_in(3)) text += ", " + matcher();
+  return text + "}";
+}
+
+std::string RandomSelector::name_of_any() {
+  if (features_.histograms && !features_.prometheus_2_42 && one_in(3))
+    return one_of(kNativeMetrics);
+  switch (below(8)) {
+    case 0:
+    case 1:
+      return std::string(kCodeMetric);
+    case 2:
+      return std::string(kQueueMetric);
+    case 3:
+      return std::string(kBucketMetric);
+    case 4:
+      return one_in(2) ? one_of(kInfoMetrics) : "latency_seconds_count";
+    default:
+      return one_of(kPairMetrics);
+  }
+}
+
+std::string RandomSelector::selector_without_time() {
+  if (one_in(40)) return braced("nothing_here");
+  if (features_.quoted_names && !features_.prometheus_2_42 && one_in(12)) {
+    return one_of({R"({"http.requests"})", R"({"http.requests", "service.name"="a"})",
+                   R"({"http.requests", "service.name"=~".*c", job!="db"})",
+                   R"({"errors_total"})"});
+  }
+  if (one_in(25)) {
+    return one_of({R"({__name__=~"errors_total|hits"})", R"({job="api", instance="i0"})",
+                   R"({__name__=~"up|temperature", job!="web"})", R"({__name__=~"late.*"})"});
+  }
+  return braced(name_of_any());
+}
+
+std::string RandomSelector::at() {
+  switch (below(4)) {
+    case 0:
+      return " @ start()";
+    case 1:
+      return " @ end()";
+    default: {
+      const auto span = features_.data_end_seconds - features_.data_start_seconds + 1;
+      return " @ " +
+             std::to_string(features_.data_start_seconds +
+                            static_cast<std::int64_t>(below(static_cast<std::size_t>(span))));
+    }
+  }
+}
+
+std::string RandomSelector::offset() {
+  if (features_.duration_expressions && !features_.prometheus_2_42 && one_in(4)) {
+    return " offset " + one_of({"(1m-7s)", "min_of(1m, 20)", "(2*step())", "-(30s/2)",
+                                "(range()/10)", "(61 % 1m)"});
+  }
+  const std::string sign = features_.time_modifiers && one_in(4) ? "-" : "";
+  return " offset " + sign + one_of(kOffsets);
+}
+
+std::string RandomSelector::time_modifiers() {
+  std::string text;
+  if (one_in(8)) text = offset();
+  if (features_.time_modifiers && one_in(12)) text = one_in(2) ? text + at() : at() + text;
+  return text;
+}
+
+std::string RandomSelector::selector() {
+  std::string text = selector_without_time() + time_modifiers();
+  if (has_extended_ranges() && one_in(15)) text += one_in(5) ? " anchored" : " smoothed";
+  return text;
+}
+
+bool RandomSelector::has_extended_ranges() const {
+  return features_.extended_ranges && !features_.prometheus_2_42;
+}
+
+std::string RandomSelector::range_duration() {
+  if (features_.duration_expressions && !features_.prometheus_2_42 && one_in(10)) {
+    return one_of({"2*45s", "max_of(step(), 2m)", "5m-17s", "(range()+1m)/2", "step()*3+1m", "2^7",
+                   "-(1-4m)", "300"});
+  }
+  return one_of(kRanges);
+}
+
+}  // namespace gantry::promql::promqltest

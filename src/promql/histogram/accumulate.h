@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "promql/histogram/arithmetic.h"
+#include "promql/histogram/size.h"
 #include "telemetry/native_histogram.h"
 
 namespace gantry::promql::histogram {
@@ -38,6 +39,11 @@ class Total {
   /// Compacted. At least one histogram must have been added, and all additions possible.
   [[nodiscard]] telemetry::FloatHistogram result() const;
 
+  /// The memory behind it.
+  [[nodiscard]] std::uint64_t heap_bytes() const {
+    return size_bytes(sum_) + (compensation_ ? size_bytes(*compensation_) : 0);
+  }
+
  private:
   telemetry::FloatHistogram sum_;
   std::optional<telemetry::FloatHistogram> compensation_;  ///< Of sum_'s layout; absent: zero.
@@ -60,6 +66,11 @@ class Mean {
   [[nodiscard]] const Combination& notes() const { return notes_; }
 
   [[nodiscard]] telemetry::FloatHistogram result() const;
+
+  /// The memory behind it.
+  [[nodiscard]] std::uint64_t heap_bytes() const {
+    return size_bytes(sum_) + (compensation_ ? size_bytes(*compensation_) : 0);
+  }
 
  private:
   telemetry::FloatHistogram sum_;  ///< The mean once is_incremental_.

@@ -100,9 +100,9 @@ class RangeProducer final : public RowProducer {
     scratch.samples_read += columns.values.size() + columns.histograms.size();
     find_windows(columns.timestamps_ms, out.steps, scratch);
     scratch.samples_total += scratch.windows_samples;
-    const bool has_starts = context_.options.use_start_timestamps &&
-                            !columns.start_timestamps_ms.empty() &&
-                            uses_start_times(call_.function);
+    const bool uses_starts =
+        context_.options.use_start_timestamps && uses_start_times(call_.function);
+    const bool has_starts = uses_starts && !columns.start_timestamps_ms.empty();
     const kernels::RangeInput in{
         .timestamps_ms = columns.timestamps_ms,
         .values = columns.values,
@@ -120,7 +120,8 @@ class RangeProducer final : public RowProducer {
       combine_with_histograms({.function = call_.function,
                                .grid = call_.windows,
                                .position = call_.range_position,
-                               .metric_name = input_->metric_name(series)},
+                               .metric_name = input_->metric_name(series),
+                               .uses_start_timestamps = uses_starts},
                               in, out, scratch);
     }
     annotate(series, in, has_starts, out.bits(0), scratch);

@@ -1,11 +1,10 @@
 #include "promql/eval/range_histograms.h"
 
-#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "promql/eval/histogram_values.h"
+#include "promql/eval/transitions.h"
 
 namespace gantry::promql::eval {
 namespace {
@@ -56,52 +55,12 @@ struct MixedWindow {
   }
 };
 
-bool is_changed(double previous, double current) {
-  return previous != current && !(std::isnan(previous) && std::isnan(current));
-}
-
-/// A counter histogram that was declared or is seen to have started anew.
-bool is_reset(const telemetry::FloatHistogram& previous, const telemetry::FloatHistogram& current) {
-  if (current.hint == telemetry::CounterResetHint::Reset) return true;
-  if (current.hint == telemetry::CounterResetHint::NotReset) return false;
-  return current.count < previous.count;
-}
-
-/// changes and resets over both kinds in order of time.
-double count_transitions(const MixedWindow& window, bool counts_resets) {
-  double count = 0;
-  std::uint32_t f = window.floats.begin;
-  std::uint32_t h = window.points.begin;
-  enum class Kind : std::uint8_t { None, Float, Histogram };
-  Kind previous = Kind::None;
-  while (f < window.floats.end || h < window.points.end) {
-    const bool is_float = h == window.points.end ||
-                          (f < window.floats.end && window.float_ms(f) < window.histogram_ms(h));
-    const Kind current = is_float ? Kind::Float : Kind::Histogram;
-    if (previous != Kind::None && previous != current) {
-      ++count;
-    } else if (previous == Kind::Float) {
-      const bool counts = counts_resets
-                              ? kernels::is_counter_reset(window.in.timestamps_ms, window.in.values,
-                                                          window.in.start_timestamps_ms, f)
-                              : is_changed(window.in.values[f - 1], window.in.values[f]);
-      if (counts) ++count;
-    } else if (previous == Kind::Histogram) {
-      const telemetry::FloatHistogram& before = *window.histograms[h - 1].histogram;
-      const telemetry::FloatHistogram& now = *window.histograms[h].histogram;
-      if (counts_resets ? is_reset(before, now) : !equal_histograms(before, now)) ++count;
-    }
-    previous = current;
-    is_float ? ++f : ++h;
-  }
-  return count;
-}
-
 /// Combines one step; holds the row that is written.
 class Combiner {
  public:
-  Combiner(const MixedSeries& series, const RowsView& out, AnnotationSet& annotations)
-      : series_(series), out_(out), annotations_(annotations) {}
+  Combiner(const MixedSeries& series, const SampleColumns& columns, const RowsView& out,
+           AnnotationSet& annotations)
+      : series_(series), columns_(columns), out_(out), annotations_(annotations) {}
 
   void combine(const MixedWindow& window, std::size_t step) {
     switch (series_.function) {
@@ -112,10 +71,10 @@ class Combiner {
         set(step, 1);
         return;
       case FunctionId::Changes:
-        set(step, count_transitions(window, false));
+        set(step, count_transitions(run_of(window), Transition::Change));
         return;
       case FunctionId::Resets:
-        set(step, count_transitions(window, true));
+        set(step, count_transitions(run_of(window), Transition::Reset));
         return;
       case FunctionId::FirstOverTime:
       case FunctionId::LastOverTime:
@@ -145,6 +104,13 @@ class Combiner {
   }
 
  private:
+  [[nodiscard]] MixedRun run_of(const MixedWindow& window) const {
+    return {.columns = columns_,
+            .floats = window.floats,
+            .histograms = window.points,
+            .uses_start_timestamps = series_.uses_start_timestamps};
+  }
+
   void set(std::size_t step, double value) {
     out_.row(0)[step] = value;
     kernels::set_bit(out_.bits(0), step);
@@ -185,6 +151,7 @@ class Combiner {
   }
 
   const MixedSeries& series_;
+  const SampleColumns& columns_;
   const RowsView& out_;
   AnnotationSet& annotations_;
 };
@@ -198,7 +165,7 @@ void combine_with_histograms(const MixedSeries& series, const kernels::RangeInpu
   for (const auto& point : scratch.columns.histograms) times.push_back(point.timestamp_ms);
   scratch.histogram_windows.resize(out.steps);
   kernels::build_windows(times, series.grid, scratch.histogram_windows);
-  Combiner combiner(series, out, scratch.annotations);
+  Combiner combiner(series, scratch.columns, out, scratch.annotations);
   for (std::size_t step = 0; step < out.steps; ++step) {
     const Window points = scratch.histogram_windows[step];
     scratch.samples_total += points.size();

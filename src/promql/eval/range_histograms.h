@@ -18,6 +18,7 @@ struct MixedSeries {
   kernels::WindowGrid grid;
   Position position;
   std::string_view metric_name;
+  bool uses_start_timestamps = false;  ///< The switch is on and the function looks at them.
 };
 
 /// Corrects the kernel's result over the floats (`in`, the one row of `out`) for the histograms in

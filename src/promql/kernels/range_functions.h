@@ -122,6 +122,10 @@ void ts_of_max_over_time(const RangeInput& in, RangeScratch& scratch, std::span<
 /// start_timestamps_ms is empty.
 [[nodiscard]] std::size_t count_start_time_overlaps(const RangeInput& in);
 
+/// Whether the start timestamps (0: unknown) say that a counter began anew between two samples.
+[[nodiscard]] bool is_start_time_reset(std::int64_t previous_start, std::int64_t previous_time,
+                                       std::int64_t start, std::int64_t time);
+
 /// Whether sample `index` (> 0) starts a counter anew, by its value or by its start timestamp
 /// (`starts_ms` may be empty).
 [[nodiscard]] bool is_counter_reset(std::span<const std::int64_t> timestamps_ms,

@@ -18,15 +18,6 @@ enum class RateKind : std::uint8_t { Rate, Increase, Delta };
 // A gap of this many average distances between samples says that the series begins or ends there.
 constexpr double kExtrapolationThreshold = 1.1;
 
-/// Whether the start timestamps say that a counter began anew between two samples. A start at the
-/// previous sample's time is how deltas are written, unless that sample's own start is unknown.
-bool is_start_time_reset(std::int64_t previous_start, std::int64_t previous_time,
-                         std::int64_t start, std::int64_t time) {
-  if (start == 0 || start >= time) return false;
-  if (start > previous_time) return true;
-  return start == previous_time && previous_start != 0 && previous_start < previous_time;
-}
-
 /// Hot: per sample. Indexes i with a reset between i - 1 and i, ascending.
 void find_resets(const RangeInput& in, std::vector<std::uint32_t>& resets) {
   resets.clear();
@@ -244,6 +235,15 @@ void count_neighbours(const RangeInput& in, RangeScratch& scratch, std::span<dou
 }
 
 }  // namespace
+
+bool is_start_time_reset(std::int64_t previous_start, std::int64_t previous_time,
+                         std::int64_t start, std::int64_t time) {
+  if (start == 0 || start >= time) return false;
+  if (start > previous_time) return true;
+  // A start at the previous sample's time is how deltas are written, unless that sample's own
+  // start is unknown.
+  return start == previous_time && previous_start != 0 && previous_start < previous_time;
+}
 
 bool is_counter_reset(std::span<const std::int64_t> timestamps_ms, std::span<const double> values,
                       std::span<const std::int64_t> starts_ms, std::size_t index) {

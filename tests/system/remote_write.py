@@ -67,13 +67,37 @@ def deltas(counts: list[int]) -> list[bytes]:
     return [varint(zigzag(count - before)) for before, count in zip([0, *counts], counts)]
 
 
-def v1_histogram(ms: int, *, count: int, total: float, positive=(), counts=(), negative=(), negative_counts=(),
-                 schema: int = 0, zero_threshold: float = 0, zero_count: int = 0, custom=(), hint: int = 0) -> bytes:
-    """A TimeSeries' field `histograms`; spans are (offset, length), counts absolute."""
-    message = integer(1, count) + double(3, total) + integer(4, zigzag(schema)) + double(5, zero_threshold)
-    message += integer(6, zero_count) + spans(8, negative) + packed(9, deltas(negative_counts))
-    message += spans(11, positive) + packed(12, deltas(counts)) + integer(14, hint) + integer(15, ms)
-    return field(4, message + packed(16, [struct.pack("<d", bound) for bound in custom]))
+def spans_of(buckets: dict[int, float]) -> tuple[list[tuple[int, int]], list[float]]:
+    """(spans, counts) of buckets by index."""
+    pairs, counts, end = [], [], 0
+    for index in sorted(buckets):
+        if pairs and index == end:
+            pairs[-1] = (pairs[-1][0], pairs[-1][1] + 1)
+        else:
+            pairs.append((index - end, 1))
+        counts.append(buckets[index])
+        end = index + 1
+    return pairs, counts
+
+
+def histogram_message(ms: int, *, count: float, total: float, positive=(), counts=(), negative=(), negative_counts=(),
+                      schema: int = 0, zero_threshold: float = 0, zero_count: float = 0, custom=(), hint: int = 0,
+                      is_float: bool = False) -> bytes:
+    """A Histogram, the same in 1.0 and 2.0; spans are (offset, length), counts absolute."""
+    message = double(3, total) + integer(4, zigzag(schema)) + double(5, zero_threshold)
+    message += spans(8, negative) + spans(11, positive) + integer(14, hint) + integer(15, ms)
+    message += packed(16, [struct.pack("<d", bound) for bound in custom])
+    if is_float:
+        message += double(2, count) + double(7, zero_count)
+        message += packed(10, [struct.pack("<d", one) for one in negative_counts])
+        return message + packed(13, [struct.pack("<d", one) for one in counts])
+    message += integer(1, count) + integer(6, zero_count)
+    return message + packed(9, deltas(negative_counts)) + packed(12, deltas(counts))
+
+
+def v1_histogram(ms: int, **parts) -> bytes:
+    """A TimeSeries' field `histograms`; parts as of `histogram_message`."""
+    return field(4, histogram_message(ms, **parts))
 
 
 def v1_exemplar(ms: int, value: float, labels: dict[str, str]) -> bytes:

@@ -30,7 +30,7 @@ SEED = int(os.environ.get("GANTRY_PEER_SEED", "20260821"))
 COUNT = int(os.environ.get("GANTRY_PEER_COUNT", "2000"))
 # Far enough from the beginning that nested ranges stay inside the data.
 FIRST, LAST = BASE + 7800, BASE + SPAN_SECONDS - 60
-SHOWN_MAX = 20
+SHOWN_MAX = 40
 
 SMOKE = [
     "up", "-temperature", '{job="api", instance="i0"}', "errors_total[1m]", "temperature[2m500ms:30s]", '"text"', "1 + 2 * 3",

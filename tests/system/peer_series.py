@@ -3,18 +3,19 @@
 
 - Times lie in `BASE` .. `BASE + SPAN_SECONDS` and have milliseconds in 301..699 (never 500), so that a window whose ends
   are whole seconds never begins at a sample: 2.42 counts a sample at its left end, 3.x does not.
-- Values are small multiples of 1/64: sums and differences are exact in whatever order and with whatever compensation they
+- Values are small multiples of 1/64, in some metrics plus a fraction below that belongs to the series so that no two have
+  equal values (among which `topk` chooses by the order that a store happens to have): sums and differences are exact in whatever order and with whatever compensation they
   are added. `weird` has NaN, infinities and -0, but neither huge nor tiny values.
 - How far a rate is extrapolated to a counter's zero differs where the window's first sample is more than an interval from
   its left end *and* low compared with the increments. So what may be that low never has gaps (counters that reset to
   zero, gauges that are not negative), and what has gaps never gets that low. Native histograms always reset to high counts:
   only 3.x stops their extrapolation at zero.
-- Each series has a sample in the first request, which is in the order of labels: ties (in `topk`, say) go by the order in
-  which a store has its series, and this is the one that both then have.
+- Each series has a sample in the first request, which is in the order of labels, so that both stores have them in one order.
 """
 
 import dataclasses
 import itertools
+import math
 import random
 from collections.abc import Iterator
 
@@ -24,6 +25,7 @@ BASE = 1_700_002_800  # A whole hour.
 SPAN_SECONDS = 10_200
 SLICE_SECONDS = 600
 JOBS, INSTANCES = ["api", "db", "web"], ["i0", "i1", "i2"]
+DISTINCT = {"errors_total", "hits", "temperature", "requests_total", "queue_depth", "latency_seconds_sum"}
 BOUNDS = ["0.1", "0.5", "1", "2.5", "+Inf"]
 
 
@@ -200,6 +202,9 @@ def make_series(seed: int) -> list[Series]:
         if pair != {"job": "api", "instance": "i0"}:
             out.append(Series({"__name__": "duration_native"} | pair, [], native_histogram(random_, random_.choice([0, 2, 3]))))
             out.append(Series({"__name__": "gauge_native"} | pair, [], native_histogram(random_, 1, gauge_hint=True)))
+    for number, one in enumerate(out):
+        if one.labels["__name__"] in DISTINCT:
+            one.floats = [(ms, value if math.isnan(value) else value + number / 2**15) for ms, value in one.floats]
     return sorted(out, key=lambda one: sorted(one.labels.items()))
 
 

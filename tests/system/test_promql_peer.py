@@ -27,6 +27,8 @@ from peer_series import BASE, SPAN_SECONDS, make_series, requests
 from prometheus_process import Prometheus
 
 SEED = int(os.environ.get("GANTRY_PEER_SEED", "20260821"))
+# Query k of seed n is that of n * stride + k.
+SEED_STRIDE = 1_000_000
 COUNT = int(os.environ.get("GANTRY_PEER_COUNT", "2000"))
 # Far enough from the beginning that nested ranges stay inside the data.
 FIRST, LAST = BASE + 7800, BASE + SPAN_SECONDS - 60
@@ -69,7 +71,7 @@ def random_queries(features: str, count: int) -> list[str]:
     if query := os.environ.get("GANTRY_PEER_QUERY"):
         return [query] * 50
     program = os.environ.get("GANTRY_RANDOM_QUERIES", pathlib.Path(BINARY).parent / "tests/promql_random_queries")
-    done = subprocess.run([program, "--seed", str(SEED), "--count", str(count), "--features", features,
+    done = subprocess.run([program, "--seed", str(SEED * SEED_STRIDE), "--count", str(count), "--features", features,
                            "--start", str(FIRST), "--end", str(LAST)], capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 

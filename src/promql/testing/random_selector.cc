@@ -6,6 +6,9 @@ namespace gantry::promql::promqltest {
 
 namespace {
 
+constexpr Words kGroupings = {"job",       "instance", "job, instance", "code",
+                              "job, code", "le",       "job, le",       "queue",
+                              "",          "__name__", "job, nope"};
 constexpr Words kOffsets = {"1m", "30s", "7s", "5m", "2m"};
 
 }  // namespace
@@ -130,6 +133,56 @@ std::string RandomSelector::range_duration() {
                    "-(1-4m)", "300"});
   }
   return one_of(kRanges);
+}
+
+std::string RandomSelector::number() {
+  if (!features_.prometheus_2_42 && one_in(12))
+    return one_of({"1_000", "5m", "0x_1f", "017", "1m30s"});
+  if (one_in(12)) return one_of({"NaN", "Inf", "-Inf", "+inf", "1e300", "-1e-300", "-0", "0x1F"});
+  return one_of(
+      {"0", "1", "2", "0.5", "-1", "3", "1e3", "0.1", "100", "2.5", "-0.25", ".75", "10."});
+}
+
+std::string RandomSelector::grouping() {
+  if (features_.quoted_names && !features_.prometheus_2_42 && one_in(15))
+    return R"re(("service.name", job))re";
+  return "(" + one_of(kGroupings) + ")";
+}
+
+std::string RandomSelector::label_replacement() {
+  return one_of({R"re("dst", "$1", "job", "(.*)")re", R"re("job", "x-${1}", "instance", "i(.)")re",
+                 R"re("instance", "", "instance", ".*")re",
+                 R"re("dst", "$1$2", "nope", "(.*)(b?)")re",
+                 R"re("__name__", "renamed", "job", "api|db")re",
+                 R"re("dst", "${name}y", "__name__", "(?P<name>[a-z]+)_.*")re",
+                 R"re("code", "$1abc", "code", "(.)..")re", R"re("dst", "a$$b", "job", "")re"});
+}
+
+std::string RandomSelector::fill() {
+  if (!features_.fill || features_.prometheus_2_42 || !one_in(5)) return "";
+  return one_of({"fill(0) ", "fill_left(1) ", "fill_right(-2.5) ", "fill_left(0) fill_right(3) ",
+                 "fill(NaN) "});
+}
+
+std::string RandomSelector::arithmetic() {
+  // A name stays there after atan2.
+  if (features_.prometheus_2_42) return one_of({"+", "-", "*", "/", "%", "^"});
+  return one_of(kArithmetic);
+}
+
+std::string RandomSelector::element_operator() {
+  if (features_.histograms && !features_.prometheus_2_42 && one_in(10))
+    return one_of({"</", ">/"}) + " ";
+  if (!one_in(3)) return arithmetic() + " ";
+  return one_of(kComparisons) + " " + (one_in(3) ? "bool " : "");
+}
+
+// Where several elements may match one. Whether a pair that a comparison drops is a match has
+// changed.
+std::string RandomSelector::many_operator() {
+  const std::string op = element_operator();
+  if (!features_.prometheus_2_42 || op.ends_with("bool ")) return op;
+  return std::string_view("=!<>").contains(op.front()) ? op + "bool " : op;
 }
 
 }  // namespace gantry::promql::promqltest

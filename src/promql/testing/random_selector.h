@@ -1,6 +1,7 @@
 #pragma once
 
-// Selectors of random queries, and the chance that all of random_query.cc draws from.
+// Selectors, numbers and other parts of random queries that hold no expression, and the chance that
+// all of random_query.cc draws from.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +16,8 @@ namespace gantry::promql::promqltest {
 
 using Words = std::initializer_list<std::string_view>;
 
+inline constexpr Words kArithmetic = {"+", "-", "*", "/", "%", "^", "atan2"};
+inline constexpr Words kComparisons = {"==", "!=", "<", "<=", ">", ">="};
 inline constexpr Words kRanges = {"1m", "2m", "5m", "90s", "5m", "10m", "17s", "3m", "1h"};
 
 /// Draws in a fixed order from one generator, so that a seed stands for a query.
@@ -41,6 +44,13 @@ class RandomSelector {
   std::string selector();
   [[nodiscard]] bool has_extended_ranges() const;
   std::string range_duration();
+  std::string number();
+  std::string grouping();
+  std::string label_replacement();
+  std::string fill();
+  std::string arithmetic();
+  std::string element_operator();
+  std::string many_operator();
 
  protected:
   QueryFeatures features_;

@@ -8,9 +8,11 @@ looked over; what is known to have changed does not occur:
 
 - Windows and lookback include their left end in 2.42 and not in 3.x: samples never lie on whole seconds, queries are asked
   at whole seconds only, and sub-queries have ranges that end on half a second, so that no left end falls on their grid.
-- Rates of series that begin inside the window, native quantiles, order of summation: see peer_series.py.
+- Rates of series that begin inside the window, order of summation: see peer_series.py.
 - Functions, aggregators, modifiers and number syntax of later versions are not in the generator's `2.42`.
-- `rate` and `increase` over sub-queries only of plain selectors: another expression may begin inside the window at any value.
+- Rates over sub-queries, ties, filters among several matches, deviations and calendars of infinities, `@` in functions of
+  the step's time, aggregation parameters over a fixed time, the name after `atan2`: see random_query.cc, where each is left
+  out of what `2.42` may ask.
 - Warnings and infos, which 2.42 does not have, are not looked at.
 """
 
@@ -44,9 +46,8 @@ SMOKE = [
     "requests_total / on (job, instance) group_left (version) target_info", "errors_total and on (job) (up == 0)",
     "temperature > bool 3", "temperature unless queue_depth", "sort_desc(temperature)", "label_replace(up, \"a\", \"$1\", \"job\", \"(.*)\")",
     "rate(errors_total[5m] offset 7m)", f"errors_total @ {BASE + 8000}", "rate(hits[5m] @ end())", "timestamp(up)", "time()",
-    "stddev by (job) (temperature)", "predict_linear(temperature[10m], 600)", "scalar(sum(up))", "vector(time())", "up or nothing_here",
-    "histogram_count(duration_native)", "histogram_sum(rate(duration_native[5m]))", "sum by (job) (duration_native)", "rate(duration_native[5m])",
-    "sum(rate(duration_native[5m]))", "gauge_native", "duration_native + gauge_native", "duration_native offset 10m",
+    "stddev by (job) (temperature)", "topk(9, weird)",
+    'quantile(scalar(up{job="api", instance="i0"}), queue_depth)', "sum(temperature) atan2 sum(queue_depth)", "predict_linear(temperature[10m], 600)", "scalar(sum(up))", "vector(time())", "up or nothing_here",
 ]
 
 
@@ -118,7 +119,7 @@ def test_chosen_queries_agree(pair, query):
     comparison.check()
 
 
-@pytest.mark.parametrize("features, share", [("2.42", 1), ("2.42+histograms", 0.25)])
+@pytest.mark.parametrize("features, share", [("2.42", 1)])
 def test_random_queries_agree(pair, features, share):
     comparison = Comparison(*pair)
     random_ = random.Random(SEED)

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "core/number_format.h"
+#include "telemetry/bucket_bound.h"
 #include "telemetry/sample.h"
 
 namespace gantry::telemetry {
@@ -150,23 +151,6 @@ Result<void> validate_counts(const FloatHistogram& h) {
   GANTRY_CHECK(sum_buckets<double>(h.positive_counts, "positive"));
   GANTRY_CHECK(sum_buckets<double>(h.negative_counts, "negative"));
   return {};
-}
-
-double exponential_bound(std::int32_t schema, std::int64_t index) {
-  // (2^(2^-schema))^index; exact powers of two come out exact.
-  if (schema <= 0) {
-    const auto exponent = index * (std::int64_t{1} << -schema);
-    return std::ldexp(1.0, static_cast<int>(std::clamp<std::int64_t>(exponent, -4000, 4000)));
-  }
-  const std::int64_t per_octave = std::int64_t{1} << schema;
-  std::int64_t octave = index / per_octave;
-  std::int64_t rest = index % per_octave;
-  if (rest < 0) {
-    rest += per_octave;
-    --octave;
-  }
-  const double fraction = std::exp2(static_cast<double>(rest) / static_cast<double>(per_octave));
-  return std::ldexp(fraction, static_cast<int>(std::clamp<std::int64_t>(octave, -4000, 4000)));
 }
 
 /// Calls visit(index, count) for each bucket of one side, lowest index first.

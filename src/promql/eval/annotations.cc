@@ -97,9 +97,18 @@ void AnnotationSet::add_monotonicity_fix(std::string_view metric_name,
   join(entry.repairs, {.fix = fix, .count = 1, .first_ms = timestamp_ms, .last_ms = timestamp_ms});
 }
 
+void AnnotationSet::add_start_time_overlaps(std::string_view metric_name, std::uint64_t count,
+                                            Position position) {
+  constexpr std::string_view kText =
+      "sample has start time that overlaps with previous sample timestamp for metric";
+  add(Severity::Warning, with_quoted(kText, metric_name), position).occurrences += count;
+}
+
 void AnnotationSet::merge(const AnnotationSet& other) {
   for (const Entry& entry : other.entries_) {
-    join(add(entry.severity, entry.text, entry.position).repairs, entry.repairs);
+    Entry& into = add(entry.severity, entry.text, entry.position);
+    join(into.repairs, entry.repairs);
+    into.occurrences += entry.occurrences;
   }
 }
 
@@ -115,6 +124,7 @@ std::string AnnotationSet::render(const Entry& entry) {
         repairs.fix.difference_max, repairs.count, format_time(repairs.first_ms),
         format_time(repairs.last_ms));
   }
+  if (entry.occurrences > 1) text += fmt::format(" ({} occurrences)", entry.occurrences);
   return text;
 }
 

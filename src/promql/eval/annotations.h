@@ -31,6 +31,11 @@ class AnnotationSet {
   void add_monotonicity_fix(std::string_view metric_name, const kernels::MonotonicityFix& fix,
                             std::int64_t timestamp_ms, Position position);
 
+  /// `count` steps of series at which start times overlap; of one metric name they become one
+  /// warning.
+  void add_start_time_overlaps(std::string_view metric_name, std::uint64_t count,
+                               Position position);
+
   void merge(const AnnotationSet& other);
 
   [[nodiscard]] bool is_empty() const { return entries_.empty(); }
@@ -50,7 +55,8 @@ class AnnotationSet {
     Severity severity = Severity::Warning;
     std::string text;
     Position position;
-    Repairs repairs;  ///< Details follow the text when count > 0.
+    Repairs repairs;                ///< Details follow the text when count > 0.
+    std::uint64_t occurrences = 0;  ///< Follow the text when above 1.
   };
 
   Entry& add(Severity severity, std::string text, Position position);

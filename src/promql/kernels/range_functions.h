@@ -118,13 +118,11 @@ void ts_of_max_over_time(const RangeInput& in, RangeScratch& scratch, std::span<
 [[nodiscard]] RangeKernel find_range_kernel(FunctionId id);
 
 /// In how many of the windows some sample's start timestamp lies before the previous sample: the
-/// occurrences that the warning of rate, increase, irate and resets names. 0 when
-/// start_timestamps_ms is empty.
-[[nodiscard]] std::size_t count_start_time_overlaps(const RangeInput& in);
-
-/// Whether the start timestamps (0: unknown) say that a counter began anew between two samples.
-[[nodiscard]] bool is_start_time_reset(std::int64_t previous_start, std::int64_t previous_time,
-                                       std::int64_t start, std::int64_t time);
+/// occurrences that the warning of rate and increase names. 0 when start_timestamps_ms is empty.
+/// `others`: empty, or the series' histograms at each step; where there are some, both kinds are
+/// mixed and the step does not count.
+[[nodiscard]] std::size_t count_start_time_overlaps(const RangeInput& in,
+                                                    std::span<const Window> others);
 
 /// Whether sample `index` (> 0) starts a counter anew, by its value or by its start timestamp
 /// (`starts_ms` may be empty).

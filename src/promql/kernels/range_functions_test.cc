@@ -167,17 +167,19 @@ TEST(StartTimeOverlap, IsCountedOncePerStep) {
   const std::vector<std::int64_t> times{10, 20, 30};
   const std::vector<double> values{1, 2, 3};
   const std::vector<Window> windows{{0, 1}, {0, 2}, {0, 3}};
-  const auto count = [&](std::vector<std::int64_t> starts) {
+  const auto count = [&](std::vector<std::int64_t> starts, std::vector<Window> others = {}) {
     return count_start_time_overlaps({.timestamps_ms = times,
                                       .values = values,
                                       .start_timestamps_ms = starts,
-                                      .windows = windows});
+                                      .windows = windows},
+                                     others);
   };
   EXPECT_EQ(count({}), 0u);
   EXPECT_EQ(count({5, 5, 5}), 0u);    // One start for all: cumulative.
   EXPECT_EQ(count({5, 10, 20}), 0u);  // Deltas.
   EXPECT_EQ(count({5, 8, 8}), 2u);
   EXPECT_EQ(count({5, 0, 8}), 1u);
+  EXPECT_EQ(count({5, 8, 8}, {{0, 0}, {0, 0}, {0, 1}}), 1u);  // The last range is mixed.
 }
 
 // ---- the others

@@ -6,8 +6,10 @@
 #include <span>
 #include <vector>
 
+#include "promql/kernels/extrapolation.h"
 #include "promql/kernels/range_functions.h"
 #include "promql/kernels/range_internal.h"
+#include "promql/kernels/start_times.h"
 
 namespace gantry::promql::kernels {
 
@@ -15,8 +17,10 @@ namespace {
 
 enum class RateKind : std::uint8_t { Rate, Increase, Delta };
 
-// A gap of this many average distances between samples says that the series begins or ends there.
-constexpr double kExtrapolationThreshold = 1.1;
+/// With start timestamps in use.
+SampleTimes times_of(const RangeInput& in, std::size_t index) {
+  return {.start_ms = in.start_timestamps_ms[index], .time_ms = in.timestamps_ms[index]};
+}
 
 /// Hot: per sample. Indexes i with a reset between i - 1 and i, ascending.
 void find_resets(const RangeInput& in, std::vector<std::uint32_t>& resets) {
@@ -48,81 +52,6 @@ double add_resets(const RangeInput& in, std::span<const std::uint32_t> resets, W
   return difference;
 }
 
-/// Where the samples of a window lie in the range. In a series of regular scrapes it is the same
-/// at most steps, so that what follows from it is kept from step to step.
-struct Spread {
-  std::int64_t to_start_ms = 0;  ///< From the range's start to the first sample.
-  std::int64_t to_end_ms = 0;
-  std::int64_t sampled_ms = 0;
-  std::uint32_t gaps = 0;  ///< Samples less one; not 0.
-
-  friend bool operator==(const Spread&, const Spread&) = default;
-};
-
-struct Extrapolation {
-  double to_start = 0;  ///< Seconds to extrapolate by, unless a counter reaches zero before.
-  double to_end = 0;
-  double sampled = 0;
-  double factor = 0;  ///< By what the growth is multiplied.
-};
-
-/// How much longer the extrapolated time is than the sampled one, by `divisor`: the range's
-/// seconds for rate, 1 for the others.
-double stretch(double sampled, double to_start, double to_end, double divisor) {
-  const double factor = sampled == 0 ? 1 : (sampled + to_start + to_end) / sampled;
-  return factor / divisor;
-}
-
-Extrapolation extrapolation_of(const Spread& spread, double divisor) {
-  Extrapolation result{.to_start = to_seconds(spread.to_start_ms),
-                       .to_end = to_seconds(spread.to_end_ms),
-                       .sampled = to_seconds(spread.sampled_ms)};
-  const double average = result.sampled / spread.gaps;
-  const double threshold = average * kExtrapolationThreshold;
-  if (result.to_start >= threshold) result.to_start = average / 2;
-  if (result.to_end >= threshold) result.to_end = average / 2;
-  result.factor = stretch(result.sampled, result.to_start, result.to_end, divisor);
-  return result;
-}
-
-/// The factor for a counter, which was not below zero: it grew from `first` by `growth`.
-double counter_factor(const Extrapolation& extrapolation, double first, double growth,
-                      double divisor) {
-  if (!(growth > 0 && first >= 0)) return extrapolation.factor;
-  // Far from zero, as most counters are, the division below need not be made: the margin is wider
-  // than any rounding, and the floor keeps subnormal products out.
-  constexpr double kMargin = 1 + 1e-9;
-  constexpr double kFloor = 1e-280;
-  const double reach = first * extrapolation.sampled;
-  if (reach > extrapolation.to_start * growth * kMargin && reach > kFloor) {
-    return extrapolation.factor;
-  }
-  const double zero_seconds = extrapolation.sampled * (first / growth);
-  if (!(zero_seconds < extrapolation.to_start)) return extrapolation.factor;
-  return stretch(extrapolation.sampled, zero_seconds, extrapolation.to_end, divisor);
-}
-
-/// Where a start timestamp says when the counter was zero: that is one more sample, so nothing is
-/// extrapolated to the left, and one sample alone gives no distance to extrapolate by to the right.
-double factor_from_start(const RangeInput& in, Window window, std::int64_t range_end_ms,
-                         std::int64_t start_ms) {
-  const std::uint32_t gaps = window.size() - 1;
-  if (gaps == 0) return 1;
-  const std::int64_t last_ms = in.timestamps_ms[window.end - 1];
-  const double sampled = to_seconds(last_ms - start_ms);
-  double to_end = to_seconds(range_end_ms - last_ms);
-  const double average = to_seconds(last_ms - in.timestamps_ms[window.begin]) / gaps;
-  if (to_end >= average * kExtrapolationThreshold) to_end = average / 2;
-  return (sampled + to_end) / sampled;
-}
-
-/// The first sample's start timestamp if it lies inside the range before the sample, else 0.
-std::int64_t usable_start(const RangeInput& in, Window window, std::int64_t range_start_ms) {
-  const std::int64_t start = in.start_timestamps_ms[window.begin];
-  const bool is_usable = start > range_start_ms && start < in.timestamps_ms[window.begin];
-  return is_usable ? start : 0;
-}
-
 enum class Starts : std::uint8_t { Ignored, Used };
 
 /// rate, increase and delta of one series: what is kept from step to step.
@@ -140,23 +69,24 @@ class Extrapolator {
   bool evaluate(Window window, std::int64_t end_ms, double& out) {
     if (window.size() == 0) return false;
     const std::int64_t start_ms = end_ms - in_.grid.range_ms;
-    const std::int64_t born_ms = kStarts == Starts::Used ? usable_start(in_, window, start_ms) : 0;
+    const std::int64_t born_ms =
+        kStarts == Starts::Used ? usable_start_ms(times_of(in_, window.begin), start_ms) : 0;
     if (window.size() == 1 && born_ms == 0) return false;
 
     const double first = in_.values[window.begin];
     double growth = in_.values[window.end - 1] - first;
     if (!resets_.empty()) growth = add_resets(in_, resets_, window, cursor_, growth);
-    if (born_ms != 0) {
-      growth += first;
-      out = growth * (factor_from_start(in_, window, end_ms, born_ms) / divisor_);
-      return true;
-    }
     const std::int64_t first_ms = in_.timestamps_ms[window.begin];
     const std::int64_t last_ms = in_.timestamps_ms[window.end - 1];
     const Spread spread{.to_start_ms = first_ms - start_ms,
                         .to_end_ms = end_ms - last_ms,
                         .sampled_ms = last_ms - first_ms,
                         .gaps = window.size() - 1};
+    if (born_ms != 0) {
+      growth += first;
+      out = growth * (factor_from_start(spread, first_ms - born_ms) / divisor_);
+      return true;
+    }
     if (spread != spread_) {
       spread_ = spread;
       extrapolation_ = extrapolation_of(spread, divisor_);
@@ -236,20 +166,13 @@ void count_neighbours(const RangeInput& in, RangeScratch& scratch, std::span<dou
 
 }  // namespace
 
-bool is_start_time_reset(std::int64_t previous_start, std::int64_t previous_time,
-                         std::int64_t start, std::int64_t time) {
-  if (start == 0 || start >= time) return false;
-  if (start > previous_time) return true;
-  // A start at the previous sample's time is how deltas are written, unless that sample's own
-  // start is unknown.
-  return start == previous_time && previous_start != 0 && previous_start < previous_time;
-}
-
 bool is_counter_reset(std::span<const std::int64_t> timestamps_ms, std::span<const double> values,
                       std::span<const std::int64_t> starts_ms, std::size_t index) {
   if (values[index] < values[index - 1]) return true;
-  return !starts_ms.empty() && is_start_time_reset(starts_ms[index - 1], timestamps_ms[index - 1],
-                                                   starts_ms[index], timestamps_ms[index]);
+  return !starts_ms.empty() &&
+         is_start_time_reset(
+             {.start_ms = starts_ms[index - 1], .time_ms = timestamps_ms[index - 1]},
+             {.start_ms = starts_ms[index], .time_ms = timestamps_ms[index]});
 }
 
 void rate(const RangeInput& in, RangeScratch& scratch, std::span<double> out,
@@ -293,17 +216,19 @@ void resets(const RangeInput& in, RangeScratch& scratch, std::span<double> out,
   });
 }
 
-std::size_t count_start_time_overlaps(const RangeInput& in) {
+std::size_t count_start_time_overlaps(const RangeInput& in, std::span<const Window> others) {
   if (in.start_timestamps_ms.empty()) return 0;
-  const auto starts = in.start_timestamps_ms;
+  // Overlaps up to each sample: a window has one when its ends differ.
+  std::vector<std::uint32_t> counts(in.timestamps_ms.size());
+  for (std::size_t i = 1; i < counts.size(); ++i) {
+    const bool overlaps = is_start_time_overlap(times_of(in, i - 1), times_of(in, i));
+    counts[i] = counts[i - 1] + static_cast<std::uint32_t>(overlaps);
+  }
   std::size_t steps = 0;
-  for (const Window window : in.windows) {
-    for (std::size_t i = window.begin + std::size_t{1}; i < window.end; ++i) {
-      if (starts[i] != 0 && starts[i] < in.timestamps_ms[i - 1] && starts[i] != starts[i - 1]) {
-        ++steps;
-        break;
-      }
-    }
+  for (std::size_t step = 0; step < in.windows.size(); ++step) {
+    const Window window = in.windows[step];
+    if (window.size() < 2 || (!others.empty() && others[step].size() > 0)) continue;
+    if (counts[window.end - 1] != counts[window.begin]) ++steps;
   }
   return steps;
 }

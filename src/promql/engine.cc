@@ -182,7 +182,8 @@ Result<Answer> run_query(const EngineOptions& options, std::string_view query, Q
                              .source_warnings = {},
                              .samples_total = 0,
                              .samples_read = 0,
-                             .is_invariant = eval::find_invariants(*root)};
+                             .is_invariant = eval::find_invariants(*root),
+                             .statistics_only = eval::find_statistics_only(*root)};
   GANTRY_CHECK(context.check());
   {
     // A row of the answer must fit before the first part of the query makes one.

@@ -144,6 +144,7 @@ Result<RowProducerPtr> Evaluator::call_over_range(const Call& node, const Grid& 
   RangeCall call{.function = node.function->id,
                  .range_position = range->position,
                  .scalar_position = scalars.empty() ? Position{} : scalars[0]->position,
+                 .first_position = node.arguments[0]->position,
                  .argument = {},
                  .argument_two = {},
                  .windows = input.windows,

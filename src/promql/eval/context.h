@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "core/cancel.h"
@@ -71,6 +72,8 @@ struct QueryContext {
   std::uint64_t samples_total = 0;
   std::uint64_t samples_read = 0;
   std::unordered_map<const Expr*, bool> is_invariant;  ///< Filled by the planner.
+  /// Selectors of whose histograms only count and sum are asked for. Filled by the planner.
+  std::unordered_set<const VectorSelector*> statistics_only;
 
   /// Cancelled or DeadlineExceeded with Prometheus's texts.
   [[nodiscard]] Result<void> check() const;

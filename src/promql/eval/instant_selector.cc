@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "promql/eval/series_input.h"
+#include "promql/histogram/size.h"
 #include "telemetry/sample.h"
 
 namespace gantry::promql::eval {
@@ -46,8 +47,9 @@ class InstantSelector final : public RowProducer {
       GANTRY_CHECK(input_->read(first + i, scratch.columns));
       const SampleColumns& columns = scratch.columns;
       Reservation reservation(context_.budget);
-      GANTRY_CHECK(reservation.grow(columns.values.size() + columns.histograms.size(), 0));
-      scratch.samples_read += columns.values.size() + columns.histograms.size();
+      const std::uint64_t samples = count_samples(columns);
+      GANTRY_CHECK(reservation.grow(samples, 0));
+      scratch.samples_read += samples;
       if (columns.histograms.empty()) {
         fill_floats(columns, out.row(i), out.bits(i), scratch);
       } else {
@@ -119,7 +121,7 @@ class InstantSelector final : public RowProducer {
         const SampleColumns::HistogramPoint& point = columns.histograms[next_histogram - 1];
         if (is_stale_histogram(*point.histogram)) continue;
         put_histogram(point, out, row, step);
-        ++scratch.samples_total;
+        scratch.samples_total += histogram::count_samples(*point.histogram);
       }
     }
   }

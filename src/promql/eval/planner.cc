@@ -66,7 +66,52 @@ class InvariantFinder {
   std::unordered_map<const Expr*, bool>& found_;
 };
 
+class StatisticsFinder {
+ public:
+  explicit StatisticsFinder(std::unordered_set<const VectorSelector*>& found) : found_(found) {}
+
+  /// `is_below`: below one of the functions that read count and sum only.
+  void visit(const Expr& expr, bool is_below) {
+    if (const auto* selector = std::get_if<VectorSelector>(&expr.node)) {
+      if (is_below) found_.insert(selector);
+      return;
+    }
+    if (const auto* matrix = std::get_if<MatrixSelector>(&expr.node)) {
+      if (is_below) found_.insert(&matrix->selector);
+      return;
+    }
+    if (needs_buckets(expr)) return;
+    if (const auto* call = std::get_if<Call>(&expr.node)) {
+      const FunctionId id = call->function->id;
+      is_below = is_below || id == FunctionId::HistogramCount || id == FunctionId::HistogramSum ||
+                 id == FunctionId::HistogramAvg;
+    }
+    for (const Expr* child : children(expr)) visit(*child, is_below);
+  }
+
+ private:
+  static bool needs_buckets(const Expr& expr) {
+    if (std::holds_alternative<Subquery>(expr.node)) return true;
+    if (const auto* binary = std::get_if<Binary>(&expr.node)) {
+      return binary->op == BinaryOp::TrimUpper || binary->op == BinaryOp::TrimLower;
+    }
+    const auto* call = std::get_if<Call>(&expr.node);
+    if (call == nullptr) return false;
+    const FunctionId id = call->function->id;
+    return id == FunctionId::HistogramQuantile || id == FunctionId::HistogramQuantiles ||
+           id == FunctionId::HistogramFraction;
+  }
+
+  std::unordered_set<const VectorSelector*>& found_;
+};
+
 }  // namespace
+
+std::unordered_set<const VectorSelector*> find_statistics_only(const Expr& root) {
+  std::unordered_set<const VectorSelector*> found;
+  StatisticsFinder(found).visit(root, false);
+  return found;
+}
 
 std::unordered_map<const Expr*, bool> find_invariants(const Expr& root) {
   std::unordered_map<const Expr*, bool> found;

@@ -82,8 +82,7 @@ class RangeProducer final : public RowProducer {
       GANTRY_CHECK(input_->read(first + i, scratch.columns));
       produce_row(first + i, out.sub(i, 1), scratch);
       Reservation reservation(context_.budget);
-      GANTRY_CHECK(
-          reservation.grow(scratch.columns.values.size() + scratch.columns.histograms.size(), 0));
+      GANTRY_CHECK(reservation.grow(count_samples(scratch.columns), 0));
     }
     return {};
   }
@@ -97,7 +96,7 @@ class RangeProducer final : public RowProducer {
   void produce_row(std::size_t series, const RowsView& out, BatchScratch& scratch) const {
     SampleColumns& columns = scratch.columns;
     remove_stale_markers(columns);
-    scratch.samples_read += columns.values.size() + columns.histograms.size();
+    scratch.samples_read += count_samples(columns);
     find_windows(columns.timestamps_ms, out.steps, scratch);
     scratch.samples_total += scratch.windows_samples;
     const bool uses_starts =
@@ -120,11 +119,12 @@ class RangeProducer final : public RowProducer {
       combine_with_histograms({.function = call_.function,
                                .grid = call_.windows,
                                .position = call_.range_position,
+                               .first_position = call_.first_position,
                                .metric_name = input_->metric_name(series),
-                               .uses_start_timestamps = uses_starts},
+                               .starts = uses_starts ? StartTimes::Used : StartTimes::Ignored},
                               in, out, scratch);
     }
-    annotate(series, in, has_starts, out.bits(0), scratch);
+    annotate(series, in, out.bits(0), scratch);
   }
 
   static bool same_times(const std::vector<std::int64_t>& a, const std::vector<std::int64_t>& b) {
@@ -143,20 +143,10 @@ class RangeProducer final : public RowProducer {
     for (const kernels::Window window : scratch.windows) scratch.windows_samples += window.size();
   }
 
-  void annotate(std::size_t series, const kernels::RangeInput& in, bool has_starts,
+  void annotate(std::size_t series, const kernels::RangeInput& in,
                 std::span<const std::uint64_t> bits, BatchScratch& scratch) const {
-    if (has_starts) {
-      const std::size_t overlaps = kernels::count_start_time_overlaps(in);
-      if (overlaps > 0) warn_overlaps(input_->metric_name(series), overlaps, scratch);
-    }
     if (call_.function == FunctionId::Rate || call_.function == FunctionId::Increase) {
-      if (!has_any_bit(bits)) return;
-      const std::string_view name = input_->metric_name(series);
-      if (name.empty() || is_counter_name(name)) return;
-      scratch.annotations.info(with_quoted("metric might not be a counter, name does not end in "
-                                           "_total/_sum/_count/_bucket:",
-                                           name),
-                               call_.range_position);
+      annotate_counter(series, in, bits, scratch);
     } else if (has_odd_quantile_) {
       for_each_bit(bits, [&](std::size_t step) {
         const double phi = call_.argument[step];
@@ -168,11 +158,23 @@ class RangeProducer final : public RowProducer {
     }
   }
 
-  void warn_overlaps(std::string_view name, std::size_t overlaps, BatchScratch& scratch) const {
-    std::string text = with_quoted(
-        "sample has start time that overlaps with previous sample timestamp for metric", name);
-    if (overlaps > 1) text += fmt::format(" ({} occurrences)", overlaps);
-    scratch.annotations.warn(std::move(text), call_.range_position);
+  void annotate_counter(std::size_t series, const kernels::RangeInput& in,
+                        std::span<const std::uint64_t> bits, BatchScratch& scratch) const {
+    const bool has_histograms = !scratch.columns.histograms.empty();
+    const std::size_t overlaps = kernels::count_start_time_overlaps(
+        in, has_histograms ? std::span<const kernels::Window>(scratch.histogram_windows)
+                           : std::span<const kernels::Window>());
+    if (overlaps > 0) {
+      scratch.annotations.add_start_time_overlaps(input_->metric_name(series), overlaps,
+                                                  call_.range_position);
+    }
+    if (!has_any_bit(bits)) return;
+    const std::string_view name = input_->metric_name(series);
+    if (name.empty() || is_counter_name(name)) return;
+    scratch.annotations.info(with_quoted("metric might not be a counter, name does not end in "
+                                         "_total/_sum/_count/_bucket:",
+                                         name),
+                             call_.range_position);
   }
 
   QueryContext& context_;
@@ -216,7 +218,7 @@ Result<std::vector<std::uint64_t>> steps_with_samples(QueryContext& context,
         for (std::size_t i = 0; i < batch.count; ++i) {
           GANTRY_CHECK(input.read(batch.first + i, scratch.columns));
           remove_stale_markers(scratch.columns);
-          scratch.samples_read += scratch.columns.values.size() + scratch.columns.histograms.size();
+          scratch.samples_read += count_samples(scratch.columns);
           histogram_times.clear();
           for (const auto& point : scratch.columns.histograms) {
             histogram_times.push_back(point.timestamp_ms);

@@ -20,6 +20,7 @@ struct RangeCall {
   FunctionId function = FunctionId::Rate;
   Position range_position;           ///< Of the range vector, for annotations.
   Position scalar_position;          ///< Of the first scalar argument.
+  Position first_position;           ///< Of the first argument.
   std::vector<double> argument;      ///< Per step; quantile_over_time, predict_linear, smoothing.
   std::vector<double> argument_two;  ///< Per step; the trend factor.
   kernels::WindowGrid windows;

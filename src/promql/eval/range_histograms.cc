@@ -1,10 +1,12 @@
 #include "promql/eval/range_histograms.h"
 
 #include <cstdint>
-#include <string>
+#include <utility>
 #include <vector>
 
-#include "promql/eval/transitions.h"
+#include "promql/eval/histogram_rate.h"
+#include "promql/eval/range_notes.h"
+#include "promql/histogram/size.h"
 
 namespace gantry::promql::eval {
 namespace {
@@ -55,12 +57,13 @@ struct MixedWindow {
   }
 };
 
-/// Combines one step; holds the row that is written.
+/// Combines one step after the other; holds the row that is written.
 class Combiner {
  public:
-  Combiner(const MixedSeries& series, const SampleColumns& columns, const RowsView& out,
-           AnnotationSet& annotations)
-      : series_(series), columns_(columns), out_(out), annotations_(annotations) {}
+  Combiner(const MixedSeries& series, const RowsView& out, const HistogramColumn& histograms)
+      : series_(series),
+        out_(out),
+        rate_(series.function, histograms, series.grid, series.starts) {}
 
   void combine(const MixedWindow& window, std::size_t step) {
     switch (series_.function) {
@@ -70,12 +73,6 @@ class Combiner {
       case FunctionId::PresentOverTime:
         set(step, 1);
         return;
-      case FunctionId::Changes:
-        set(step, count_transitions(run_of(window), Transition::Change));
-        return;
-      case FunctionId::Resets:
-        set(step, count_transitions(run_of(window), Transition::Reset));
-        return;
       case FunctionId::FirstOverTime:
       case FunctionId::LastOverTime:
       case FunctionId::TsOfFirstOverTime:
@@ -84,52 +81,58 @@ class Combiner {
         return;
       case FunctionId::Irate:
       case FunctionId::Idelta:
-        combine_instant(window, step);
+        combine_last_two(window, step);
         return;
       case FunctionId::Rate:
       case FunctionId::Increase:
       case FunctionId::Delta:
+        window.is_mixed() ? refuse(step)
+                          : put(step, rate_.over(window.points, series_.grid.end_ms(step)));
+        return;
       case FunctionId::SumOverTime:
       case FunctionId::AvgOverTime:
         if (window.is_mixed()) refuse(step);
         return;
       default:
-        if (window.is_mixed()) {
-          annotations_.info("ignored histograms in a range containing both floats and histograms" +
-                                for_metric_name(series_.metric_name),
-                            series_.position);
-        }
+        notes_.ignores_histograms |= window.is_mixed();
         return;
     }
   }
 
- private:
-  [[nodiscard]] MixedRun run_of(const MixedWindow& window) const {
-    return {.columns = columns_,
-            .floats = window.floats,
-            .histograms = window.points,
-            .uses_start_timestamps = series_.uses_start_timestamps};
+  /// Once all steps are combined.
+  [[nodiscard]] RangeNotes notes() const {
+    RangeNotes notes = notes_;
+    notes.merge(rate_.notes());
+    return notes;
   }
 
+ private:
   void set(std::size_t step, double value) {
     out_.row(0)[step] = value;
     kernels::set_bit(out_.bits(0), step);
   }
 
-  void refuse(std::size_t step) {
+  void put(std::size_t step, HistogramPtr histogram) {
     kernels::clear_bit(out_.bits(0), step);
-    annotations_.warn(
-        "encountered a mix of histograms and floats" + for_metric_name(series_.metric_name),
-        series_.position);
+    if (histogram == nullptr) return;
+    HistogramRow& row = out_.histograms[0];
+    if (row.empty()) row.resize(out_.steps);
+    row[step] = std::move(histogram);
   }
 
-  void combine_instant(const MixedWindow& window, std::size_t step) {
-    const std::uint32_t samples = window.floats.size() + window.points.size();
+  void refuse(std::size_t step) {
+    kernels::clear_bit(out_.bits(0), step);
+    notes_.mixes_kinds = true;
+  }
+
+  void combine_last_two(const MixedWindow& window, std::size_t step) {
     const int histograms = window.histograms_of_last_two();
-    if (samples < 2 || histograms == 2) {
-      kernels::clear_bit(out_.bits(0), step);
+    if (window.floats.size() + window.points.size() < 2) {
+      put(step, nullptr);
     } else if (histograms == 1) {
       refuse(step);
+    } else if (histograms == 2) {
+      put(step, rate_.at(window.points.end - 1));
     }
   }
 
@@ -144,38 +147,65 @@ class Combiner {
       set(step, static_cast<double>(point.timestamp_ms) / 1000);
       return;
     }
-    kernels::clear_bit(out_.bits(0), step);
-    HistogramRow& row = out_.histograms[0];
-    if (row.empty()) row.resize(out_.steps);
-    row[step] = point.histogram;
+    put(step, point.histogram);
   }
 
   const MixedSeries& series_;
-  const SampleColumns& columns_;
   const RowsView& out_;
-  AnnotationSet& annotations_;
+  HistogramRate rate_;
+  RangeNotes notes_;
 };
+
+/// changes and resets: of both kinds together, in order of time.
+void write_transitions(const MixedSeries& series, const kernels::RangeInput& in,
+                       const RowsView& out, const BatchScratch& scratch) {
+  const Transition transition =
+      series.function == FunctionId::Changes ? Transition::Change : Transition::Reset;
+  const Transitions transitions(scratch.columns, transition, series.starts);
+  for (std::size_t step = 0; step < out.steps; ++step) {
+    const Window histograms = scratch.histogram_windows[step];
+    if (in.windows[step].size() + histograms.size() == 0) continue;
+    out.row(0)[step] = transitions.count(in.windows[step], histograms);
+    kernels::set_bit(out.bits(0), step);
+  }
+}
+
+/// Adds to the statistics what the windows hold, each fully.
+void count_window_samples(BatchScratch& scratch) {
+  const HistogramColumn& histograms = scratch.columns.histograms;
+  std::vector<std::uint64_t> sums(histograms.size() + 1);
+  for (std::size_t i = 0; i < histograms.size(); ++i) {
+    sums[i + 1] = sums[i] + histogram::count_samples(*histograms[i].histogram);
+  }
+  for (const Window window : scratch.histogram_windows) {
+    scratch.samples_total += sums[window.end] - sums[window.begin];
+  }
+}
 
 }  // namespace
 
 void combine_with_histograms(const MixedSeries& series, const kernels::RangeInput& in,
                              const RowsView& out, BatchScratch& scratch) {
+  const HistogramColumn& histograms = scratch.columns.histograms;
   std::vector<std::int64_t> times;
-  times.reserve(scratch.columns.histograms.size());
-  for (const auto& point : scratch.columns.histograms) times.push_back(point.timestamp_ms);
+  times.reserve(histograms.size());
+  for (const auto& point : histograms) times.push_back(point.timestamp_ms);
   scratch.histogram_windows.resize(out.steps);
   kernels::build_windows(times, series.grid, scratch.histogram_windows);
-  Combiner combiner(series, scratch.columns, out, scratch.annotations);
+  count_window_samples(scratch);
+  if (series.function == FunctionId::Changes || series.function == FunctionId::Resets) {
+    write_transitions(series, in, out, scratch);
+    return;
+  }
+  Combiner combiner(series, out, histograms);
   for (std::size_t step = 0; step < out.steps; ++step) {
     const Window points = scratch.histogram_windows[step];
-    scratch.samples_total += points.size();
     if (points.size() == 0) continue;
-    combiner.combine({.in = in,
-                      .histograms = scratch.columns.histograms,
-                      .floats = in.windows[step],
-                      .points = points},
-                     step);
+    combiner.combine(
+        {.in = in, .histograms = histograms, .floats = in.windows[step], .points = points}, step);
   }
+  combiner.notes().write(series.metric_name, series.position, series.first_position,
+                         scratch.annotations);
 }
 
 }  // namespace gantry::promql::eval

@@ -7,6 +7,7 @@
 #include "promql/ast.h"
 #include "promql/eval/context.h"
 #include "promql/eval/matrix.h"
+#include "promql/eval/transitions.h"
 #include "promql/function_table.h"
 #include "promql/kernels/range_functions.h"
 #include "promql/kernels/window.h"
@@ -16,13 +17,15 @@ namespace gantry::promql::eval {
 struct MixedSeries {
   FunctionId function = FunctionId::Rate;
   kernels::WindowGrid grid;
-  Position position;
+  Position position;        ///< Of the range vector.
+  Position first_position;  ///< Of the call's first argument.
   std::string_view metric_name;
-  bool uses_start_timestamps = false;  ///< The switch is on and the function looks at them.
+  StartTimes starts = StartTimes::Ignored;
 };
 
 /// Corrects the kernel's result over the floats (`in`, the one row of `out`) for the histograms in
-/// `scratch.columns`, with the annotations of mixed ranges.
+/// `scratch.columns`, of which there are some, with the annotations that they call for. Leaves
+/// their windows in `scratch.histogram_windows`.
 void combine_with_histograms(const MixedSeries& series, const kernels::RangeInput& in,
                              const RowsView& out, BatchScratch& scratch);
 

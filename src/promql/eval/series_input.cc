@@ -1,7 +1,10 @@
 #include "promql/eval/series_input.h"
 
 #include <algorithm>
+#include <memory>
 
+#include "promql/eval/histogram_hints.h"
+#include "promql/histogram/size.h"
 #include "telemetry/labels.h"
 #include "telemetry/sample.h"
 
@@ -25,15 +28,25 @@ std::unexpected<Error> source_failed(Error error) {
   return std::unexpected(std::move(error));
 }
 
+/// What a selector sees at all steps together.
+struct SelectedSpan {
+  kernels::WindowGrid windows;
+  std::size_t steps = 1;
+
+  [[nodiscard]] std::int64_t start_ms() const { return windows.start_ms(0) + 1; }
+
+  [[nodiscard]] std::int64_t end_ms() const { return windows.end_ms(steps - 1); }
+};
+
 class SelectedSeries final : public SeriesInput {
  public:
-  SelectedSeries(QueryContext& context, std::unique_ptr<SeriesSet> set, std::int64_t start_ms,
-                 std::int64_t end_ms, bool is_name_pinned)
+  SelectedSeries(QueryContext& context, std::unique_ptr<SeriesSet> set, const SelectedSpan& span,
+                 bool is_name_pinned, bool needs_buckets)
       : set_(std::move(set)),
         labels_(context.labels, *set_),
-        start_ms_(start_ms),
-        end_ms_(end_ms),
-        is_name_pinned_(is_name_pinned) {}
+        span_(span),
+        is_name_pinned_(is_name_pinned),
+        needs_buckets_(needs_buckets) {}
 
   [[nodiscard]] std::size_t count() const override { return set_->size(); }
 
@@ -57,18 +70,31 @@ class SelectedSeries final : public SeriesInput {
   }
 
   Result<void> read(std::size_t series, SampleColumns& out) const override {
-    Result<void> result = set_->read(series, start_ms_, end_ms_, out);
+    Result<void> result = set_->read(series, span_.start_ms(), span_.end_ms(), out);
     if (!result) return source_failed(std::move(result).error());
+    if (!needs_buckets_) reduce_to_statistics(span_.windows, span_.steps, out);
     return result;
   }
 
  private:
   std::unique_ptr<SeriesSet> set_;
   SourceLabels labels_;
-  std::int64_t start_ms_;
-  std::int64_t end_ms_;
+  SelectedSpan span_;
   bool is_name_pinned_;
+  bool needs_buckets_;
 };
+
+/// A sub-query repeats samples and leaves samples out: what they said of their neighbours does not
+/// hold between its points.
+HistogramPtr without_reset_hint(const HistogramPtr& histogram) {
+  using telemetry::CounterResetHint;
+  const bool has_hint =
+      histogram->hint == CounterResetHint::Reset || histogram->hint == CounterResetHint::NotReset;
+  if (!has_hint) return histogram;
+  auto copy = std::make_shared<telemetry::FloatHistogram>(*histogram);
+  copy->hint = CounterResetHint::Unknown;
+  return copy;
+}
 
 class MatrixSeries final : public SeriesInput {
  public:
@@ -110,7 +136,7 @@ class MatrixSeries final : public SeriesInput {
       if (histograms[step] == nullptr) continue;
       out.histograms.push_back({.timestamp_ms = grid_.time_ms(step),
                                 .start_timestamp_ms = 0,
-                                .histogram = histograms[step]});
+                                .histogram = without_reset_hint(histograms[step])});
     }
     return {};
   }
@@ -150,12 +176,11 @@ Result<SeriesInputPtr> select_series(QueryContext& context, const VectorSelector
                                      const kernels::WindowGrid& windows, std::size_t steps,
                                      std::string_view within, std::int64_t range_hint_ms) {
   GANTRY_CHECK(context.check());
-  const std::int64_t start_ms = windows.start_ms(0) + 1;
-  const std::int64_t end_ms = windows.end_ms(steps - 1);
+  const SelectedSpan span{.windows = windows, .steps = steps};
   const SelectRequest request{
       .matchers = selector.matchers,
-      .start_ms = start_ms,
-      .end_ms = end_ms,
+      .start_ms = span.start_ms(),
+      .end_ms = span.end_ms(),
       .hints = {.step_ms = windows.step_ms, .range_ms = range_hint_ms, .function = within},
       .series_limit = 0,
       .truncate = false};
@@ -170,12 +195,20 @@ Result<SeriesInputPtr> select_series(QueryContext& context, const VectorSelector
   const bool is_name_pinned = std::ranges::any_of(selector.matchers, [](const Matcher& matcher) {
     return matcher.op() == MatchOp::Equal && matcher.name() == telemetry::kMetricNameLabel;
   });
-  return std::make_unique<SelectedSeries>(context, std::move(set), start_ms, end_ms,
-                                          is_name_pinned);
+  return std::make_unique<SelectedSeries>(context, std::move(set), span, is_name_pinned,
+                                          !context.statistics_only.contains(&selector));
 }
 
 SeriesInputPtr make_matrix_input(QueryContext& context, Matrix matrix, const Grid& grid) {
   return std::make_unique<MatrixSeries>(context, std::move(matrix), grid);
+}
+
+std::uint64_t count_samples(const SampleColumns& columns) {
+  std::uint64_t samples = columns.values.size();
+  for (const SampleColumns::HistogramPoint& point : columns.histograms) {
+    samples += histogram::count_samples(*point.histogram);
+  }
+  return samples;
 }
 
 bool is_stale_histogram(const telemetry::FloatHistogram& histogram) {

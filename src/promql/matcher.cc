@@ -193,6 +193,15 @@ struct Matcher::Regex {
   std::string prefix;
   std::unique_ptr<RE2> expression;
 
+  void set_alternatives(Strings texts) {
+    std::ranges::sort(texts);
+    const auto repeated = std::ranges::unique(texts);
+    texts.erase(repeated.begin(), repeated.end());
+    shape = Shape::Alternatives;
+    alternatives = std::move(texts);
+    if (alternatives.size() == 1) prefix = alternatives.front();
+  }
+
   [[nodiscard]] bool matches(std::string_view value) const {
     switch (shape) {
       case Shape::Alternatives:
@@ -254,12 +263,7 @@ Result<Matcher> Matcher::make(MatchOp op, std::string name, std::string value) {
 
   auto regex = std::make_shared<Regex>();
   if (auto alternatives = LiteralReader(matcher.value_).read()) {
-    std::ranges::sort(*alternatives);
-    const auto repeated = std::ranges::unique(*alternatives);
-    alternatives->erase(repeated.begin(), repeated.end());
-    regex->shape = Regex::Shape::Alternatives;
-    regex->alternatives = *std::move(alternatives);
-    if (regex->alternatives.size() == 1) regex->prefix = regex->alternatives.front();
+    regex->set_alternatives(*std::move(alternatives));
   } else if (!regex->set_prefix_shape(matcher.value_)) {
     RE2::Options options(RE2::Quiet);
     options.set_max_mem(kRegexBytesMax);
@@ -272,6 +276,23 @@ Result<Matcher> Matcher::make(MatchOp op, std::string name, std::string value) {
     }
     regex->prefix = read_literal_prefix(matcher.value_);
   }
+  matcher.regex_ = std::move(regex);
+  return matcher;
+}
+
+Matcher Matcher::make_one_of(std::string name, std::vector<std::string> values) {
+  Matcher matcher;
+  matcher.op_ = MatchOp::Regex;
+  matcher.name_ = std::move(name);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i > 0) matcher.value_.push_back('|');
+    for (const char c : values[i]) {
+      if (is_meta(c)) matcher.value_.push_back('\\');
+      matcher.value_.push_back(c);
+    }
+  }
+  auto regex = std::make_shared<Regex>();
+  regex->set_alternatives(std::move(values));
   matcher.regex_ = std::move(regex);
   return matcher;
 }

@@ -24,6 +24,9 @@ class Matcher {
   /// Errors: InvalidArgument with RE2's message for a bad regular expression.
   static Result<Matcher> make(MatchOp op, std::string name, std::string value);
 
+  /// A =~ matcher of these values and no other, however many and whatever is in them.
+  static Matcher make_one_of(std::string name, std::vector<std::string> values);
+
   [[nodiscard]] MatchOp op() const { return op_; }
 
   [[nodiscard]] const std::string& name() const { return name_; }

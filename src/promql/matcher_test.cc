@@ -110,5 +110,27 @@ RC_GTEST_PROP(MatcherProperty, AgreesWithRe2, ()) {
   if (matcher->matches(value)) RC_ASSERT(value.starts_with(matcher->literal_prefix()));
 }
 
+TEST(Matcher, TakesAnyNumberOfLiteralValues) {
+  std::vector<std::string> values = {"10.0.0.1:9100", "a|b", "(c)", "10.0.0.1:9100", "\\d"};
+  const Matcher few = Matcher::make_one_of("instance", values);
+  EXPECT_EQ(few.op(), MatchOp::Regex);
+  EXPECT_EQ(few.name(), "instance");
+  for (const std::string& value : values) EXPECT_TRUE(few.matches(value)) << value;
+  for (const std::string_view other : {"", "10x0x0x1:9100", "a", "b", "c", "7"}) {
+    EXPECT_FALSE(few.matches(other)) << other;
+  }
+  // Its text is an expression for the same values.
+  const auto parsed = Matcher::make(MatchOp::Regex, "instance", few.value());
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(*parsed->literal_alternatives(), *few.literal_alternatives());
+
+  values.clear();
+  for (int i = 0; i < 100'000; ++i) values.push_back("10.0.0.1:" + std::to_string(i));
+  const Matcher many = Matcher::make_one_of("instance", std::move(values));
+  EXPECT_EQ(many.literal_alternatives()->size(), 100'000U);
+  EXPECT_TRUE(many.matches("10.0.0.1:99999"));
+  EXPECT_FALSE(many.matches("10.0.0.1:100000"));
+}
+
 }  // namespace
 }  // namespace gantry::promql

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "promql/eval/evaluator.h"
+#include "promql/eval/info.h"
 #include "promql/eval/instant_selector.h"
 #include "promql/eval/label_functions.h"
 #include "promql/eval/range_function.h"
@@ -120,6 +121,7 @@ Result<RowProducerPtr> Evaluator::call(const Call& node, const Grid& grid, Posit
       return lazily(vector_of(values));
     }
     case FunctionId::Info:
+      return lazily(call_info(node, grid));
     case FunctionId::HistogramStddev:
     case FunctionId::HistogramStdvar:
       return not_supported(std::string(node.function->name) + "()");
@@ -298,6 +300,11 @@ Result<Matrix> Evaluator::call_absent(const Call& node, const Grid& grid) {
   for (std::size_t w = 0; w < occupied.size(); ++w) result.rows.bits(0)[w] &= ~occupied[w];
   remove_empty_rows(result);
   return result;
+}
+
+Result<Matrix> Evaluator::call_info(const Call& node, const Grid& grid) {
+  GANTRY_TRY(Matrix rows, matrix(*node.arguments[0], grid, node.function->name));
+  return join_info_series(context_, node, grid, std::move(rows));
 }
 
 Result<Matrix> Evaluator::call_histogram(const Call& node, const Grid& grid) {

@@ -59,6 +59,7 @@ class Evaluator {
   Result<Matrix> call_label_function(const Call& node, const Grid& grid);
   Result<Matrix> call_sort(const Call& node, const Grid& grid, Position position);
   Result<Matrix> call_absent(const Call& node, const Grid& grid);
+  Result<Matrix> call_info(const Call& node, const Grid& grid);
   Result<Matrix> call_histogram(const Call& node, const Grid& grid);
   Result<Matrix> vector_of(const std::vector<double>& values);
   Result<std::vector<double>> scalar_call(const Call& node, const Grid& grid);

@@ -132,6 +132,8 @@ class InstantSelector final : public RowProducer {
         return columns.values[index];
       case InstantValue::Timestamp:
         return seconds(columns.timestamps_ms[index]);
+      case InstantValue::FloatTimeMs:
+        return static_cast<double>(columns.timestamps_ms[index]);
       case InstantValue::StartTimestamp:
         return columns.start_timestamps_ms.empty() ? 0
                                                    : seconds(columns.start_timestamps_ms[index]);
@@ -141,7 +143,7 @@ class InstantSelector final : public RowProducer {
 
   void put_histogram(const SampleColumns::HistogramPoint& point, const RowsView& out,
                      std::size_t row, std::size_t step) const {
-    if (value_ == InstantValue::Sample) {
+    if (value_ == InstantValue::Sample || value_ == InstantValue::FloatTimeMs) {
       HistogramRow& histograms = out.histograms[row];
       if (histograms.empty()) histograms.resize(steps_);
       histograms[step] = point.histogram;

@@ -17,6 +17,7 @@ enum class InstantValue : std::uint8_t {
   Sample,          ///< The sample's value.
   Timestamp,       ///< timestamp(): its time in seconds, of floats and histograms alike.
   StartTimestamp,  ///< start_timestamp(): its start time in seconds, 0 when unknown.
+  FloatTimeMs,     ///< info(): a float's time in milliseconds; histograms stay what they are.
 };
 
 Result<RowProducerPtr> make_instant_selector(QueryContext& context, const VectorSelector& selector,

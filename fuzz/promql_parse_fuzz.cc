@@ -33,7 +33,8 @@ void check_query(std::string_view text, const ParserOptions& options) {
   const auto again = parse(canonical, options);
   require(again.has_value() && print(**again) == canonical);
   require(print(*clone(**parsed)) == canonical);
-  require(parse(print_pretty(**parsed, 10), options).has_value());
+  const auto pretty = parse(print_pretty(**parsed, 10), options);
+  require(pretty.has_value() && print(**pretty) == canonical);
   static_cast<void>(resolve_durations(**parsed, {.start_ms = 0, .end_ms = 1000, .step_ms = 7}));
 }
 

@@ -11,13 +11,28 @@
 // Not thread-safe; movable.
 
 #include <cstdint>
-#include <optional>
 
 #include "promql/histogram/arithmetic.h"
-#include "promql/histogram/size.h"
+#include "promql/histogram/compensated.h"
 #include "telemetry/native_histogram.h"
 
 namespace gantry::promql::histogram {
+
+/// Which counter reset hints were among the histograms.
+struct SeenHints {
+  bool has_reset = false;
+  bool has_not_reset = false;
+
+  void see(telemetry::CounterResetHint hint) {
+    has_reset = has_reset || hint == telemetry::CounterResetHint::Reset;
+    has_not_reset = has_not_reset || hint == telemetry::CounterResetHint::NotReset;
+  }
+
+  void see(const SeenHints& other) {
+    has_reset = has_reset || other.has_reset;
+    has_not_reset = has_not_reset || other.has_not_reset;
+  }
+};
 
 /// Adds histograms up.
 class Total {
@@ -40,16 +55,12 @@ class Total {
   [[nodiscard]] telemetry::FloatHistogram result() const;
 
   /// The memory behind it.
-  [[nodiscard]] std::uint64_t heap_bytes() const {
-    return size_bytes(sum_) + (compensation_ ? size_bytes(*compensation_) : 0);
-  }
+  [[nodiscard]] std::uint64_t heap_bytes() const { return sum_.size_bytes(); }
 
  private:
-  telemetry::FloatHistogram sum_;
-  std::optional<telemetry::FloatHistogram> compensation_;  ///< Of sum_'s layout; absent: zero.
+  CompensatedHistogram sum_;
   std::uint64_t count_ = 0;
-  bool has_reset_ = false;
-  bool has_not_reset_ = false;
+  SeenHints hints_;
   Combination notes_;
 };
 
@@ -68,17 +79,19 @@ class Mean {
   [[nodiscard]] telemetry::FloatHistogram result() const;
 
   /// The memory behind it.
-  [[nodiscard]] std::uint64_t heap_bytes() const {
-    return size_bytes(sum_) + (compensation_ ? size_bytes(*compensation_) : 0);
-  }
+  [[nodiscard]] std::uint64_t heap_bytes() const { return sum_.size_bytes(); }
 
  private:
-  telemetry::FloatHistogram sum_;  ///< The mean once is_incremental_.
-  std::optional<telemetry::FloatHistogram> compensation_;
+  /// Sums up, or returns false if that would overflow.
+  template <class Addend>
+  [[nodiscard]] bool add_directly(const Addend& addend, double magnitude);
+  void make_incremental();
+
+  CompensatedHistogram sum_;  ///< The mean once is_incremental_.
+  double magnitude_ = 0;      ///< No number of the sum is larger, nor any sum of its buckets.
   std::uint64_t count_ = 0;
   bool is_incremental_ = false;
-  bool has_reset_ = false;
-  bool has_not_reset_ = false;
+  SeenHints hints_;
   Combination notes_;
 };
 

@@ -7,21 +7,12 @@
 #include <span>
 #include <vector>
 
+#include "promql/histogram/compensated.h"
 #include "telemetry/native_histogram.h"
 
 namespace gantry::promql::histogram {
 
 enum class Side : std::uint8_t { Negative, Positive };
-
-/// The rounding errors that belong to a histogram that is a compensated sum; the counts are those
-/// of the histogram's buckets, in its layout.
-struct Compensation {
-  double zero_count = 0;
-  double count = 0;
-  double sum = 0;
-  std::vector<double> positive_counts;
-  std::vector<double> negative_counts;
-};
 
 /// One side, to read.
 struct BucketsView {

@@ -15,24 +15,23 @@ class CoarseCursor {
   CoarseCursor(const FloatHistogram& histogram, Side side, const FloatHistogram& like)
       : cursor_(view(histogram, side)),
         levels_(histogram.schema - like.schema),
-        schema_(like.schema),
-        zero_threshold_(like.zero_threshold),
-        is_custom_(like.uses_custom_buckets()),
-        has_next_(cursor_.next()) {}
+        has_next_(cursor_.next()) {
+    if (like.uses_custom_buckets()) return;
+    while (has_next_ &&
+           telemetry::exponential_bound(histogram.schema, cursor_.index()) <= like.zero_threshold) {
+      has_next_ = cursor_.next();
+    }
+  }
 
   bool next() {
-    while (has_next_) {
-      index_ = coarser_index(cursor_.index(), levels_);
-      count_ = 0;
-      while (has_next_ && coarser_index(cursor_.index(), levels_) == index_) {
-        count_ += cursor_.count();
-        has_next_ = cursor_.next();
-      }
-      is_outside_ = is_outside_ || is_custom_ ||
-                    telemetry::exponential_bound(schema_, index_) > zero_threshold_;
-      if (is_outside_) return true;
+    if (!has_next_) return false;
+    index_ = coarser_index(cursor_.index(), levels_);
+    count_ = 0;
+    while (has_next_ && coarser_index(cursor_.index(), levels_) == index_) {
+      count_ += cursor_.count();
+      has_next_ = cursor_.next();
     }
-    return false;
+    return true;
   }
 
   [[nodiscard]] std::int64_t index() const { return index_; }
@@ -42,11 +41,7 @@ class CoarseCursor {
  private:
   BucketCursor cursor_;
   std::int32_t levels_;
-  std::int32_t schema_;
-  double zero_threshold_;
-  bool is_custom_;
   bool has_next_;
-  bool is_outside_ = false;
   std::int64_t index_ = 0;
   double count_ = 0;
 };

@@ -4,9 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <iterator>
 #include <limits>
-#include <map>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -16,6 +14,7 @@
 
 #include "core/duration.h"
 #include "core/number_format.h"
+#include "promql/histogram/arithmetic.h"
 #include "promql/parser.h"
 #include "telemetry/labels.h"
 
@@ -213,139 +212,6 @@ class LiteralReader {
   std::uint32_t seen_ = 0;
 };
 
-// Counts by bucket index. Literals are short: clarity over speed.
-using Buckets = std::map<std::int32_t, double>;
-
-Buckets to_buckets(const std::vector<BucketSpan>& spans, const std::vector<double>& counts) {
-  Buckets buckets;
-  std::size_t next = 0;
-  std::int64_t index = 0;
-  for (const BucketSpan& span : spans) {
-    index += span.offset;
-    for (std::uint32_t i = 0; i < span.length && next < counts.size(); ++i) {
-      buckets[static_cast<std::int32_t>(index++)] = counts[next++];
-    }
-  }
-  return buckets;
-}
-
-void from_buckets(const Buckets& buckets, std::vector<BucketSpan>& spans,
-                  std::vector<double>& counts) {
-  spans.clear();
-  counts.clear();
-  std::int32_t next_index = 0;
-  for (const auto& [index, count] : buckets) {
-    if (spans.empty() || index != next_index) {
-      spans.push_back({.offset = index - next_index, .length = 0});
-    }
-    ++spans.back().length;
-    counts.push_back(count);
-    next_index = index + 1;
-  }
-}
-
-// Both signs of an exponential histogram with its zero bucket.
-struct ExponentialBuckets {
-  std::int32_t schema = 0;
-  double zero_threshold = 0;
-  double zero_count = 0;
-  Buckets positive;
-  Buckets negative;
-
-  explicit ExponentialBuckets(const FloatHistogram& histogram)
-      : schema(histogram.schema),
-        zero_threshold(histogram.zero_threshold),
-        zero_count(histogram.zero_count),
-        positive(to_buckets(histogram.positive_spans, histogram.positive_counts)),
-        negative(to_buckets(histogram.negative_spans, histogram.negative_counts)) {}
-
-  [[nodiscard]] double upper_bound(std::int32_t index) const {
-    return std::exp2(std::ldexp(static_cast<double>(index), -schema));
-  }
-
-  void reduce_to(std::int32_t coarser) {
-    const int shift = schema - coarser;
-    if (shift <= 0) return;
-    for (Buckets* side : {&positive, &negative}) {
-      Buckets merged;
-      for (const auto& [index, count] : *side) merged[((index - 1) >> shift) + 1] += count;
-      *side = std::move(merged);
-    }
-    schema = coarser;
-  }
-
-  /// Widens the zero bucket to `threshold`, or to the outer edge of the populated bucket that it
-  /// would cut.
-  void widen_zero(double threshold) {
-    if (threshold <= zero_threshold) return;
-    for (const Buckets* side : {&positive, &negative}) {
-      for (const auto& [index, count] : *side) {
-        const bool is_cut = upper_bound(index - 1) < threshold && threshold < upper_bound(index);
-        if (is_cut && count != 0) threshold = upper_bound(index);
-      }
-    }
-    for (Buckets* side : {&positive, &negative}) {
-      while (!side->empty() && upper_bound(side->begin()->first) <= threshold) {
-        zero_count += side->begin()->second;
-        side->erase(side->begin());
-      }
-    }
-    zero_threshold = threshold;
-  }
-};
-
-void add_buckets(Buckets& to, const Buckets& from, double sign) {
-  for (const auto& [index, count] : from) to[index] += sign * count;
-}
-
-// Folds each bucket into the next bound that `bounds` has.
-Buckets fold(const FloatHistogram& histogram, const std::vector<double>& bounds) {
-  Buckets folded;
-  for (const auto& [index, count] :
-       to_buckets(histogram.positive_spans, histogram.positive_counts)) {
-    const auto position = static_cast<std::size_t>(std::max(index, 0));
-    const double upper = position < histogram.custom_values.size()
-                             ? histogram.custom_values[position]
-                             : std::numeric_limits<double>::infinity();
-    const auto bound = std::ranges::lower_bound(bounds, upper);
-    folded[static_cast<std::int32_t>(bound - bounds.begin())] += count;
-  }
-  return folded;
-}
-
-CounterResetHint combine_hints(CounterResetHint a, CounterResetHint b) {
-  if (a == b) return a;
-  if (a == CounterResetHint::Gauge || b == CounterResetHint::Gauge) return CounterResetHint::Gauge;
-  return CounterResetHint::Unknown;
-}
-
-void combine_custom(const FloatHistogram& a, const FloatHistogram& b, double sign,
-                    FloatHistogram& result) {
-  std::vector<double> bounds;
-  std::ranges::set_intersection(a.custom_values, b.custom_values, std::back_inserter(bounds));
-  Buckets buckets = fold(a, bounds);
-  add_buckets(buckets, fold(b, bounds), sign);
-  from_buckets(buckets, result.positive_spans, result.positive_counts);
-  result.custom_values = std::move(bounds);
-}
-
-void combine_exponential(const FloatHistogram& a, const FloatHistogram& b, double sign,
-                         FloatHistogram& result) {
-  ExponentialBuckets left(a);
-  ExponentialBuckets right(b);
-  right.reduce_to(left.schema);
-  while (left.zero_threshold != right.zero_threshold) {
-    left.widen_zero(right.zero_threshold);
-    right.widen_zero(left.zero_threshold);
-  }
-  add_buckets(left.positive, right.positive, sign);
-  add_buckets(left.negative, right.negative, sign);
-  result.zero_threshold = left.zero_threshold;
-  result.zero_count = left.zero_count + sign * right.zero_count;
-  from_buckets(left.positive, result.positive_spans, result.positive_counts);
-  from_buckets(left.negative, result.negative_spans, result.negative_counts);
-}
-
 }  // namespace
 
 bool SeriesScanner::accept(char c) {
@@ -461,16 +327,8 @@ Result<FloatHistogram> combine_histograms(const FloatHistogram& a, const FloatHi
                 fmt::format("error combining histograms: cannot merge from schema {} to {}",
                             b.schema, a.schema));
   }
-  FloatHistogram result;
-  result.hint = combine_hints(a.hint, b.hint);
-  result.schema = a.schema;
-  result.count = a.count + sign * b.count;
-  result.sum = a.sum + sign * b.sum;
-  if (a.uses_custom_buckets()) {
-    combine_custom(a, b, sign, result);
-  } else {
-    combine_exponential(a, b, sign, result);
-  }
+  FloatHistogram result = a;
+  static_cast<void>(sign < 0 ? histogram::subtract(result, b) : histogram::add(result, b));
   return result;
 }
 

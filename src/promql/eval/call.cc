@@ -122,9 +122,6 @@ Result<RowProducerPtr> Evaluator::call(const Call& node, const Grid& grid, Posit
     }
     case FunctionId::Info:
       return lazily(call_info(node, grid));
-    case FunctionId::HistogramStddev:
-    case FunctionId::HistogramStdvar:
-      return not_supported(std::string(node.function->name) + "()");
     default:
       break;
   }
@@ -190,6 +187,8 @@ Result<RowProducerPtr> Evaluator::call_element(const Call& node, const Grid& gri
     case FunctionId::HistogramCount:
     case FunctionId::HistogramSum:
     case FunctionId::HistogramAvg:
+    case FunctionId::HistogramStddev:
+    case FunctionId::HistogramStdvar:
       map = make_histogram_accessor(id);
       break;
     default: {
@@ -311,32 +310,28 @@ Result<Matrix> Evaluator::call_histogram(const Call& node, const Grid& grid) {
   const std::string_view name = node.function->name;
   switch (node.function->id) {
     case FunctionId::HistogramQuantile: {
-      GANTRY_TRY(const std::vector<double> phi, scalar(*node.arguments[0], grid));
+      QuantileArgument argument{.phi = {}, .position = node.arguments[0]->position};
+      GANTRY_TRY(argument.phi, scalar(*node.arguments[0], grid));
       GANTRY_TRY(const Matrix buckets, matrix(*node.arguments[1], grid, name));
-      const HistogramCall call{.grid = grid,
-                               .scalar_position = node.arguments[0]->position,
-                               .vector_position = node.arguments[1]->position};
-      return histogram_quantile(context_, call, phi, buckets);
+      const HistogramCall call{.grid = grid, .vector_position = node.arguments[1]->position};
+      return histogram_quantile(context_, call, argument, buckets);
     }
     case FunctionId::HistogramQuantiles: {
       GANTRY_TRY(const Matrix buckets, matrix(*node.arguments[0], grid, name));
-      std::vector<std::vector<double>> phis;
+      std::vector<QuantileArgument> arguments;
       for (std::size_t i = 2; i < node.arguments.size(); ++i) {
         GANTRY_TRY(std::vector<double> phi, scalar(*node.arguments[i], grid));
-        phis.push_back(std::move(phi));
+        arguments.push_back({.phi = std::move(phi), .position = node.arguments[i]->position});
       }
-      const HistogramCall call{.grid = grid,
-                               .scalar_position = node.arguments[2]->position,
-                               .vector_position = node.arguments[0]->position};
-      return histogram_quantiles(context_, call, text_argument(*node.arguments[1]), phis, buckets);
+      const HistogramCall call{.grid = grid, .vector_position = node.arguments[0]->position};
+      return histogram_quantiles(context_, call, text_argument(*node.arguments[1]), arguments,
+                                 buckets);
     }
     default: {
       GANTRY_TRY(const std::vector<double> lower, scalar(*node.arguments[0], grid));
       GANTRY_TRY(const std::vector<double> upper, scalar(*node.arguments[1], grid));
       GANTRY_TRY(const Matrix buckets, matrix(*node.arguments[2], grid, name));
-      const HistogramCall call{.grid = grid,
-                               .scalar_position = node.arguments[0]->position,
-                               .vector_position = node.arguments[2]->position};
+      const HistogramCall call{.grid = grid, .vector_position = node.arguments[2]->position};
       return histogram_fraction(context_, call, lower, upper, buckets);
     }
   }

@@ -1,7 +1,7 @@
 #pragma once
 
-// histogram_quantile(s) and histogram_fraction over classic buckets, and the accessors of native
-// histograms.
+// histogram_quantile(s) and histogram_fraction, over classic buckets and native histograms alike,
+// and the accessors of native histograms.
 
 #include <string>
 #include <vector>
@@ -17,25 +17,30 @@ namespace gantry::promql::eval {
 
 struct HistogramCall {
   Grid grid;
-  Position scalar_position;  ///< Of the quantile.
   Position vector_position;
 };
 
-/// `phi`: per step.
-Result<Matrix> histogram_quantile(QueryContext& context, const HistogramCall& call,
-                                  const std::vector<double>& phi, const Matrix& buckets);
+struct QuantileArgument {
+  std::vector<double> phi;  ///< Per step.
+  Position position;
+};
 
-/// Several quantiles, told apart by `label`; each has one value per step.
+/// `buckets`: classic ones are told by their label `le`. Where a label set has both, classic
+/// buckets and a native histogram at one step, it has no result there but a warning.
+Result<Matrix> histogram_quantile(QueryContext& context, const HistogramCall& call,
+                                  const QuantileArgument& argument, const Matrix& buckets);
+
+/// Several quantiles, told apart by `label`.
 Result<Matrix> histogram_quantiles(QueryContext& context, const HistogramCall& call,
                                    const std::string& label,
-                                   const std::vector<std::vector<double>>& phis,
+                                   const std::vector<QuantileArgument>& arguments,
                                    const Matrix& buckets);
 
 Result<Matrix> histogram_fraction(QueryContext& context, const HistogramCall& call,
                                   const std::vector<double>& lower,
                                   const std::vector<double>& upper, const Matrix& buckets);
 
-/// histogram_count, histogram_sum, histogram_avg: floats fall away.
+/// histogram_count, _sum, _avg, _stddev, _stdvar: floats fall away.
 [[nodiscard]] RowsMap make_histogram_accessor(FunctionId function);
 
 }  // namespace gantry::promql::eval

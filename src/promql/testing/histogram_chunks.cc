@@ -1,11 +1,6 @@
 #include "promql/testing/histogram_chunks.h"
 
-#include <cstddef>
-#include <cstdint>
-#include <map>
-#include <span>
-#include <vector>
-
+#include "promql/histogram/arithmetic.h"
 #include "telemetry/sample.h"
 
 namespace gantry::promql::promqltest {
@@ -17,34 +12,10 @@ using telemetry::FloatHistogram;
 
 constexpr int kSamplesPerChunkMax = 120;
 
-std::map<std::int32_t, double> counts_by_index(std::span<const telemetry::BucketSpan> spans,
-                                               std::span<const double> counts) {
-  std::map<std::int32_t, double> result;
-  std::int32_t index = 0;
-  std::size_t position = 0;
-  for (const auto& span : spans) {
-    index += span.offset;
-    for (std::uint32_t i = 0; i < span.length; ++i) result[index++] = counts[position++];
-  }
-  return result;
-}
-
-bool has_decrease(const std::map<std::int32_t, double>& previous,
-                  const std::map<std::int32_t, double>& current) {
-  for (const auto& [index, count] : previous) {
-    const auto found = current.find(index);
-    if (count > (found == current.end() ? 0 : found->second)) return true;
-  }
-  return false;
-}
-
-bool is_reset(const FloatHistogram& previous, const FloatHistogram& current) {
-  return current.hint == CounterResetHint::Reset || current.count < previous.count ||
-         current.zero_count < previous.zero_count ||
-         has_decrease(counts_by_index(previous.positive_spans, previous.positive_counts),
-                      counts_by_index(current.positive_spans, current.positive_counts)) ||
-         has_decrease(counts_by_index(previous.negative_spans, previous.negative_counts),
-                      counts_by_index(current.negative_spans, current.negative_counts));
+/// A store looks for itself unless it is told of a reset: that there was none it does not believe.
+bool is_reset(const FloatHistogram& previous, FloatHistogram current) {
+  if (current.hint == CounterResetHint::NotReset) current.hint = CounterResetHint::Unknown;
+  return histogram::is_counter_reset(current, previous);
 }
 
 bool continues(const FloatHistogram& previous, const FloatHistogram& current) {

@@ -39,18 +39,18 @@ class BucketCursor {
  public:
   explicit BucketCursor(BucketsView buckets) : buckets_(buckets) {}
 
-  /// Steps to the first bucket, then to the next. False behind the last.
+  /// Steps to the first bucket, then to the next. False behind the last, and from then on.
   bool next() {
-    ++index_;
-    ++position_;
     if (!is_started_) {
       is_started_ = true;
-      index_ = 0;
-      position_ = 0;
       enter_span();
-    } else if (++in_span_ == buckets_.spans[span_].length) {
-      ++span_;
-      enter_span();
+    } else if (span_ < buckets_.spans.size()) {
+      ++index_;
+      ++position_;
+      if (++in_span_ == buckets_.spans[span_].length) {
+        ++span_;
+        enter_span();
+      }
     }
     return span_ < buckets_.spans.size() && position_ < buckets_.counts.size();
   }

@@ -3,9 +3,10 @@
 
 - Times lie in `BASE` .. `BASE + SPAN_SECONDS` and have milliseconds in 301..699 (never 500), so that a window whose ends
   are whole seconds never begins at a sample: 2.42 counts a sample at its left end, 3.x does not.
-- Values are small multiples of 1/64, in some metrics plus a fraction below that belongs to the series so that no two have
-  equal values (among which `topk` chooses by the order that a store happens to have): sums and differences are exact in whatever order and with whatever compensation they
-  are added. `weird` has NaN, infinities and -0, but neither huge nor tiny values.
+- Values are small multiples of 1/64: sums and differences are exact in whatever order and with whatever compensation they
+  are added. In some metrics a smaller fraction that belongs to the series is added, so that no two have equal values, among
+  which `topk` chooses by the order that a store happens to have. `weird` has NaN, infinities and -0, but neither huge nor
+  tiny values.
 - How far a rate is extrapolated to a counter's zero differs where the window's first sample is more than an interval from
   its left end *and* low compared with the increments. So what may be that low never has gaps (counters that reset to
   zero, gauges that are not negative), and what has gaps never gets that low. Native histograms always reset to high counts:

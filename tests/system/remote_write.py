@@ -114,8 +114,8 @@ def v1_request(series: list[bytes], metadata: bytes = b"") -> bytes:
     return compress(b"".join(field(1, one) for one in series) + metadata)
 
 
-def v2_request(series: list[tuple[dict[str, str], list[tuple[int, float]], int]]) -> bytes:
-    """Series are (labels, samples, start timestamp in ms)."""
+def v2_request(series: list[tuple]) -> bytes:
+    """Series are (labels, samples, start timestamp in ms), or those and a list of `histogram_message`s."""
     symbols = [""]
 
     def reference(text: str) -> int:
@@ -124,10 +124,11 @@ def v2_request(series: list[tuple[dict[str, str], list[tuple[int, float]], int]]
         return symbols.index(text)
 
     body = b""
-    for labels, samples, start in series:
+    for labels, samples, start, *histograms in series:
         references = b"".join(varint(reference(part)) for pair in sorted(labels.items()) for part in pair)
         one = field(1, references)
         for ms, value in samples:
             one += field(2, double(1, value) + integer(2, ms) + (integer(3, start) if start else b""))
+        one += b"".join(field(3, message) for message in (histograms[0] if histograms else []))
         body += field(5, one)
     return compress(b"".join(field(4, symbol) for symbol in symbols) + body)

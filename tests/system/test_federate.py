@@ -8,7 +8,7 @@ import pytest
 import remote_write as rw
 import requests
 from gantry_process import Gantry, free_port
-from test_prometheus_peer import find_peer
+from prometheus_process import find_peer
 
 NOW_MS = int(time.time() * 1000)
 EXPONENTIAL = {"count": 12, "total": 18.4, "schema": 1, "zero_threshold": 0.001, "zero_count": 2,

@@ -1,9 +1,6 @@
 """A real Prometheus scrapes itself and remote-writes here; both must answer the same queries in the same way."""
 
 import math
-import os
-import pathlib
-import shutil
 import subprocess
 import time
 
@@ -11,6 +8,7 @@ import pytest
 import requests
 
 from gantry_process import Gantry, free_port
+from prometheus_process import find_peer
 
 COLLECT_SECONDS = 32
 LABELS = 'job="self"'
@@ -46,15 +44,6 @@ QUERIES = [
     "max_over_time(sum(go_goroutines)[10s:2s])", "rate(process_cpu_seconds_total[10s] offset 3s)",
     "avg(go_memstats_alloc_bytes offset 2s) > 0", "timestamp(up) < time()", "abs(up - 1)", "exp(up) + ln(up + 1) + sqrt(up)",
 ]
-
-
-def find_peer(name: str) -> str:
-    peers = pathlib.Path(os.environ.get("GANTRY_PEERS", "build/peers"))
-    unpacked = peers / "prometheus/usr/bin" / name
-    found = str(unpacked) if unpacked.exists() else shutil.which(name)
-    if not found:
-        pytest.fail(f"{name} is not here: ./dev test unpacks it under build/peers")
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -221,3 +221,24 @@ def requests(series: list[Series]) -> Iterator[bytes]:
                 encoded.append(rw.v1_series(one.labels, floats, b"".join(histograms)))
         if encoded:
             yield rw.v1_request(encoded)
+
+
+def make_histograms(seed: int, count: int, samples: int) -> list[Series]:
+    """Latency-like native histograms that grow, as one service has them: some twenty buckets, 15 s apart."""
+    random_ = random.Random(seed)
+    out = []
+    for number in range(count):
+        buckets = {index: 0 for index in range(-10, 10)}
+        total, one = 0.0, Series({"__name__": "latency_native", "instance": f"i{number:04}"})
+        for k in range(samples):
+            observed = 0
+            for _ in range(random_.randrange(5, 60)):
+                buckets[min(9, max(-10, round(random_.gauss(0, 3))))] += 1
+                observed += 1
+            total = round(total + observed * random_.uniform(0.5, 1.5), 6)
+            positive, counts = rw.spans_of({index: n for index, n in buckets.items() if n})
+            ms = (BASE + 15 * k) * 1000
+            one.histograms.append((ms, rw.v1_histogram(ms, count=sum(counts), total=total, schema=3, zero_threshold=2.0**-128,
+                                                       positive=positive, counts=counts)))
+        out.append(one)
+    return out

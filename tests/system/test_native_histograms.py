@@ -26,7 +26,7 @@ EXPONENTIAL = {"count": 10, "total": 12.5, "zero_threshold": 0.001, "zero_count"
                "counts": [3, 4], "negative": [(0, 1)], "negative_counts": [1]}
 EXPONENTIAL_BUCKETS = [[1, "-1", "-0.5", 1], [3, "-0.001", "0.001", 2], [0, "1", "2", 3], [0, "4", "8", 4]]
 FINE = {"count": 6, "total": 7.25, "schema": 1, "positive": [(1, 2), (3, 1)], "counts": [1, 2, 3]}
-FINE_BUCKETS = [[0, "1", "1.4142135623730951", 1], [0, "1.4142135623730951", "2", 2], [0, "5.656854249492381", "8", 3]]
+FINE_BUCKETS = [[0, "1", "1.414213562373095", 1], [0, "1.414213562373095", "2", 2], [0, "5.65685424949238", "8", 3]]
 CUSTOM = {"count": 6, "total": 9.5, "schema": -53, "positive": [(0, 3)], "counts": [1, 2, 3], "custom": [0.5, 1.0]}
 CUSTOM_BUCKETS = [[3, "-Inf", "0.5", 1], [0, "0.5", "1", 2], [0, "1", "+Inf", 3]]
 FLOATS = {"count": 3.5, "total": -1.25, "schema": -1, "positive": [(1, 1)], "counts": [2.25], "negative": [(2, 1)],

@@ -25,7 +25,7 @@ import pytest
 import remote_write as rw
 from gantry_process import BINARY, Gantry
 from peer_answers import describe_difference
-from peer_series import BASE, SPAN_SECONDS, make_series, requests
+from peer_series import BASE, SPAN_SECONDS, make_histograms, make_series, requests
 from prometheus_process import Prometheus
 
 SEED = int(os.environ.get("GANTRY_PEER_SEED", "20260821"))
@@ -128,3 +128,26 @@ def test_random_queries_agree(pair, features, share):
             comparison.ask(path, {"query": query} | parameters)
     comparison.check()
     assert comparison.refused < comparison.asked / 4 and comparison.empty < comparison.asked / 2
+
+
+def test_bytes_of_native_histograms_on_disk(tmp_path):
+    """Data and index in files, the log apart, for 100 series of 240 samples."""
+    series = make_histograms(SEED, 100, 240)
+    samples = sum(len(one.histograms) for one in series)
+    gantry = Gantry(tmp_path / "data", environment={"GANTRY_STORAGE_RETENTION": "0s"}).start()
+    prometheus = Prometheus(tmp_path / "prometheus", ["--enable-feature=native-histograms"]).start()
+    try:
+        for body in requests(series):
+            prometheus.write(body)
+            assert gantry.post("/api/v1/push", body, headers=rw.V1_HEADERS).status_code == 204
+        theirs = prometheus.block_bytes() / samples
+        # A clean stop moves what is in memory to files.
+        assert gantry.stop() == 0, gantry.log()
+        files = [file for file in (gantry.data / "stacks").rglob("*")
+                 if file.is_file() and "metrics" in file.parts and "wal" not in file.parts]
+        ours = sum(file.stat().st_size for file in files) / samples
+        print(f"bytes per native histogram sample of 20 buckets: {ours:.1f}, Prometheus {theirs:.1f}")
+        assert ours < theirs
+    finally:
+        prometheus.stop()
+        gantry.stop()

@@ -5,6 +5,7 @@ Run by `./dev bench metrics`. Prints a Markdown table and the ratios; `--write` 
 """
 
 import argparse
+import dataclasses
 import datetime
 import json
 import math
@@ -14,37 +15,38 @@ import statistics
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
+from metrics_queries import COSTLY, DASHBOARD, LONG, NATIVE, Query
 from peers import Gantry, Peer, geometric_mean, machine, wait_until_steady
 
-# 20 range queries over an hour: what dashboards ask. {h} is one host.
-QUERIES = [
-    ("sum of rates, 10k series", "sum(rate(node_cpu_seconds_total[5m]))", 15),
-    ("sum of rates, 10k series, 1 min", "sum(rate(node_cpu_seconds_total[5m]))", 60),
-    ("rates by mode", "sum by (mode) (rate(node_cpu_seconds_total[5m]))", 60),
-    ("rates by instance and mode", "sum by (instance, mode) (rate(node_cpu_seconds_total[5m]))", 60),
-    ("busy share", 'sum(rate(node_cpu_seconds_total{mode!="idle"}[5m])) / sum(rate(node_cpu_seconds_total[5m]))', 60),
-    ("p99 of 10k buckets", "histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket[5m])))", 60),
-    ("p90 by handler", "histogram_quantile(0.9, sum by (le, handler) (rate(http_request_duration_seconds_bucket[5m])))", 60),
-    ("increase by device", "sum by (device) (increase(node_network_metric1_total[15m]))", 60),
-    ("irate by datacenter", "sum by (datacenter) (irate(node_network_metric2_total[5m]))", 60),
-    ("average of a gauge", "avg by (datacenter) (node_memory_gauge1_bytes)", 60),
-    ("max over time", "max by (zone) (max_over_time(node_memory_gauge2_bytes[10m]))", 60),
-    ("avg over time", "avg(avg_over_time(node_memory_gauge3_bytes[10m]))", 60),
-    ("quantile over time", "max(quantile_over_time(0.9, node_memory_gauge4_bytes[10m]))", 60),
-    ("top 5", "topk(5, sum by (instance) (rate(node_network_metric3_total[5m])))", 60),
-    ("regex on a label", 'sum(rate(node_cpu_seconds_total{instance=~"node-000[0-4].*",mode=~"user|system"}[5m]))', 60),
-    ("join", "sum by (instance) (node_memory_gauge1_bytes) / on (instance) sum by (instance) (node_memory_gauge2_bytes)", 60),
-    ("count of 100k series", 'count({job="node"})', 300),
-    ("count by name of 100k series", 'count by (__name__) ({job="node"})', 300),
-    ("one host, one metric, raw", 'node_cpu_seconds_total{instance="node-00007-0.example.internal:9100",cpu="0"}', 15),
-    ("one host, rates", 'rate(node_network_metric1_total{instance="node-00007-0.example.internal:9100"}[5m])', 15),
-]
+DAY = 86_400
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """One load and what is asked of it, on a server of its own."""
+
+    queries: list[Query]
+    series: int
+    steps: int
+    interval: int  # Seconds between samples.
+    asked_seconds: int  # Queries end with the data and begin so long before.
+    churn_every: int = 0
+    histograms: bool = False
+
+    def start_ms(self) -> int:
+        """A little past whole intervals: no window of a query or of a sub-query's step then begins at a sample, which 2.x
+        counts and 3.x does not."""
+        return (int(time.time()) - self.steps * self.interval - 30) // self.interval * self.interval * 1000 + 3000
 
 
 class GantryPeer(Gantry):
     write_path = "/api/v1/push"
+
+    def environment(self):
+        return super().environment() | {"GANTRY_STORAGE_RETENTION": "0s"}
 
     def disk_bytes(self):
         return self.stored_bytes("metrics")
@@ -58,7 +60,8 @@ class PrometheusPeer(Peer):
         config = self.directory.parent / "prometheus.yml"
         config.write_text("global: {}\n")
         return [self.binary, f"--config.file={config}", f"--storage.tsdb.path={self.directory}",
-                "--web.enable-remote-write-receiver", "--web.enable-admin-api", f"--web.listen-address=127.0.0.1:{self.port}"]
+                "--web.enable-remote-write-receiver", "--web.enable-admin-api", "--storage.tsdb.retention.time=100d",
+                "--enable-feature=native-histograms", f"--web.listen-address=127.0.0.1:{self.port}"]
 
     def version(self):
         return subprocess.run([self.binary, "--version"], capture_output=True, text=True, check=True).stdout.split("(")[0].strip()
@@ -72,12 +75,13 @@ class PrometheusPeer(Peer):
 
 class VictoriaPeer(Peer):
     name = "victoria-metrics"
+    has_native_histograms = False
     query_extra = {"nocache": "1"}
     binary = ""
 
     def command(self):
         return [self.binary, f"-storageDataPath={self.directory}", f"-httpListenAddr=127.0.0.1:{self.port}",
-                "-retentionPeriod=1", "-search.latencyOffset=0s"]
+                "-retentionPeriod=4", "-search.latencyOffset=0s"]
 
     def ready_path(self):
         return "/health"
@@ -96,9 +100,10 @@ class VictoriaPeer(Peer):
         return sum(f.stat().st_size for f in self.directory.rglob("*") if f.is_file() and "cache" not in f.parts)
 
 
-def load(peer: Peer, program: str, options) -> dict:
-    command = ["nice", "-n", "5", program, "--url", peer.url + peer.write_path, "--series", str(options.series),
-               "--steps", str(options.steps), "--start-ms", str(options.start_ms), "--churn-every", str(options.churn_every)]
+def load(peer: Peer, data: DataSet, start_ms: int, program: str) -> dict:
+    command = ["nice", "-n", "5", program, "--url", peer.url + peer.write_path, "--series", str(data.series),
+               "--steps", str(data.steps), "--start-ms", str(start_ms), "--interval-ms", str(data.interval * 1000),
+               "--churn-every", str(data.churn_every), "--kind", "histograms" if data.histograms else "numbers"]
     if credentials := peer.credentials(True):
         command += ["--user", credentials[0], "--password", credentials[1]]
     before = peer.cpu_seconds()
@@ -113,35 +118,53 @@ def load(peer: Peer, program: str, options) -> dict:
     return result
 
 
-def timed_queries(peer: Peer, options) -> list[dict]:
-    end = options.start_ms / 1000 + (options.steps - 1) * 15 + 7
-    out = []
-    for title, query, step in QUERIES:
-        parameters = {"query": query, "start": end - 3600, "end": end, "step": step} | peer.query_extra
-        times, body = [], b""
-        for _ in range(2 + options.repeats):
-            started = time.perf_counter()
+def timed_queries(peer: Peer, data: DataSet, start_ms: int, repeats: int) -> list[dict]:
+    end = start_ms / 1000 + (data.steps - 1) * data.interval + data.interval // 2
+    return [timed_query(peer, query, end - data.asked_seconds, end, repeats) for query in data.queries]
+
+
+def timed_query(peer: Peer, query: Query, start: float, end: float, repeats: int) -> dict:
+    parameters = {"query": query.text, "start": start, "end": end, "step": query.step} | peer.query_extra
+    times, body = [], b""
+    for _ in range(2 + repeats):
+        started = time.perf_counter()
+        try:
             body = peer.get("/api/v1/query_range", parameters)
-            times.append((time.perf_counter() - started) * 1000)
-        result = json.loads(body)["data"]["result"]
-        out.append({"title": title, "ms": statistics.median(times[2:]), "series": len(result), "sum": checksum(result)})
-    return out
+        except urllib.error.HTTPError as error:
+            print(f"{peer.name} refused {query.text}: {error.read()[:300]!r}", flush=True)
+            return {"ms": math.nan, "series": 0, "sum": math.nan}
+        times.append((time.perf_counter() - started) * 1000)
+    result = json.loads(body)["data"]["result"]
+    return {"ms": statistics.median(times[2:]), "series": len(result), "sum": checksum(result)}
 
 
 def checksum(result: list) -> float:
-    return sum(float(v) for series in result for _, v in series["values"] if v not in ("NaN", "+Inf", "-Inf"))
+    values = [v for series in result for _, v in series.get("values", [])]
+    values += [part for series in result for _, h in series.get("histograms", []) for part in (h["count"], h["sum"])]
+    return sum(float(v) for v in values if v not in ("NaN", "+Inf", "-Inf"))
 
 
-def measure(peer: Peer, options) -> dict:
-    peer.start()
-    result = load(peer, options.load, options)
-    result["version"] = peer.version()
-    result["queries"] = timed_queries(peer, options)
-    peer.kill()
-    result["restart_seconds"] = peer.start()
-    peer.settle()
-    result["disk_bytes"] = peer.disk_bytes()
-    peer.stop()
+def measure(kind: type[Peer], data: DataSet, options) -> dict | None:
+    """None for a peer that cannot store such data."""
+    if data.histograms and not kind.has_native_histograms:
+        return None
+    with tempfile.TemporaryDirectory(prefix=f"bench-{kind.name}-", dir="build") as directory:
+        home = pathlib.Path(directory).resolve() / "data"
+        home.mkdir()
+        peer, start_ms = kind(home), data.start_ms()
+        peer.start()
+        try:
+            result = load(peer, data, start_ms, options.load)
+            result["version"] = peer.version()
+            result["queries"] = timed_queries(peer, data, start_ms, options.repeats)
+            peer.kill()
+            result["restart_seconds"] = peer.start()
+            peer.settle()
+            result["disk_bytes"] = peer.disk_bytes()
+        finally:
+            peer.stop()
+            shutil.copy(home.parent / f"{kind.name}.log", f"build/bench-{kind.name}.log")
+    print(f"{kind.name}: {json.dumps({k: v for k, v in result.items() if k != 'queries'})}", flush=True)
     return result
 
 
@@ -153,21 +176,16 @@ def same_answer(results: dict, query: int) -> str:
     return "yes" if is_same else "differs"
 
 
-def report(results: dict, options) -> str:
+def resources(results: dict, dashboard_count: int) -> list[str]:
+    """The table of what a load costs."""
     names = list(results)
-    lines = [
-        f"Measured on {datetime.date.today().isoformat()}: {machine()}. {options.series} series, 15 s apart, {options.steps} steps"
-        + (f", a tenth of the hosts renamed every {options.churn_every} steps" if options.churn_every else "")
-        + ". Remote write 1.0, 2,000 samples a request, 2 connections, sender on the same machine.",
-        "", "Versions: " + "; ".join(f"{n}: {results[n]['version']}" for n in names) + ".", "",
-        "| | " + " | ".join(names) + " | gantry ÷ prometheus | gantry ÷ victoria-metrics |",
-        "| --- |" + " ---: |" * (len(names) + 2),
-    ]
+    lines = ["| | " + " | ".join(names) + " | gantry ÷ prometheus | gantry ÷ victoria-metrics |",
+             "| --- |" + " ---: |" * (len(names) + 2)]
 
     def row(title, value, digits=2):
         values = {n: value(results[n]) for n in names}
         cells = [f"{values[n]:.{digits}f}" for n in names]
-        ratios = [f"{values['gantry'] / values[p]:.2f}" if p in values and values[p] else "-"
+        ratios = [f"{values['gantry'] / values[p]:.2f}" if {p, "gantry"} <= values.keys() and values[p] else "-"
                   for p in ("prometheus", "victoria-metrics")]
         lines.append(f"| {title} | " + " | ".join(cells + ratios) + " |")
 
@@ -177,17 +195,58 @@ def report(results: dict, options) -> str:
     row("peak memory, MiB", lambda r: r["peak_mib"], 0)
     row("bytes per sample on disk (data and index, no log)", lambda r: r["disk_bytes"] / r["samples"])
     row("ready after kill -9, seconds", lambda r: r["restart_seconds"])
-    row("20 range queries, geometric mean of medians, ms", lambda r: geometric_mean([q["ms"] for q in r["queries"]]))
+    if dashboard_count:
+        row(f"{dashboard_count} range queries, geometric mean of medians, ms",
+            lambda r: geometric_mean([q["ms"] for q in r["queries"][:dashboard_count]]))
+    return lines
+
+
+def latencies(results: dict, queries: list[Query], first: int) -> list[str]:
+    """The table of `queries`, which are those from `first` on in the results."""
+    names = list(results)
+    lines = ["| query | " + " | ".join(names) + " | as Prometheus |", "| --- |" + " ---: |" * len(names) + " --- |"]
+    for i, query in enumerate(queries, first):
+        cells = [f"{results[n]['queries'][i]['ms']:.1f}" for n in names]
+        cells = ["refused" if cell == "nan" else cell for cell in cells]
+        lines.append(f"| {query.title}, step {query.step} s | " + " | ".join(cells) + f" | {same_answer(results, i)} |")
+    return lines
+
+
+def report(measured: dict[str, tuple[DataSet, dict]]) -> str:
+    wide, wide_results = measured["wide"]
+    long, long_results = measured["long"]
+    native, native_results = measured["native"]
+    names = list(wide_results)
+    lines = [
+        f"Measured on {datetime.date.today().isoformat()}: {machine()}. {wide.series} series, {wide.interval} s apart, "
+        f"{wide.steps} steps"
+        + (f", a tenth of the hosts renamed every {wide.churn_every} steps" if wide.churn_every else "")
+        + ". Remote write 1.0, 2,000 samples a request, 2 connections, sender on the same machine.",
+        "", "Versions: " + "; ".join(f"{n}: {wide_results[n]['version']}" for n in names) + ".", ""]
+    lines += resources(wide_results, len(DASHBOARD))
     lines += ["", "Median of each query, ms. The last column compares Gantry's answer with Prometheus's. Rates differ where a "
-              "series begins inside the window (2.x extrapolates to a counter's zero in another order than 3.x); VictoriaMetrics does "
-              "not extrapolate at all:", "",
-              "| query | " + " | ".join(names) + " | as Prometheus |",
-              "| --- |" + " ---: |" * len(names) + " --- |"]
-    for i, (title, _, step) in enumerate(QUERIES):
-        answers = [results[n]["queries"][i] for n in names]
-        lines.append(f"| {title}, step {step} s | " + " | ".join(f"{a['ms']:.1f}" for a in answers)
-                     + f" | {same_answer(results, i)} |")
+              "series begins inside the window (2.x extrapolates to a counter's zero in another order than 3.x); VictoriaMetrics "
+              "does not extrapolate at all:", ""]
+    lines += latencies(wide_results, DASHBOARD, 0)
+    lines += ["", "Queries that people call slow, on the same series:", ""]
+    lines += latencies(wide_results, COSTLY, len(DASHBOARD))
+    lines += ["", f"{long.series} series over {long.steps * long.interval // DAY} days, {long.interval} s apart; queries over the "
+              "last day:", ""]
+    lines += resources(long_results, 0) + [""] + latencies(long_results, long.queries, 0)
+    lines += ["", f"{native.series} native histograms of up to 20 buckets, {native.interval} s apart, {native.steps} steps; "
+              "VictoriaMetrics 1.79 does not have them:", ""]
+    lines += resources(native_results, 0) + [""] + latencies(native_results, native.queries, 0)
     return "\n".join(lines) + "\n"
+
+
+def data_sets(options) -> dict[str, DataSet]:
+    days = options.long_days
+    long = [Query(q.title.format(days=days), q.text.replace("{days}", str(days)), q.step) for q in LONG]
+    return {
+        "wide": DataSet(DASHBOARD + COSTLY, options.series, options.steps, 15, 3600, options.churn_every),
+        "long": DataSet(long, options.long_series, days * DAY // 300, 300, DAY),
+        "native": DataSet(NATIVE, options.native_series, options.steps, 15, 3600, histograms=True),
+    }
 
 
 def main() -> None:
@@ -198,27 +257,24 @@ def main() -> None:
     parser.add_argument("--series", type=int, default=100_000)
     parser.add_argument("--steps", type=int, default=240)
     parser.add_argument("--churn-every", type=int, default=24)
+    parser.add_argument("--long-series", type=int, default=1_000)
+    parser.add_argument("--long-days", type=int, default=30)
+    parser.add_argument("--native-series", type=int, default=5_000)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--only", help="comma-separated names")
     parser.add_argument("--write", action="store_true", help="replace the tables in docs/benchmarks.md")
     options = parser.parse_args()
-    options.start_ms = (int(time.time()) - options.steps * 15 - 30) // 15 * 15_000
     peers = pathlib.Path(options.peers)
     GantryPeer.binary = options.gantry
     PrometheusPeer.binary = str(peers / "prometheus/usr/bin/prometheus")
     VictoriaPeer.binary = str(peers / "victoria-metrics/usr/bin/victoria-metrics")
-    results = {}
-    for kind in (GantryPeer, PrometheusPeer, VictoriaPeer):
-        if options.only and kind.name not in options.only.split(","):
-            continue
-        with tempfile.TemporaryDirectory(prefix=f"bench-{kind.name}-", dir="build") as directory:
-            data = pathlib.Path(directory).resolve() / "data"
-            data.mkdir()
-            results[kind.name] = measure(kind(data), options)
-            print(f"{kind.name}: {json.dumps({k: v for k, v in results[kind.name].items() if k != 'queries'})}", flush=True)
-            log = data.parent / f"{kind.name}.log"
-            shutil.copy(log, f"build/bench-{kind.name}.log")
-    text = report(results, options)
+    kinds = [kind for kind in (GantryPeer, PrometheusPeer, VictoriaPeer)
+             if not options.only or kind.name in options.only.split(",")]
+    measured = {}
+    for name, data in data_sets(options).items():
+        results = {kind.name: measure(kind, data, options) for kind in kinds}
+        measured[name] = data, {peer: result for peer, result in results.items() if result is not None}
+    text = report(measured)
     print(text)
     if options.write:
         path = pathlib.Path("docs/benchmarks.md")

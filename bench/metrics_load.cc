@@ -7,7 +7,7 @@
 // The same seed makes the same bytes, so that every receiver gets the same data. Per host of 1,000
 // series: 10 % CPU counters with two decimals, 10 % histogram buckets, 30 % integer counters, 25 %
 // gauges, 25 % constants; 8 labels. With --churn-every N a tenth of the hosts gets new names every
-// N steps.
+// N steps. With --kind histograms all series are native histograms of durations, of twenty buckets.
 
 #include <algorithm>
 #include <cmath>
@@ -43,9 +43,22 @@ struct Options {
   std::size_t connections = 2;
   std::size_t samples_per_request = 2'000;
   std::size_t churn_every = 0;
+  bool sends_histograms = false;
 };
 
 enum class Kind : std::uint8_t { CpuCounter, Bucket, IntegerCounter, Gauge, Constant };
+
+constexpr std::size_t kDurationBuckets = 20;
+
+/// Durations around a second with eight buckets for each power of two.
+gantry::telemetry::IntegerHistogram make_durations() {
+  gantry::telemetry::IntegerHistogram out;
+  out.schema = 3;
+  out.zero_threshold = 0x1p-128;
+  out.positive_spans = {{.offset = -10, .length = kDurationBuckets}};
+  out.positive_counts.resize(kDurationBuckets);
+  return out;
+}
 
 Kind kind_of(std::size_t index) {
   const std::size_t percent = index * 100 / kSeriesPerHost;
@@ -59,9 +72,11 @@ Kind kind_of(std::size_t index) {
 /// One host's series and their values from step to step.
 class Host {
  public:
-  Host(std::size_t number, std::size_t series_count) : number_(number), random_(number + 1) {
+  Host(std::size_t number, std::size_t series_count, bool sends_histograms)
+      : number_(number), random_(number + 1) {
     series_.resize(series_count);
     values_.resize(series_count);
+    if (sends_histograms) durations_.assign(series_count, make_durations());
     rename(0);
   }
 
@@ -76,7 +91,12 @@ class Host {
   template <class Send>
   bool step(std::int64_t timestamp_ms, std::size_t samples_max, WriteRequest& request, Send send) {
     for (std::size_t i = 0; i < series_.size(); ++i) {
-      series_[i].samples.assign(1, {.timestamp_ms = timestamp_ms, .value = next(i)});
+      if (durations_.empty()) {
+        series_[i].samples.assign(1, {.timestamp_ms = timestamp_ms, .value = next(i)});
+      } else {
+        observe(durations_[i]);
+        series_[i].histograms.assign(1, {.timestamp_ms = timestamp_ms, .histogram = durations_[i]});
+      }
       request.series.push_back(series_[i]);
       if (request.series.size() == samples_max) {
         if (!send(request)) return false;
@@ -88,6 +108,18 @@ class Host {
 
  private:
   double unit() { return std::uniform_real_distribution<double>(0, 1)(random_); }
+
+  void observe(gantry::telemetry::IntegerHistogram& durations) {
+    constexpr double kMiddle = kDurationBuckets / 2.0;
+    const auto observed = static_cast<std::size_t>(5 + unit() * 55);
+    for (std::size_t k = 0; k < observed; ++k) {
+      const double bucket = std::normal_distribution<double>(kMiddle, 3)(random_);
+      ++durations.positive_counts[static_cast<std::size_t>(
+          std::clamp(bucket, 0.0, static_cast<double>(kDurationBuckets - 1)))];
+    }
+    durations.count += observed;
+    durations.sum += static_cast<double>(observed) * (0.5 + unit());
+  }
 
   double next(std::size_t i) {
     double& value = values_[i];
@@ -118,6 +150,12 @@ class Host {
         {"job", "node"},
         {"region", "eu-west-1"},
     };
+    if (!durations_.empty()) {
+      out.push_back({"__name__", "request_duration_seconds"});
+      out.push_back({"handler", fmt::format("/api/v1/endpoint{}", i / 5)});
+      out.push_back({"code", fmt::format("{}00", (i % 5) + 1)});
+      return gantry::telemetry::make_labels(std::move(out));
+    }
     switch (kind_of(i)) {
       case Kind::CpuCounter:
         out.push_back({"__name__", "node_cpu_seconds_total"});
@@ -159,6 +197,7 @@ class Host {
   std::mt19937_64 random_;
   std::vector<WriteSeries> series_;
   std::vector<double> values_;
+  std::vector<gantry::telemetry::IntegerHistogram> durations_;  ///< Empty: numbers are sent.
 };
 
 /// Compresses and sends.
@@ -187,7 +226,7 @@ bool run(const Options& options, std::size_t number, Sender& sender) {
   const std::size_t host_count = (options.series + kSeriesPerHost - 1) / kSeriesPerHost;
   for (std::size_t host = number; host < host_count; host += options.connections) {
     const std::size_t left = options.series - host * kSeriesPerHost;
-    hosts.emplace_back(host, std::min(left, kSeriesPerHost));
+    hosts.emplace_back(host, std::min(left, kSeriesPerHost), options.sends_histograms);
     numbers.push_back(host);
   }
   WriteRequest request;
@@ -218,6 +257,8 @@ int main(int count, char** arguments) {
       options.target.user = value;
     else if (name == "password")
       options.target.password = value;
+    else if (name == "kind")
+      options.sends_histograms = value == "histograms";
     else if (name == "series")
       options.series = number;
     else if (name == "steps")

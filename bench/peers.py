@@ -30,6 +30,7 @@ class Peer:
     query_prefix = ""
     query_extra: dict = {}
     needs_no_cache = False
+    has_native_histograms = True
 
     def __init__(self, directory: pathlib.Path):
         self.directory = directory

@@ -144,14 +144,14 @@ def checksum(result: list) -> float:
     return sum(float(v) for v in values if v not in ("NaN", "+Inf", "-Inf"))
 
 
-def measure(kind: type[Peer], data: DataSet, options) -> dict | None:
+def measure(kind: type[Peer], data: DataSet, start_ms: int, options) -> dict | None:
     """None for a peer that cannot store such data."""
     if data.histograms and not kind.has_native_histograms:
         return None
     with tempfile.TemporaryDirectory(prefix=f"bench-{kind.name}-", dir="build") as directory:
         home = pathlib.Path(directory).resolve() / "data"
         home.mkdir()
-        peer, start_ms = kind(home), data.start_ms()
+        peer = kind(home)
         peer.start()
         try:
             result = load(peer, data, start_ms, options.load)
@@ -272,7 +272,8 @@ def main() -> None:
              if not options.only or kind.name in options.only.split(",")]
     measured = {}
     for name, data in data_sets(options).items():
-        results = {kind.name: measure(kind, data, options) for kind in kinds}
+        start_ms = data.start_ms()
+        results = {kind.name: measure(kind, data, start_ms, options) for kind in kinds}
         measured[name] = data, {peer: result for peer, result in results.items() if result is not None}
     text = report(measured)
     print(text)

@@ -24,7 +24,7 @@ struct QueryFeatures {
   /// Only what Prometheus 2.42 has and what answers the same there: no functions or number syntax
   /// of later versions. A sub-query's range then ends on half a second, so that over whole seconds
   /// its left end, which belonged to the window once and does not now, never falls on its grid.
-  /// With `histograms`, native ones are only counted, summed, rated, added and subtracted. What
+  /// With `histograms`, native ones are only counted, summed, rated and added. What
   /// else has changed since is said in random_query.cc where it is left out.
   bool prometheus_2_42 = false;
 

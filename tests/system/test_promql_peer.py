@@ -1,7 +1,7 @@
 """The same series in Gantry and in a real Prometheus 2.42, the same random queries to both, the same answers.
 
 The queries come from src/promql/testing/random_query.h, whose seed is printed: GANTRY_PEER_SEED=N repeats a run,
-GANTRY_PEER_COUNT=N asks more or fewer, GANTRY_PEER_QUERY=TEXT asks that one query at every time of the run.
+GANTRY_PEER_COUNT=N asks more or fewer, GANTRY_PEER_QUERY=TEXT asks that one query at random times.
 
 Gantry answers as Prometheus 3.14, so both agree only on what did not change between the two. Nothing that differs is
 looked over; what is known to have changed does not occur:
@@ -11,8 +11,8 @@ looked over; what is known to have changed does not occur:
 - Rates of series that begin inside the window, order of summation: see peer_series.py.
 - Functions, aggregators, modifiers and number syntax of later versions are not in the generator's `2.42`.
 - Rates over sub-queries, ties, filters among several matches, deviations and calendars of infinities, `@` in functions of
-  the step's time, aggregation parameters over a fixed time, the name after `atan2`: see random_query.cc, where each is left
-  out of what `2.42` may ask.
+  the step's time, aggregation parameters over a fixed time, the name after `atan2`, remainders of what is not exact: see
+  random_query.cc, where each is left out of what `2.42` may ask.
 - Of native histograms only counts, sums, rates and additions: 2.42 had them as an experiment, interpolates quantiles
   otherwise, and elsewhere takes a histogram for the number 0.
 - Warnings and infos, which 2.42 does not have, are not looked at.
@@ -34,6 +34,7 @@ SEED = int(os.environ.get("GANTRY_PEER_SEED", "20260821"))
 # Query k of seed n is that of n * stride + k.
 SEED_STRIDE = 1_000_000
 COUNT = int(os.environ.get("GANTRY_PEER_COUNT", "2000"))
+CHOSEN = os.environ.get("GANTRY_PEER_QUERY")
 # Far enough from the beginning that nested ranges stay inside the data.
 FIRST, LAST = BASE + 7800, BASE + SPAN_SECONDS - 60
 SHOWN_MAX = 40
@@ -46,7 +47,8 @@ SMOKE = [
     "histogram_quantile(0.9, sum by (le, job) (rate(latency_seconds_bucket[5m])))", "histogram_quantile(0.5, latency_seconds_bucket)",
     "topk(3, requests_total)", "bottomk by (job) (1, temperature)", "count_values(\"value\", up)", "quantile(0.3, queue_depth)",
     "requests_total / on (job, instance) group_left (version) target_info", "errors_total and on (job) (up == 0)",
-    "temperature > bool 3", "temperature unless queue_depth", "sort_desc(temperature)",
+    "temperature > bool 3", "temperature % 7", "requests_total % on (job, instance) group_left () hits",
+    "temperature unless queue_depth", "sort_desc(temperature)",
     'label_replace(up, "a", "$1", "job", "(.*)")',
     "rate(errors_total[5m] offset 7m)", f"errors_total @ {BASE + 8000}", "rate(hits[5m] @ end())", "timestamp(up)", "time()",
     "stddev by (job) (temperature)", "topk(9, weird)",
@@ -77,8 +79,8 @@ def pair(tmp_path_factory):
 
 
 def random_queries(features: str, count: int) -> list[str]:
-    if query := os.environ.get("GANTRY_PEER_QUERY"):
-        return [query] * 50
+    if CHOSEN:
+        return [CHOSEN] * 50
     program = os.environ.get("GANTRY_RANDOM_QUERIES", pathlib.Path(BINARY).parent / "tests/promql_random_queries")
     done = subprocess.run([program, "--seed", str(SEED * SEED_STRIDE), "--count", str(count), "--features", features,
                            "--start", str(FIRST), "--end", str(LAST)], capture_output=True, text=True, check=True)
@@ -135,7 +137,7 @@ def test_random_queries_agree(pair, features, share):
         for path, parameters in random_parameters(random_):
             comparison.ask(path, {"query": query} | parameters)
     comparison.check()
-    assert comparison.refused < comparison.asked / 4 and comparison.empty < comparison.asked / 2
+    assert CHOSEN or (comparison.refused < comparison.asked / 4 and comparison.empty < comparison.asked / 2)
 
 
 def test_bytes_of_native_histograms_on_disk(tmp_path):

@@ -157,7 +157,7 @@ class QueryMaker : private RandomSelector {
     if (depth <= 0 || one_in(2)) return one_in(6) ? "time()" : number();
     switch (below(6)) {
       case 0:
-        return "(" + scalar(depth - 1) + " " + one_of(kArithmetic) + " " + scalar(depth - 1) + ")";
+        return "(" + scalar(depth - 1) + " " + arithmetic() + " " + scalar(depth - 1) + ")";
       case 1:
         return "(" + scalar(depth - 1) + " " + one_of(kComparisons) + " bool " + scalar(depth - 1) +
                ")";
@@ -295,7 +295,11 @@ class QueryMaker : private RandomSelector {
       case 1:
         op = one_of({"topk", "bottomk"});
         parameter = one_in(10) ? parameter_scalar() : std::to_string(below(5));
-        if (features_.prometheus_2_42) operand = distinct_values();
+        if (features_.prometheus_2_42) {
+          // Numbers beyond integers are refused in another order.
+          parameter = one_of({"1", "2", "3", "4", "0", "-1", "2.9", "1e3"});
+          operand = distinct_values();
+        }
         break;
       case 2:
         op = "quantile";

@@ -1,11 +1,13 @@
 #include "promql/eval/range_histograms.h"
 
 #include <cstdint>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "promql/eval/histogram_rate.h"
 #include "promql/eval/range_notes.h"
+#include "promql/histogram/accumulate.h"
 #include "promql/histogram/size.h"
 
 namespace gantry::promql::eval {
@@ -57,6 +59,21 @@ struct MixedWindow {
   }
 };
 
+/// The sum or mean of a window of histograms, null when their buckets do not mix.
+template <class Accumulator>
+HistogramPtr accumulate(const MixedWindow& window, RangeNotes& notes) {
+  Accumulator accumulator;
+  for (std::uint32_t i = window.points.begin; i < window.points.end; ++i) {
+    accumulator.add(*window.histograms[i].histogram);
+    if (accumulator.notes().is_possible) continue;
+    notes.mixes_buckets = true;
+    return nullptr;
+  }
+  notes.has_conflicting_resets |= accumulator.notes().has_hint_conflict;
+  notes.reconciled_aggregation |= accumulator.notes().has_reconciled_bounds;
+  return std::make_shared<const telemetry::FloatHistogram>(accumulator.result());
+}
+
 /// Combines one step after the other; holds the row that is written.
 class Combiner {
  public:
@@ -86,12 +103,9 @@ class Combiner {
       case FunctionId::Rate:
       case FunctionId::Increase:
       case FunctionId::Delta:
-        window.is_mixed() ? refuse(step)
-                          : put(step, rate_.over(window.points, series_.grid.end_ms(step)));
-        return;
       case FunctionId::SumOverTime:
       case FunctionId::AvgOverTime:
-        if (window.is_mixed()) refuse(step);
+        window.is_mixed() ? refuse(step) : put(step, of_histograms(window, step));
         return;
       default:
         notes_.ignores_histograms |= window.is_mixed();
@@ -123,6 +137,17 @@ class Combiner {
   void refuse(std::size_t step) {
     kernels::clear_bit(out_.bits(0), step);
     notes_.mixes_kinds = true;
+  }
+
+  HistogramPtr of_histograms(const MixedWindow& window, std::size_t step) {
+    switch (series_.function) {
+      case FunctionId::SumOverTime:
+        return accumulate<histogram::Total>(window, notes_);
+      case FunctionId::AvgOverTime:
+        return accumulate<histogram::Mean>(window, notes_);
+      default:
+        return rate_.over(window.points, series_.grid.end_ms(step));
+    }
   }
 
   void combine_last_two(const MixedWindow& window, std::size_t step) {

@@ -212,7 +212,6 @@ Token Lexer::open_bracket() {
   if (is_in_brackets_) return fail_with("unexpected left bracket '['");
   is_in_brackets_ = true;
   has_colon_ = false;
-  has_operand_ = false;
   mode_ = Mode::Duration;
   return emit(TokenKind::LeftBracket);
 }

@@ -147,7 +147,7 @@ class Lexer {
   int paren_depth_ = 0;
   bool is_in_brackets_ = false;
   bool has_colon_ = false;
-  bool has_operand_ = false;
+  bool has_operand_ = false;  ///< Brackets so far, not only these, had a number.
   Mode mode_ = Mode::Outside;
   std::string error_;
 };

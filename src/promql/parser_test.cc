@@ -159,6 +159,16 @@ TEST(Parser, SaysWhatIsWrongAndWhere) {
   for (const auto& [query, expected] : cases) EXPECT_EQ(error_of(query), expected) << query;
 }
 
+// Prometheus's lexer asks whether any brackets so far had a number, not whether these have.
+TEST(Parser, TakesARangeWithoutNumberAfterOneWithNumber) {
+  EXPECT_EQ(error_of("a[step():1m]"),
+            "1:10: parse error: unexpected colon before duration in duration expression");
+  EXPECT_EQ(error_of("rate(b[5m]) + rate(a[step():1m])"), "");
+  EXPECT_EQ(error_of("b[5m] + a[:1m]"),
+            "1:11: parse error: unexpected \":\" in subquery or range selector, expected number, "
+            "duration, step(), or range()");
+}
+
 TEST(Parser, RefusesWhatIsNotEnabled) {
   const TextCase cases[] = {
       {"mad_over_time(a[5m])", "1:1: parse error: function \"mad_over_time\" is not enabled"},

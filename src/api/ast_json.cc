@@ -77,9 +77,16 @@ std::string number_text(double value) {
   return out;
 }
 
+// Keys are in alphabetical order, and strings are escaped for HTML: Go writes maps so, and answers
+// can be compared with Prometheus's byte by byte.
+
+void append_string(JsonWriter& json, std::string_view text) {
+  json.string(text, core::HtmlEscape::Yes);
+}
+
 void append_strings(JsonWriter& json, const std::vector<std::string>& texts) {
   json.begin_array();
-  for (const std::string& text : texts) json.string(text);
+  for (const std::string& text : texts) append_string(json, text);
   json.end_array();
 }
 
@@ -90,31 +97,28 @@ void append_duration(JsonWriter& json, const promql::DurationExpr* expr) {
   }
   json.begin_object();
   if (expr->op == promql::DurationOp::Literal) {
+    json.key("duration").boolean(expr->is_duration_literal);
     json.key("type").string("numberLiteral");
     json.key("val").string(number_text(expr->literal_seconds));
-    json.key("duration").boolean(expr->is_duration_literal);
   } else {
-    json.key("type").string("durationExpr");
-    json.key("op").string(duration_op_text(expr->op));
     json.key("lhs");
     append_duration(json, expr->left.get());
+    json.key("op").string(duration_op_text(expr->op));
     json.key("rhs");
     append_duration(json, expr->right.get());
+    json.key("type").string("durationExpr");
     json.key("wrapped").boolean(expr->is_wrapped);
   }
   json.end_object();
 }
 
-void append_time(JsonWriter& json, const promql::TimeModifiers& time) {
+void append_offset(JsonWriter& json, const promql::TimeModifiers& time) {
   json.key("offset").integer(time.offset_ms);
   json.key("offsetExpr");
   append_duration(json, time.offset_expr.get());
-  json.key("timestamp");
-  if (time.at == promql::AtKind::Timestamp) {
-    json.integer(time.at_ms);
-  } else {
-    json.null();
-  }
+}
+
+void append_start_or_end(JsonWriter& json, const promql::TimeModifiers& time) {
   json.key("startOrEnd");
   if (time.at == promql::AtKind::Start) {
     json.string("start");
@@ -125,20 +129,41 @@ void append_time(JsonWriter& json, const promql::TimeModifiers& time) {
   }
 }
 
-void append_selector(JsonWriter& json, const promql::VectorSelector& selector) {
-  json.key("name").string(selector.name);
+void append_timestamp(JsonWriter& json, const promql::TimeModifiers& time) {
+  json.key("timestamp");
+  if (time.at == promql::AtKind::Timestamp) {
+    json.integer(time.at_ms);
+  } else {
+    json.null();
+  }
+}
+
+void append_range(JsonWriter& json, std::int64_t range_ms, const promql::DurationExpr* expr) {
+  json.key("range").integer(range_ms);
+  json.key("rangeExpr");
+  append_duration(json, expr);
+}
+
+/// `matrix`: null for an instant selector.
+void append_selector(JsonWriter& json, const promql::VectorSelector& selector,
+                     const promql::MatrixSelector* matrix) {
+  json.key("anchored").boolean(selector.mode == promql::RangeMode::Anchored);
   json.key("matchers").begin_array();
   for (const promql::Matcher& matcher : selector.matchers) {
     json.begin_object();
-    json.key("name").string(matcher.name());
-    json.key("value").string(matcher.value());
-    json.key("type").string(promql::match_op_text(matcher.op()));
+    append_string(json.key("name"), matcher.name());
+    append_string(json.key("type"), promql::match_op_text(matcher.op()));
+    append_string(json.key("value"), matcher.value());
     json.end_object();
   }
   json.end_array();
-  append_time(json, selector.time);
-  json.key("anchored").boolean(selector.mode == promql::RangeMode::Anchored);
+  append_string(json.key("name"), selector.name);
+  append_offset(json, selector.time);
+  if (matrix != nullptr) append_range(json, matrix->range_ms, matrix->range_expr.get());
   json.key("smoothed").boolean(selector.mode == promql::RangeMode::Smoothed);
+  append_start_or_end(json, selector.time);
+  append_timestamp(json, selector.time);
+  json.key("type").string(matrix == nullptr ? "vectorSelector" : "matrixSelector");
 }
 
 void append_matching(JsonWriter& json, const promql::VectorMatching& matching) {
@@ -152,15 +177,15 @@ void append_matching(JsonWriter& json, const promql::VectorMatching& matching) {
   };
   json.begin_object();
   json.key("card").string(card_text(matching.card));
-  json.key("labels");
-  append_strings(json, matching.labels);
-  json.key("on").boolean(matching.is_on);
-  json.key("include");
-  append_strings(json, matching.include);
   json.key("fillValues").begin_object();
   fill("lhs", matching.fill_left);
   fill("rhs", matching.fill_right);
   json.end_object();
+  json.key("include");
+  append_strings(json, matching.include);
+  json.key("labels");
+  append_strings(json, matching.labels);
+  json.key("on").boolean(matching.is_on);
   json.end_object();
 }
 
@@ -176,91 +201,77 @@ struct NodeWriter {
 
   void operator()(const promql::StringLiteral& node) const {
     json.key("type").string("stringLiteral");
-    json.key("val").string(node.value);
+    append_string(json.key("val"), node.value);
   }
 
   void operator()(const promql::VectorSelector& node) const {
-    json.key("type").string("vectorSelector");
-    append_selector(json, node);
+    append_selector(json, node, nullptr);
   }
 
   void operator()(const promql::MatrixSelector& node) const {
-    json.key("type").string("matrixSelector");
-    append_selector(json, node.selector);
-    json.key("range").integer(node.range_ms);
-    json.key("rangeExpr");
-    append_duration(json, node.range_expr.get());
+    append_selector(json, node.selector, &node);
   }
 
   void operator()(const promql::Subquery& node) const {
-    json.key("type").string("subquery");
-    json.key("expr");
-    append_expr(json, node.expr.get());
-    json.key("range").integer(node.range_ms);
-    json.key("rangeExpr");
-    append_duration(json, node.range_expr.get());
+    append_expr(json.key("expr"), node.expr.get());
+    append_offset(json, node.time);
+    append_range(json, node.range_ms, node.range_expr.get());
+    append_start_or_end(json, node.time);
     json.key("step").integer(node.step_ms);
-    json.key("stepExpr");
-    append_duration(json, node.step_expr.get());
-    append_time(json, node.time);
+    append_duration(json.key("stepExpr"), node.step_expr.get());
+    append_timestamp(json, node.time);
+    json.key("type").string("subquery");
   }
 
   void operator()(const promql::Paren& node) const {
+    append_expr(json.key("expr"), node.expr.get());
     json.key("type").string("parenExpr");
-    json.key("expr");
-    append_expr(json, node.expr.get());
   }
 
   void operator()(const promql::Unary& node) const {
-    json.key("type").string("unaryExpr");
+    append_expr(json.key("expr"), node.expr.get());
     json.key("op").string(node.op == promql::UnaryOp::Minus ? "-" : "+");
-    json.key("expr");
-    append_expr(json, node.expr.get());
+    json.key("type").string("unaryExpr");
   }
 
   void operator()(const promql::Binary& node) const {
-    json.key("type").string("binaryExpr");
-    json.key("op").string(promql::binary_op_text(node.op));
-    json.key("lhs");
-    append_expr(json, node.left.get());
-    json.key("rhs");
-    append_expr(json, node.right.get());
+    json.key("bool").boolean(node.returns_bool);
+    append_expr(json.key("lhs"), node.left.get());
     json.key("matching");
     if (node.matching) {
       append_matching(json, *node.matching);
     } else {
       json.null();
     }
-    json.key("bool").boolean(node.returns_bool);
+    append_string(json.key("op"), promql::binary_op_text(node.op));
+    append_expr(json.key("rhs"), node.right.get());
+    json.key("type").string("binaryExpr");
   }
 
   void operator()(const promql::Aggregate& node) const {
-    json.key("type").string("aggregation");
+    append_expr(json.key("expr"), node.expr.get());
+    append_strings(json.key("grouping"), node.grouping);
     json.key("op").string(promql::aggregate_op_text(node.op));
-    json.key("expr");
-    append_expr(json, node.expr.get());
-    json.key("param");
-    append_expr(json, node.parameter.get());
-    json.key("grouping");
-    append_strings(json, node.grouping);
+    append_expr(json.key("param"), node.parameter.get());
+    json.key("type").string("aggregation");
     json.key("without").boolean(node.is_without);
   }
 
   void operator()(const promql::Call& node) const {
-    json.key("type").string("call");
+    json.key("args").begin_array();
+    for (const promql::ExprPtr& argument : node.arguments) append_expr(json, argument.get());
+    json.end_array();
     json.key("func").begin_object();
-    json.key("name").string(node.function->name);
     json.key("argTypes").begin_array();
     for (const promql::ValueType type : node.function->argument_types) {
       json.string(type_text(type));
     }
     json.end_array();
-    json.key("variadic").integer(std::int64_t{node.function->variadic});
+    json.key("name").string(node.function->name);
     json.key("returnType").string(type_text(node.function->return_type));
+    json.key("variadic").integer(std::int64_t{node.function->variadic});
     json.end_object();
-    json.key("args").begin_array();
-    for (const promql::ExprPtr& argument : node.arguments) append_expr(json, argument.get());
-    json.end_array();
+    json.key("type").string("call");
   }
 };
 

@@ -7,11 +7,13 @@
 
 #include <fmt/format.h>
 
+#include "api/escaped_label_name.h"
 #include "api/prometheus.h"
 #include "api/prometheus_support.h"
 #include "core/json_writer.h"
 #include "core/utf8.h"
 #include "promql/series_source.h"
+#include "telemetry/labels.h"
 
 namespace gantry::api {
 namespace {
@@ -22,45 +24,6 @@ promql::Annotations annotations_of(std::vector<std::string> warnings, bool is_tr
   promql::Annotations annotations{.warnings = std::move(warnings), .infos = {}};
   if (is_truncated) annotations.warnings.emplace_back(kTruncated);
   return annotations;
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-/// Undoes the escaping of a label name in a path: `U__a_2e_b` is `a.b`. Text that is not an escaped
-/// name stays as it is (Prometheus common model.UnescapeName, values escaping).
-std::string unescape_label_name(std::string_view name) {
-  if (!name.starts_with("U__")) return std::string(name);
-  std::string out;
-  std::string_view rest = name.substr(3);
-  while (!rest.empty()) {
-    if (rest.front() != '_') {
-      out.push_back(rest.front());
-      rest.remove_prefix(1);
-      continue;
-    }
-    if (rest.starts_with("__")) {
-      out.push_back('_');
-      rest.remove_prefix(2);
-      continue;
-    }
-    char32_t code_point = 0;
-    std::size_t i = 1;
-    for (; i < rest.size() && rest[i] != '_'; ++i) {
-      const int digit = hex_digit(rest[i]);
-      if (digit < 0 || i > 6) return std::string(name);
-      code_point = code_point * 16 + static_cast<char32_t>(digit);
-    }
-    const bool is_escape = i > 1 && i < rest.size() && code_point <= 0x10ffff;
-    if (!is_escape) return std::string(name);
-    core::append_utf8(out, code_point);
-    rest.remove_prefix(i + 1);
-  }
-  return out;
 }
 
 void append_string_list(std::string& out, const std::vector<std::string>& texts) {
@@ -141,7 +104,9 @@ class SeriesApi {
   ApiResult<net::Response> values(net::Request& request, const access::StackView& view) const {
     const std::string name = unescape_label_name(request.path_parameter("name"));
     if (name.empty() || !core::is_valid_utf8(name)) {
-      return bad_data(fmt::format("invalid label name: \"{}\"", name));
+      std::string text = "invalid label name: ";
+      telemetry::append_go_quoted(text, name);
+      return bad_data(std::move(text));
     }
     GANTRY_TRY(const Lookup lookup, read_lookup(request, false));
     return union_response(lookup, [&](std::span<const promql::Matcher> matchers) {

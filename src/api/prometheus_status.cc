@@ -8,12 +8,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "api/features_json.h"
 #include "api/prometheus.h"
 #include "api/prometheus_support.h"
 #include "core/json_writer.h"
 #include "core/rfc3339.h"
 #include "core/version.h"
-#include "promql/function_table.h"
 
 namespace gantry::api {
 namespace {
@@ -171,23 +171,7 @@ class StatusApi {
   }
 
   ApiResult<net::Response> features(net::Request&, const access::StackView&) const {
-    const promql::EngineOptions& options = services_.engine.options();
-    std::string data;
-    core::JsonWriter json(data);
-    json.begin_object();
-    json.key("promql").begin_object();
-    json.key("duration_expr").boolean(options.parser.duration_expressions);
-    json.key("delayed_name_removal").boolean(options.delayed_name_removal);
-    json.key("experimental_functions").boolean(options.parser.experimental_functions);
-    json.end_object();
-    json.key("promql_functions").begin_object();
-    for (const promql::FunctionSignature& function : promql::all_functions()) {
-      json.key(function.name)
-          .boolean(!function.is_experimental || options.parser.experimental_functions);
-    }
-    json.end_object();
-    json.end_object();
-    return success_response(data);
+    return success_response(features_json(services_.engine.options()));
   }
 
  private:

@@ -78,6 +78,8 @@ std::string any_query() {
       "changes({0}[4m])",
       "limitk(2, {0})",
       "limit_ratio(0.5, {0})",
+      "info({0}, {{__name__=\"n\"}})",
+      "info({0}, {{__name__=~\"m|n\", env=~\"a|b\"}})",
       "group({0})"};
   return fmt::format(fmt::runtime(*rc::gen::elementOf(kTemplates)), any_selector(), any_selector());
 }
@@ -91,6 +93,7 @@ WorldData any_data() {
             {{.name = "__name__", .value = *any_of({"m", "n", "requests_total", "latency_bucket"})},
              {.name = "ns", .value = *any_of({"", "a", "b", "c"})},
              {.name = "env", .value = *any_of({"", "a", "b"})},
+             {.name = "instance", .value = *any_of({"", "", "i"})},
              {.name = "le", .value = *any_of({"", "1", "5", "+Inf"})}})};
     const bool is_known = std::ranges::any_of(
         data.series, [&](const WorldSeries& other) { return other.labels == series.labels; });

@@ -21,6 +21,7 @@ def gantry(tmp_path_factory):
     series = [rw.v1_series({"__name__": "odd", "kind": kind}, [(NOW_MS, value)]) for kind, value in ODD_VALUES.items()]
     series += [rw.v1_series({"__name__": f"level_{n}"}, [(NOW_MS - 30_000, 1), (NOW_MS, 2)]) for n in range(12)]
     series += [rw.v1_series({"__name__": "dotted", "a.b": "x", "größe": "y"}, [(NOW_MS, 1)])]
+    series += [rw.v1_series({"__name__": "größe.total", "service.name": "a b", "x{y}": "z"}, [(NOW_MS, 1)])]
     series += [rw.v1_series({"__name__": "traced_total"}, [(NOW_MS, 6)],
                             rw.v1_exemplar(NOW_MS - 1054, 6, {"trace_id": "abc"}))]
     series += [rw.v1_series({"__name__": "size"}, [], rw.v1_histogram(
@@ -146,6 +147,53 @@ def test_ten_annotations_and_how_many_more(gantry):
     assert infos[10] == "2 more info annotations omitted"
 
 
+def test_ten_warnings_and_how_many_more(gantry):
+    query = "\n  or ".join(f"quantile({n}, level_0)" for n in range(2, 15))
+    for path, times in (("query", {"time": NOW}), ("query_range", {"start": NOW - 60, "end": NOW, "step": 60})):
+        warnings = gantry.get(f"/api/v1/{path}", query=query, **times).json()["warnings"]
+        assert len(warnings) == 11
+        texts = {f"PromQL warning: quantile value should be between 0 and 1, got {n} ({n - 1}:{10 if n == 2 else 15})"
+                 for n in range(2, 15)}
+        assert set(warnings[:10]) < texts
+        assert warnings[10] == "3 more warning annotations omitted"
+
+
+@pytest.mark.parametrize("query, error", [
+    ("info(up)", '1:1: parse error: function "info" is not enabled'),
+    ("sort_by_label(up, \"a\")", '1:1: parse error: function "sort_by_label" is not enabled'),
+    ("max_of(1, 2)", '1:1: parse error: function "max_of" is not enabled'),
+    ("limitk(1, up)", "1:1: parse error: limitk() is experimental and must be enabled with "
+     "--enable-feature=promql-experimental-functions"),
+    ("limit_ratio(0.1, up)", "1:1: parse error: limit_ratio() is experimental and must be enabled with "
+     "--enable-feature=promql-experimental-functions"),
+    ("rate(up[5m] anchored)", "1:6: parse error: anchored modifier is experimental and not enabled"),
+    ("up smoothed", "1:1: parse error: smoothed modifier is experimental and not enabled"),
+    ("up + fill (0) up", "1:6: parse error: binop fill modifiers are experimental and not enabled"),
+])
+def test_experimental_things_are_off(gantry, query, error):
+    for path in ("query", "query_range", "format_query", "parse_query"):
+        answer = gantry.get(f"/api/v1/{path}", query=query, start=0, end=1, step=1)
+        assert error_of(answer, 400, "bad_data") == f'invalid parameter "query": {error}'
+
+
+def test_features(gantry):
+    features = gantry.data_of("/api/v1/features")
+    assert not features["promql"]["anchored"] and not features["promql_functions"]["info"]
+    assert features["promql"]["duration_expr"] and features["promql_functions"]["rate"]
+    assert features["promql_operators"]["atan2"] and not features["promql_operators"]["limitk"]
+
+
+def test_experimental_things_can_be_switched_on(make_gantry):
+    gantry = make_gantry(environment={f"GANTRY_PROMQL_{name}": "true" for name in (
+        "EXPERIMENTAL_FUNCTIONS", "EXTENDED_RANGE_SELECTORS", "BINOP_FILL_MODIFIERS")}).start()
+    for query in ("info(up)", "limitk(1, up)", "rate(up[5m] anchored)", "up smoothed", "up + fill (0) up"):
+        assert gantry.data_of("/api/v1/parse_query", query=query)["type"]
+    assert gantry.query("info(up)") == []
+    features = gantry.data_of("/api/v1/features")
+    assert all(features["promql"][name] for name in ("anchored", "smoothed", "fill", "fill_left", "fill_right"))
+    assert all(features["promql_functions"].values()) and features["promql_operators"]["limitk"]
+
+
 def test_native_histograms(gantry):
     result = gantry.query("size", at=NOW)
     assert result[0]["histogram"] == [NOW, {"count": "10", "sum": "12.5", "buckets": [
@@ -174,8 +222,37 @@ def test_escaped_label_names_in_the_path(gantry):
         assert gantry.data_of(f"/api/v1/label/{name}/values") == ["x"]
     for name in ("gr%C3%B6%C3%9Fe", "U__gr_f6__df_e"):
         assert gantry.data_of(f"/api/v1/label/{name}/values") == ["y"]
-    for name in ("U___d800_", "%FF"):
-        assert "invalid" in error_of(gantry.get(f"/api/v1/label/{name}/values"), 400, "bad_data")
+    assert gantry.data_of("/api/v1/label/U___d800_/values") == [], "wrongly escaped: a name like others"
+    assert "invalid" in error_of(gantry.get("/api/v1/label/%FF/values"), 400, "bad_data")
+
+
+def test_names_of_any_characters(gantry):
+    metric = {"__name__": "größe.total", "service.name": "a b", "x{y}": "z"}
+    result = gantry.query('{"größe.total"}', at=NOW)
+    assert [series["metric"] for series in result] == [metric]
+    assert gantry.query('sum by ("service.name") ({"größe.total","x{y}"="z"})', at=NOW)[0]["metric"] == {"service.name": "a b"}
+    assert gantry.query_range('rate({"größe.total"}[5m])', NOW, NOW, 1) == []
+    match = {"match[]": '{"größe.total"}'}
+    assert gantry.data_of("/api/v1/series", **match) == [metric]
+    assert gantry.data_of("/api/v1/labels", **match) == ["__name__", "service.name", "x{y}"]
+    assert gantry.data_of("/api/v1/label/U__service_2e_name/values") == ["a b"]
+    assert gantry.data_of("/api/v1/label/U__x_7b_y_7d_/values") == ["z"]
+    assert gantry.data_of("/api/v1/label/__name__/values", **match) == ["größe.total"]
+    assert gantry.data_of("/api/v1/format_query", query='{"größe.total", "a.b"="c"}') == (
+        '{"a.b"="c",__name__="größe.total"}')
+    tree = gantry.data_of("/api/v1/parse_query", query='{"größe.total"}')
+    assert tree["name"] == "" and tree["matchers"] == [{"name": "__name__", "type": "=", "value": "größe.total"}]
+
+
+@pytest.mark.parametrize("scheme, line", [
+    ("", 'gr__e_total{instance="",service_name="a b",x_y_="z"} 1'),
+    ("underscores", 'gr__e_total{instance="",service_name="a b",x_y_="z"} 1'),
+    ("allow-utf-8", '{"größe.total",instance="","service.name"="a b","x{y}"="z"} 1'),
+])
+def test_federated_names_are_escaped_as_asked(gantry, scheme, line):
+    accept = "text/plain;version=1.0.0" + (f";escaping={scheme}" if scheme else "")
+    answer = gantry.get("/federate", headers={"Accept": accept}, **{"match[]": '{"größe.total"}'})
+    assert f"{line} {NOW_MS}" in answer.text.splitlines(), answer.text
 
 
 def test_selectors(gantry):

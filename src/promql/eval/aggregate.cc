@@ -6,6 +6,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "promql/eval/group_accumulator.h"
 #include "promql/eval/grouping.h"
@@ -42,40 +44,82 @@ BatchGroups find_batch_groups(const Grouping& grouping) {
   return result;
 }
 
+/// An accumulator, and its memory.
+struct Fold {
+  GroupAccumulator groups;
+  Reservation reservation;
+  std::uint64_t histogram_bytes = 0;  ///< What of the reservation is for histograms.
+
+  /// Takes what histograms have needed since the last time.
+  Result<void> account() {
+    const std::uint64_t bytes = groups.histogram_bytes();
+    if (bytes <= histogram_bytes) return {};
+    GANTRY_CHECK(reservation.grow(0, bytes - histogram_bytes));
+    histogram_bytes = bytes;
+    return {};
+  }
+};
+
+/// Forgets what `fold` has folded: it is for `groups` groups now.
+Result<void> start_fold(QueryContext& context, AggregateOp op, std::size_t groups,
+                        std::size_t steps, Fold& fold) {
+  fold.reservation = Reservation(context.budget);
+  fold.histogram_bytes = 0;
+  GANTRY_CHECK(fold.reservation.grow(0, GroupAccumulator::bytes(op, groups, steps)));
+  fold.groups.reset(groups);
+  return {};
+}
+
 Result<void> fold_batch(QueryContext& context, const RowProducer& producer, const Batch& batch,
-                        BatchScratch& scratch, std::span<const std::uint32_t> group_of,
-                        GroupAccumulator& into, std::size_t steps) {
+                        BatchScratch& scratch, std::span<const std::uint32_t> group_of, Fold& into,
+                        std::size_t steps) {
   Rows rows(std::min(kFoldRows, batch.count), steps);
   for (std::size_t done = 0; done < batch.count; done += kFoldRows) {
     const std::size_t count = std::min(kFoldRows, batch.count - done);
     const RowsView view = rows.view().sub(0, count);
     std::fill_n(view.present, count * view.words, 0);
-    for (std::size_t i = 0; i < count; ++i) view.histograms[i].clear();
     GANTRY_CHECK(producer.produce(batch.first + done, view, scratch));
     Reservation reservation(context.budget);
     GANTRY_CHECK(reservation.grow(count_samples(view), 0));
     for (std::size_t i = 0; i < count; ++i) {
-      into.fold(group_of[batch.first + done + i], view.row(i), view.bits(i), view.histograms[i]);
+      const std::size_t row = batch.first + done + i;
+      into.groups.fold(group_of[row], static_cast<std::uint32_t>(row), view.row(i), view.bits(i),
+                       view.histograms[i]);
+      GANTRY_CHECK(into.account());
+      view.histograms[i].clear();
     }
+    scratch.held = Reservation(context.budget);
   }
   return {};
 }
 
 /// A matrix's rows are there already: folded where they lie.
-void fold_rows(const Matrix& matrix, const Batch& batch, std::span<const std::uint32_t> group_of,
-               GroupAccumulator& into) {
+Result<void> fold_rows(const Matrix& matrix, const Batch& batch,
+                       std::span<const std::uint32_t> group_of, Fold& into) {
   for (std::size_t row = batch.first; row < batch.first + batch.count; ++row) {
-    into.fold(group_of[row], matrix.rows.row(row), matrix.rows.bits(row),
-              matrix.rows.histograms(row));
+    into.groups.fold(group_of[row], static_cast<std::uint32_t>(row), matrix.rows.row(row),
+                     matrix.rows.bits(row), matrix.rows.histograms(row));
+    GANTRY_CHECK(into.account());
   }
+  return {};
 }
 
-using FoldBatch =
-    std::function<Result<void>(const Batch& batch, BatchScratch& scratch,
-                               std::span<const std::uint32_t> group_of, GroupAccumulator& into)>;
+using FoldBatch = std::function<Result<void>(const Batch& batch, BatchScratch& scratch,
+                                             std::span<const std::uint32_t> group_of, Fold& into)>;
+
+/// Moves a batch's groups, `groups` of `into`, there.
+Result<void> merge_fold(Fold& partial, const std::vector<std::uint32_t>& groups, Fold& into) {
+  // Cells of histograms move as they are: their memory changes hands.
+  partial.reservation.shrink(0, std::exchange(partial.histogram_bytes, 0));
+  for (std::size_t local = 0; local < groups.size(); ++local) {
+    into.groups.merge(groups[local], partial.groups, local);
+    GANTRY_CHECK(into.account());
+  }
+  return {};
+}
 
 Result<void> fold_batches(QueryContext& context, const Grouping& grouping, AggregateOp op,
-                          std::size_t steps, const FoldBatch& fold, GroupAccumulator& into) {
+                          std::size_t steps, const FoldBatch& fold, Fold& into) {
   const std::size_t rows = grouping.group_of.size();
   const std::size_t batches = batch_count(rows);
   if (batches <= 1) {
@@ -87,20 +131,21 @@ Result<void> fold_batches(QueryContext& context, const Grouping& grouping, Aggre
   // Waves bound the memory of partial results; their size has no influence on the bits, because
   // batches are merged in order.
   const std::size_t wave = std::min(batches, lane_count(context) * 4);
-  std::vector<GroupAccumulator> partials(wave, GroupAccumulator(op, 0, steps));
+  std::vector<Fold> partials;
+  for (std::size_t i = 0; i < wave; ++i) {
+    partials.push_back({.groups = GroupAccumulator(op, 0, steps), .reservation = {}});
+  }
   for (std::size_t first = 0; first < batches; first += wave) {
     const std::size_t count = std::min(wave, batches - first);
     GANTRY_CHECK(
         run_batches(context, rows, first, count, [&](const Batch& batch, BatchScratch& scratch) {
-          GroupAccumulator& partial = partials[batch.index - first];
-          partial.reset(batch_groups.groups[batch.index].size());
-          return fold(batch, scratch, batch_groups.local_of, partial);
+          Fold& partial = partials[batch.index - first];
+          Result<void> result =
+              start_fold(context, op, batch_groups.groups[batch.index].size(), steps, partial);
+          return result ? fold(batch, scratch, batch_groups.local_of, partial) : result;
         }));
     for (std::size_t i = 0; i < count; ++i) {
-      const std::vector<std::uint32_t>& groups = batch_groups.groups[first + i];
-      for (std::size_t local = 0; local < groups.size(); ++local) {
-        into.merge(groups[local], partials[i], local);
-      }
+      GANTRY_CHECK(merge_fold(partials[i], batch_groups.groups[first + i], into));
     }
   }
   return {};
@@ -149,23 +194,25 @@ Result<Matrix> fold_groups(QueryContext& context, const Aggregate& aggregate, Ro
              : make_grouping(
                    rows, [&](std::size_t row) { return given.project(row, projection); },
                    [&](std::size_t row) { return given.drops_name(row); });
-  Reservation reservation(context.budget);
-  GANTRY_CHECK(reservation.grow(0, GroupAccumulator::bytes(aggregate.op, grouping.count(), steps)));
-  GroupAccumulator accumulator(aggregate.op, grouping.count(), steps);
+  Fold total{.groups = GroupAccumulator(aggregate.op, 0, steps), .reservation = {}};
+  GANTRY_CHECK(start_fold(context, aggregate.op, grouping.count(), steps, total));
   GANTRY_CHECK(fold_batches(
       context, grouping, aggregate.op, steps,
       [&](const Batch& batch, BatchScratch& scratch, std::span<const std::uint32_t> group_of,
-          GroupAccumulator& into) -> Result<void> {
+          Fold& into) -> Result<void> {
         if (!matrix) return fold_batch(context, given, batch, scratch, group_of, into, steps);
-        fold_rows(*matrix, batch, group_of, into);
-        return {};
+        return fold_rows(*matrix, batch, group_of, into);
       },
-      accumulator));
+      total));
   GANTRY_TRY(Matrix result, make_matrix(context.budget, grouping.count(), steps));
   result.labels = grouping.labels;
   result.drops_name = grouping.drops_name;
-  accumulator.finish(result.rows.view(), context.annotations, position);
-  GANTRY_CHECK(result.reservation.grow(count_samples(result.rows.view()), 0));
+  total.groups.finish(result.rows.view(), context.annotations, position, [&](std::uint32_t row) {
+    return context.labels.name_of(matrix ? matrix->labels[row] : given.labels(row));
+  });
+  total.reservation.shrink(0, total.histogram_bytes);  // What it held is in the result.
+  const RowsView view = result.rows.view();
+  GANTRY_CHECK(result.reservation.grow(count_samples(view), histogram_bytes(view)));
   remove_empty_rows(result);
   return result;
 }

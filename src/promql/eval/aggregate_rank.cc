@@ -38,17 +38,29 @@ Grouping group_matrix(QueryContext& context, const Aggregate& aggregate, const M
       [&](std::size_t row) { return matrix.drops_name[row] != 0; });
 }
 
-void note_ignored_histograms(QueryContext& context, AggregateOp op, const Matrix& matrix,
-                             Position position) {
+bool selects_something(double k) {
+  return k >= 1;
+}
+
+/// topk and bottomk look at no element of a step where they select nothing.
+bool ignores_histogram(const RankRequest& request, const Matrix& matrix) {
+  const bool is_ranked = request.aggregate.op != AggregateOp::Quantile;
   for (std::size_t row = 0; row < matrix.count(); ++row) {
-    if (std::ranges::none_of(matrix.rows.histograms(row),
-                             [](const HistogramPtr& h) { return h != nullptr; })) {
-      continue;
+    const HistogramRow& histograms = matrix.rows.histograms(row);
+    for (std::size_t step = 0; step < histograms.size(); ++step) {
+      if (histograms[step] == nullptr) continue;
+      if (!is_ranked || selects_something(request.parameter[step])) return true;
     }
-    context.annotations.info(
-        "ignored histogram in " + std::string(aggregate_op_text(op)) + " aggregation", position);
-    return;
   }
+  return false;
+}
+
+void note_ignored_histograms(QueryContext& context, const RankRequest& request,
+                             const Matrix& matrix, Position position) {
+  if (!ignores_histogram(request, matrix)) return;
+  context.annotations.info(
+      fmt::format("ignored histogram in {} aggregation", aggregate_op_text(request.aggregate.op)),
+      position);
 }
 
 struct Candidate {
@@ -70,7 +82,7 @@ struct IsBetter {
 };
 
 std::size_t clamp_k(double k, std::size_t rows) {
-  if (!(k >= 1)) return 0;
+  if (!selects_something(k)) return 0;
   return k >= static_cast<double>(rows) ? rows : static_cast<std::size_t>(k);
 }
 
@@ -238,14 +250,39 @@ Result<Matrix> reorder(QueryContext& context, const Matrix& matrix,
   return result;
 }
 
+/// Of a parameter that varies from step to step, the extremes speak for all.
 void warn_ratios(QueryContext& context, const RankRequest& request) {
-  for (const double ratio : request.parameter) {
-    if (ratio >= -1 && ratio <= 1) continue;
+  const auto warn = [&](double ratio, std::string_view cap) {
     context.annotations.warn(
         fmt::format("ratio value should be between -1 and 1, got {}, capping to {}", general(ratio),
-                    ratio > 1 ? "1" : "-1"),
+                    cap),
         request.parameter_position);
+  };
+  const auto [least, most] = std::ranges::minmax(request.parameter);
+  if (most > 1) warn(most, "1");
+  if (least < -1) warn(least, "-1");
+}
+
+void warn_quantiles(QueryContext& context, const RankRequest& request) {
+  const auto warn = [&](double phi) {
+    context.annotations.warn("quantile value should be between 0 and 1, got " + general(phi),
+                             request.parameter_position);
+  };
+  double least = 0;
+  double most = 1;
+  bool has_nan = false;
+  for (const double phi : request.parameter) {
+    has_nan = has_nan || std::isnan(phi);
+    least = std::min(least, phi);
+    most = std::max(most, phi);
   }
+  if (has_nan) {
+    // Any NaN makes the extremes NaN too, in Prometheus.
+    warn(std::nan(""));
+    return;
+  }
+  if (most > 1) warn(most);
+  if (least < 0) warn(least);
 }
 
 }  // namespace
@@ -258,12 +295,17 @@ Result<bool> check_parameter(AggregateOp op, const std::vector<double>& paramete
     return std::ranges::all_of(parameter, [](double v) { return v == 0; });
   }
   if (std::ranges::all_of(parameter, [](double v) { return v < 1; })) return true;
-  for (const double k : parameter) {
-    if (std::isnan(k)) return fail(Code::FailedPrecondition, "Parameter value is NaN");
-    if (k >= 0x1p63 || k < -0x1p63) {
-      return fail(Code::FailedPrecondition, fmt::format("Scalar value {} {} int64", general(k),
-                                                        k > 0 ? "overflows" : "underflows"));
-    }
+  if (std::ranges::any_of(parameter, [](double v) { return std::isnan(v); })) {
+    return fail(Code::FailedPrecondition, "Parameter value is NaN");
+  }
+  const auto [least, most] = std::ranges::minmax(parameter);
+  if (least <= -0x1p63) {
+    return fail(Code::FailedPrecondition,
+                fmt::format("Scalar value {} underflows int64", general(least)));
+  }
+  if (most >= 0x1p63) {
+    return fail(Code::FailedPrecondition,
+                fmt::format("Scalar value {} overflows int64", general(most)));
   }
   return false;
 }
@@ -271,8 +313,8 @@ Result<bool> check_parameter(AggregateOp op, const std::vector<double>& paramete
 Result<Matrix> select_cells(QueryContext& context, const RankRequest& request, Matrix matrix) {
   const AggregateOp op = request.aggregate.op;
   const bool is_ranked = op == AggregateOp::TopK || op == AggregateOp::BottomK;
-  if (is_ranked) note_ignored_histograms(context, op, matrix, request.position);
-  if (op == AggregateOp::LimitRatio && matrix.count() > 0) warn_ratios(context, request);
+  if (is_ranked) note_ignored_histograms(context, request, matrix, request.position);
+  if (op == AggregateOp::LimitRatio) warn_ratios(context, request);
   const std::size_t words = kernels::bitmap_words(matrix.rows.steps());
   Selection selection{.bits = std::vector<std::uint64_t>(matrix.count() * words), .order = {}};
   if (op == AggregateOp::LimitRatio) {
@@ -296,14 +338,8 @@ Result<Matrix> select_cells(QueryContext& context, const RankRequest& request, M
 Result<Matrix> group_quantiles(QueryContext& context, const RankRequest& request,
                                const Matrix& matrix) {
   const Grouping grouping = group_matrix(context, request.aggregate, matrix);
-  if (grouping.count() > 0) {
-    for (const double phi : request.parameter) {
-      if (phi >= 0 && phi <= 1) continue;
-      context.annotations.warn("quantile value should be between 0 and 1, got " + general(phi),
-                               request.parameter_position);
-    }
-  }
-  note_ignored_histograms(context, AggregateOp::Quantile, matrix, request.expr_position);
+  warn_quantiles(context, request);
+  note_ignored_histograms(context, request, matrix, request.expr_position);
   const std::size_t steps = matrix.rows.steps();
   GANTRY_TRY(Matrix result, make_matrix(context.budget, grouping.count(), steps));
   result.labels = grouping.labels;
@@ -352,8 +388,8 @@ class ValueCounter {
       if (kernels::test_bit(bits, step)) {
         GANTRY_CHECK(count(row, step, symbol_of(matrix_.rows.row(row)[step])));
       } else if (!histograms.empty() && histograms[step] != nullptr) {
-        const std::string text = telemetry::format_histogram(*histograms[step]);
-        GANTRY_CHECK(count(row, step, context_.labels.intern(text)));
+        GANTRY_TRY(const Symbol text, symbol_of(*histograms[step]));
+        GANTRY_CHECK(count(row, step, text));
       }
     }
     return {};
@@ -362,7 +398,6 @@ class ValueCounter {
   Result<Matrix> finish() const {
     GANTRY_TRY(Matrix result, make_matrix(context_.budget, labels_.size(), matrix_.rows.steps()));
     result.labels = labels_;
-    result.drops_name = flags_;
     for (const auto& [output, step] : cells_) {
       double& value = result.rows.row(output)[step];
       const bool is_first = !kernels::test_bit(result.rows.bits(output), step);
@@ -394,6 +429,16 @@ class ValueCounter {
     return place->second;
   }
 
+  /// The text of a histogram. Neighbouring steps often see the same one.
+  Result<Symbol> symbol_of(const telemetry::FloatHistogram& histogram) {
+    if (&histogram == last_histogram_) return last_text_;
+    const std::string text = telemetry::format_histogram(histogram);
+    GANTRY_CHECK(reservation_.grow(0, text.size()));
+    last_histogram_ = &histogram;
+    last_text_ = context_.labels.intern(text);
+    return last_text_;
+  }
+
   Result<void> count(std::size_t row, std::size_t step, Symbol value) {
     LabelTable& table = context_.labels;
     const LabelSetId key = projection_.apply(table, table.with(matrix_.labels[row], label_, value));
@@ -401,9 +446,7 @@ class ValueCounter {
     if (is_new) {
       GANTRY_CHECK(reservation_.grow(0, kOutputBytes));
       labels_.push_back(key);
-      flags_.push_back(0);
     }
-    if (matrix_.drops_name[row] != 0) flags_[place->second] = 1;
     cells_.emplace_back(place->second, static_cast<std::uint32_t>(step));
     return {};
   }
@@ -415,8 +458,9 @@ class ValueCounter {
   Reservation reservation_;
   std::unordered_map<std::uint64_t, Symbol> symbols_;
   std::unordered_map<LabelSetId, std::uint32_t> index_;
-  std::vector<LabelSetId> labels_;
-  std::vector<std::uint8_t> flags_;
+  std::vector<LabelSetId> labels_;  ///< Of the outputs. As in Prometheus, no name is to go.
+  const telemetry::FloatHistogram* last_histogram_ = nullptr;
+  Symbol last_text_ = kEmptySymbol;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> cells_;  ///< Output and step, one per cell.
 };
 

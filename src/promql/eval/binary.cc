@@ -1,6 +1,7 @@
 #include "promql/eval/binary.h"
 
 #include <algorithm>
+#include <bit>
 #include <memory>
 #include <unordered_map>
 #include <utility>
@@ -20,39 +21,54 @@ struct ScalarOperation {
   [[nodiscard]] bool is_scalar_left() const { return side == ScalarSide::Left; }
 };
 
-/// The trims need a histogram on the left; floats have no result.
-void drop_floats(const ScalarOperation& operation, const RowsView& rows, std::size_t row,
-                 AnnotationSet& annotations) {
-  for_each_bit(rows.bits(row), [&](std::size_t step) {
-    const Element scalar{.value = operation.scalar[step], .histogram = nullptr};
-    const Element cell{.value = rows.row(row)[step], .histogram = nullptr};
-    static_cast<void>(combine_histograms(
-        operation.op, operation.returns_bool, false, operation.is_scalar_left() ? scalar : cell,
-        operation.is_scalar_left() ? cell : scalar, annotations, operation.position));
-  });
-  std::ranges::fill(rows.bits(row), 0);
+bool same_bits(double a, double b) {
+  return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
 }
 
-void apply_to_histograms(const ScalarOperation& operation, const RowsView& rows, std::size_t row,
-                         AnnotationSet& annotations) {
+/// Histograms meet the scalar one by one. Steps that see the same sample and scalar share a result.
+Result<void> apply_to_histograms(const ScalarOperation& operation, const RowsView& rows,
+                                 std::size_t row, BatchScratch& scratch) {
   HistogramRow& histograms = rows.histograms[row];
+  if (histograms.empty()) return {};
+  const std::uint64_t bytes_before = histogram_bytes(histograms);
+  PairNote note = PairNote::None;
+  Element cell;
+  double last_scalar = 0;
+  HistogramPtr last_result;
   for (std::size_t step = 0; step < histograms.size(); ++step) {
     if (histograms[step] == nullptr) continue;
     const Element scalar{.value = operation.scalar[step], .histogram = nullptr};
-    const Element cell{.value = 0, .histogram = std::move(histograms[step])};
-    histograms[step] = nullptr;
-    const std::optional<Element> result = combine_histograms(
-        operation.op, operation.returns_bool, operation.is_scalar_left(),
-        operation.is_scalar_left() ? scalar : cell, operation.is_scalar_left() ? cell : scalar,
-        annotations, operation.position);
-    if (!result) continue;
-    if (result->histogram != nullptr) {
-      histograms[step] = result->histogram;
-    } else {
-      rows.row(row)[step] = result->value;
-      kernels::set_bit(rows.bits(row), step);
+    if (last_result != nullptr && histograms[step] == cell.histogram &&
+        same_bits(scalar.value, last_scalar)) {
+      histograms[step] = last_result;
+      continue;
     }
+    cell.histogram = std::exchange(histograms[step], nullptr);
+    last_result = nullptr;
+    const Element& left = operation.is_scalar_left() ? scalar : cell;
+    const Element& right = operation.is_scalar_left() ? cell : scalar;
+    const PairNote refusal = find_refusal(operation.op, left, right);
+    if (refusal != PairNote::None) {
+      note = refusal;
+      continue;
+    }
+    // No comparison has a histogram and a float: the result is a histogram.
+    last_result =
+        combine_elements(operation.op, operation.returns_bool, left, right, note)->histogram;
+    last_scalar = scalar.value;
+    histograms[step] = last_result;
   }
+  annotate_pair(operation.op, note, scratch.annotations, operation.position);
+  return hold_histograms(histograms, scratch, bytes_before);
+}
+
+/// The trims need a histogram on the left; floats have no result.
+void refuse_floats(const ScalarOperation& operation, const RowsView& rows, std::size_t row,
+                   AnnotationSet& annotations) {
+  const std::span<std::uint64_t> bits = rows.bits(row);
+  if (std::ranges::all_of(bits, [](std::uint64_t word) { return word == 0; })) return;
+  annotate_pair(operation.op, PairNote::FloatFloat, annotations, operation.position);
+  std::ranges::fill(bits, 0);
 }
 
 void apply_to_floats(const ScalarOperation& operation, const RowsView& rows, std::size_t row,
@@ -78,6 +94,25 @@ void apply_to_floats(const ScalarOperation& operation, const RowsView& rows, std
   }
 }
 
+/// `scalar </ vector` has no results, only notes, and they depend on what comes last at a step.
+Result<RowProducerPtr> refuse_vector(QueryContext& context, const ScalarOperation& operation,
+                                     RowProducer& vector) {
+  const std::size_t steps = operation.scalar.size();
+  GANTRY_TRY(const Matrix matrix, materialise(context, vector, steps));
+  std::vector<PairNote> notes(steps, PairNote::None);
+  for (std::size_t row = 0; row < matrix.count(); ++row) {
+    for_each_bit(matrix.rows.bits(row),
+                 [&](std::size_t step) { notes[step] = PairNote::FloatFloat; });
+    const HistogramRow& histograms = matrix.rows.histograms(row);
+    for (std::size_t step = 0; step < histograms.size(); ++step) {
+      if (histograms[step] != nullptr) notes[step] = PairNote::FloatHistogram;
+    }
+  }
+  annotate_steps(operation.op, notes, context.annotations, operation.position);
+  GANTRY_TRY(Matrix none, make_matrix(context.budget, 0, steps));
+  return make_matrix_producer(context, std::move(none));
+}
+
 }  // namespace
 
 Result<RowProducerPtr> combine_with_scalar(QueryContext& context, const Binary& binary,
@@ -89,20 +124,20 @@ Result<RowProducerPtr> combine_with_scalar(QueryContext& context, const Binary& 
                                                               .position = position,
                                                               .scalar = std::move(scalar),
                                                               .side = side});
-  const bool is_trim = binary.op == BinaryOp::TrimLower || binary.op == BinaryOp::TrimUpper;
-  RowsMap map = [operation, is_trim](const RowsView& rows, BatchScratch& scratch) {
+  if (is_trim(binary.op) && side == ScalarSide::Left) {
+    return refuse_vector(context, *operation, *vector);
+  }
+  RowsMap map = [operation](const RowsView& rows, BatchScratch& scratch) -> Result<void> {
     std::vector<std::uint64_t> mask;
     for (std::size_t row = 0; row < rows.count; ++row) {
-      if (is_trim) {
-        drop_floats(*operation, rows, row, scratch.annotations);
+      if (is_trim(operation->op)) {
+        refuse_floats(*operation, rows, row, scratch.annotations);
       } else {
         apply_to_floats(*operation, rows, row, mask);
       }
-      if (!rows.histograms[row].empty()) {
-        apply_to_histograms(*operation, rows, row, scratch.annotations);
-      }
+      GANTRY_CHECK(apply_to_histograms(*operation, rows, row, scratch));
     }
-    return Result<void>();
+    return {};
   };
   return make_mapped(
       context, std::move(vector), std::move(map),
@@ -181,7 +216,8 @@ Result<Matrix> concatenate(QueryContext& context, Matrix first, Matrix second) {
       result.rows.histograms(to) = std::move(part->rows.histograms(row));
     }
   }
-  GANTRY_CHECK(result.reservation.grow(count_samples(result.rows.view()), 0));
+  const RowsView view = result.rows.view();
+  GANTRY_CHECK(result.reservation.grow(count_samples(view), histogram_bytes(view)));
   // Rows of both sides with equal labels take turns: no step has both.
   GANTRY_CHECK(merge_equal_rows(result));
   return result;

@@ -25,20 +25,47 @@ void apply_arithmetic(BinaryOp op, std::span<const double> left, std::span<const
 void apply_comparison(BinaryOp op, std::span<const double> left, std::span<const double> right,
                       std::span<std::uint64_t> out);
 
-/// A float or a histogram; neither when absent.
+/// A float, or a histogram.
 struct Element {
   double value = 0;
   HistogramPtr histogram;
 };
 
-/// A pair with at least one histogram. `keeps_right`: a filter passes the right value on, not the
-/// left one (scalar on the left). Nothing when the pair has no result; combinations that the
-/// operator is not made for leave an info at `position`.
-[[nodiscard]] std::optional<Element> combine_histograms(BinaryOp op, bool returns_bool,
-                                                        bool keeps_right, const Element& left,
-                                                        const Element& right,
-                                                        AnnotationSet& annotations,
-                                                        Position position);
+/// What a pair of elements has to report. A binary operation reports, at each step, what the last
+/// of its pairs has to report.
+enum class PairNote : std::uint8_t {
+  None,
+  // The operator is not made for such a pair.
+  FloatFloat,
+  FloatHistogram,
+  HistogramFloat,
+  HistogramHistogram,
+  // Sums and differences of histograms.
+  BucketLayouts,     ///< Exponential and custom buckets do not mix.
+  HintConflict,      ///< One was `reset`, the other `not_reset`.
+  ReconciledBounds,  ///< Custom bounds differed; there is a result.
+};
+
+/// Why a pair has no result at all, not even one that a filter drops: any note but
+/// ReconciledBounds; None when it has one. Cheap: no buckets are looked at.
+[[nodiscard]] PairNote find_refusal(BinaryOp op, const Element& left, const Element& right);
+
+/// Combines a pair that find_refusal does not refuse. Nothing when a filter drops it. `note` may
+/// become ReconciledBounds, and is left alone otherwise.
+[[nodiscard]] std::optional<Element> combine_elements(BinaryOp op, bool returns_bool,
+                                                      const Element& left, const Element& right,
+                                                      PairNote& note);
+
+/// Words `note` at `position`.
+void annotate_pair(BinaryOp op, PairNote note, AnnotationSet& annotations, Position position);
+
+/// Words what the steps have to report: one note each, of its last pair.
+void annotate_steps(BinaryOp op, std::span<const PairNote> notes, AnnotationSet& annotations,
+                    Position position);
+
+[[nodiscard]] constexpr bool is_trim(BinaryOp op) {
+  return op == BinaryOp::TrimLower || op == BinaryOp::TrimUpper;
+}
 
 /// Whether the operator removes the metric name.
 [[nodiscard]] bool drops_metric_name(BinaryOp op, bool returns_bool);

@@ -252,18 +252,22 @@ Result<Matrix> Evaluator::call_label_function(const Call& node, const Grid& grid
 
 Result<Matrix> Evaluator::call_sort(const Call& node, const Grid& grid, Position position) {
   GANTRY_TRY(Matrix rows, matrix(*node.arguments[0], grid, node.function->name));
-  if (context_.is_range_query) {
+  const FunctionId id = node.function->id;
+  const bool is_by_value = id == FunctionId::Sort || id == FunctionId::SortDesc;
+  if (grid.count != 1) {
     context_.annotations.warn(
         "sort is ineffective for range queries since results are always ordered by labels",
         position);
+    if (is_by_value) {
+      clear_histograms(rows.rows.view());
+      remove_empty_rows(rows);
+    }
     return rows;
   }
-  if (grid.count != 1) return rows;
-  const FunctionId id = node.function->id;
   const SortOrder order = id == FunctionId::Sort || id == FunctionId::SortByLabel
                               ? SortOrder::Ascending
                               : SortOrder::Descending;
-  if (id == FunctionId::Sort || id == FunctionId::SortDesc) {
+  if (is_by_value) {
     return sort_by_value(context_, order, rows);
   }
   std::vector<std::string> names;

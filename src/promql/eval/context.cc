@@ -31,8 +31,9 @@ struct BatchReport {
   std::optional<Error> error;
 };
 
-BatchReport run_one(const QueryContext& context, const Batch& batch, const BatchBody& body,
+BatchReport run_one(QueryContext& context, const Batch& batch, const BatchBody& body,
                     BatchScratch& scratch) {
+  scratch.held = Reservation(context.budget);
   scratch.annotations = {};
   scratch.samples_total = 0;
   scratch.samples_read = 0;

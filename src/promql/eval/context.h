@@ -49,6 +49,9 @@ struct BatchScratch {
   std::uint64_t windows_samples = 0;  ///< Sum of the windows' sizes.
   kernels::RangeScratch range;
 
+  /// Of the histograms in the rows that were produced; whoever had them produced takes it over.
+  Reservation held;
+
   AnnotationSet annotations;
   std::uint64_t samples_total = 0;
   std::uint64_t samples_read = 0;

@@ -8,9 +8,9 @@
 #include "promql/eval/aggregate.h"
 #include "promql/eval/binary.h"
 #include "promql/eval/binary_values.h"
-#include "promql/eval/histogram_values.h"
 #include "promql/eval/instant_selector.h"
 #include "promql/function_table.h"
+#include "promql/histogram/arithmetic.h"
 
 namespace gantry::promql::eval {
 namespace {
@@ -22,15 +22,31 @@ std::int64_t floor_to(std::int64_t value, std::int64_t step) {
   return quotient * step;
 }
 
+/// Steps that see the same sample share a result.
+Result<void> negate_histograms(HistogramRow& row, BatchScratch& scratch) {
+  const std::uint64_t bytes_before = histogram_bytes(row);
+  HistogramPtr last;
+  HistogramPtr last_result;
+  for (HistogramPtr& cell : row) {
+    if (cell == nullptr) continue;
+    if (cell != last) {
+      telemetry::FloatHistogram negated = *cell;
+      histogram::multiply(negated, -1);
+      last_result = std::make_shared<const telemetry::FloatHistogram>(std::move(negated));
+      last = cell;
+    }
+    cell = last_result;
+  }
+  return hold_histograms(row, scratch, bytes_before);
+}
+
 RowsMap make_negation() {
-  return [](const RowsView& rows, BatchScratch& /*scratch*/) {
+  return [](const RowsView& rows, BatchScratch& scratch) -> Result<void> {
     for (std::size_t row = 0; row < rows.count; ++row) {
       for (double& value : rows.row(row)) value = -value;
-      for (HistogramPtr& histogram : rows.histograms[row]) {
-        if (histogram != nullptr) histogram = multiply_histogram(*histogram, -1);
-      }
+      GANTRY_CHECK(negate_histograms(rows.histograms[row], scratch));
     }
-    return Result<void>();
+    return {};
   };
 }
 

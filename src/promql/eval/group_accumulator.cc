@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "promql/kernels/sum.h"
 #include "promql/kernels/window.h"
@@ -57,10 +58,14 @@ bool replaces_maximum(double best, double value) {
   return value > best || std::isnan(best);
 }
 
+HistogramCells::Kind cell_kind(AggregateOp op) {
+  return op == AggregateOp::Avg ? HistogramCells::Kind::Mean : HistogramCells::Kind::Sum;
+}
+
 }  // namespace
 
 GroupAccumulator::GroupAccumulator(AggregateOp op, std::size_t groups, std::size_t steps)
-    : op_(op), steps_(steps), words_(kernels::bitmap_words(steps)) {
+    : op_(op), steps_(steps), words_(kernels::bitmap_words(steps)), cells_(cell_kind(op), steps) {
   reset(groups);
 }
 
@@ -72,7 +77,8 @@ void GroupAccumulator::reset(std::size_t groups) {
   if (has_counts(op_)) counts_.resize(cells);
   if (op_ == AggregateOp::Avg) is_mean_.assign(cells, 0);
   seen_.assign(groups * words_, 0);
-  seen_histograms_.clear();
+  cells_.reset(groups);
+  has_ignored_histograms_ = false;
 }
 
 std::uint64_t GroupAccumulator::bytes(AggregateOp op, std::size_t groups, std::size_t steps) {
@@ -80,7 +86,7 @@ std::uint64_t GroupAccumulator::bytes(AggregateOp op, std::size_t groups, std::s
   return groups * ((steps * sizeof(double) * columns) + (kernels::bitmap_words(steps) * 8));
 }
 
-void GroupAccumulator::fold(std::size_t group, std::span<const double> values,
+void GroupAccumulator::fold(std::size_t group, std::uint32_t row, std::span<const double> values,
                             std::span<const std::uint64_t> bits, const HistogramRow& histograms) {
   std::uint64_t* const seen = seen_.data() + (group * words_);
   for (std::size_t w = 0; w < words_; ++w) {
@@ -101,7 +107,7 @@ void GroupAccumulator::fold(std::size_t group, std::span<const double> values,
     }
     seen[w] |= present;
   }
-  if (!histograms.empty()) fold_histograms(group, histograms);
+  if (!histograms.empty()) fold_histograms(group, row, histograms);
 }
 
 bool GroupAccumulator::fold_full(std::size_t offset, std::size_t n, const double* values,
@@ -195,24 +201,32 @@ void GroupAccumulator::fold_cell(std::size_t cell, double value, bool is_first) 
   }
 }
 
-void GroupAccumulator::fold_histograms(std::size_t group, const HistogramRow& histograms) {
-  const bool counts = op_ == AggregateOp::Count || op_ == AggregateOp::Group;
+void GroupAccumulator::fold_histograms(std::size_t group, std::uint32_t row,
+                                       const HistogramRow& histograms) {
+  const std::span<std::uint64_t> seen = std::span(seen_).subspan(group * words_, words_);
   for (std::size_t step = 0; step < histograms.size(); ++step) {
     if (histograms[step] == nullptr) continue;
-    if (!counts) {
-      if (seen_histograms_.empty()) seen_histograms_.resize(seen_.size());
-      kernels::set_bit(std::span(seen_histograms_).subspan(group * words_, words_), step);
-      continue;
+    switch (op_) {
+      case AggregateOp::Sum:
+      case AggregateOp::Avg:
+        cells_.add(group, step, *histograms[step], row, kernels::test_bit(seen, step));
+        break;
+      case AggregateOp::Count:
+        fold_cell((group * steps_) + step, 0, !kernels::test_bit(seen, step));
+        [[fallthrough]];
+      case AggregateOp::Group:
+        kernels::set_bit(seen, step);
+        break;
+      default:
+        has_ignored_histograms_ = true;
     }
-    const std::span<std::uint64_t> seen = std::span(seen_).subspan(group * words_, words_);
-    if (op_ == AggregateOp::Count) {
-      fold_cell((group * steps_) + step, 0, !kernels::test_bit(seen, step));
-    }
-    kernels::set_bit(seen, step);
   }
 }
 
-void GroupAccumulator::merge(std::size_t group, const GroupAccumulator& partial, std::size_t from) {
+void GroupAccumulator::merge(std::size_t group, GroupAccumulator& partial, std::size_t from) {
+  // Before the floats: the cells go by which floats came before.
+  cells_.merge(group, partial.cells_, from, std::span(seen_).subspan(group * words_, words_));
+  has_ignored_histograms_ = has_ignored_histograms_ || partial.has_ignored_histograms_;
   for (std::size_t w = 0; w < words_; ++w) {
     std::uint64_t& seen = seen_[(group * words_) + w];
     const std::uint64_t present = partial.seen_[(from * words_) + w];
@@ -240,11 +254,6 @@ void GroupAccumulator::merge(std::size_t group, const GroupAccumulator& partial,
       if (!is_mean_.empty()) is_mean_[offset + i] = partial.is_mean_[from_offset + i];
     }
     seen |= present;
-  }
-  if (partial.seen_histograms_.empty()) return;
-  if (seen_histograms_.empty()) seen_histograms_.resize(seen_.size());
-  for (std::size_t w = 0; w < words_; ++w) {
-    seen_histograms_[(group * words_) + w] |= partial.seen_histograms_[(from * words_) + w];
   }
 }
 
@@ -328,26 +337,40 @@ double GroupAccumulator::result(std::size_t cell) const {
   }
 }
 
-void GroupAccumulator::finish(const RowsView& out, AnnotationSet& annotations,
-                              Position position) const {
-  const bool refuses_mix = op_ == AggregateOp::Sum || op_ == AggregateOp::Avg;
-  bool has_mix = false;
+void GroupAccumulator::finish(const RowsView& out, AnnotationSet& annotations, Position position,
+                              const NameOf& name_of) {
+  HistogramFindings findings;
   for (std::size_t group = 0; group < groups_; ++group) {
     const std::span<std::uint64_t> bits = out.bits(group);
-    for (std::size_t w = 0; w < words_; ++w) {
-      bits[w] = seen_[(group * words_) + w];
-      if (!refuses_mix || seen_histograms_.empty()) continue;
-      const std::uint64_t histograms = seen_histograms_[(group * words_) + w];
-      has_mix = has_mix || (bits[w] & histograms) != 0;
-      bits[w] &= ~histograms;
-    }
+    std::ranges::copy(std::span(seen_).subspan(group * words_, words_), bits.begin());
+    cells_.finish_group(group, bits, out.histograms[group], findings);
     const std::span<double> values = out.row(group);
     for_each_bit(bits, [&](std::size_t step) { values[step] = result((group * steps_) + step); });
   }
-  if (has_mix) {
+  annotate(std::move(findings), annotations, position, name_of);
+}
+
+void GroupAccumulator::annotate(HistogramFindings findings, AnnotationSet& annotations,
+                                Position position, const NameOf& name_of) const {
+  if (findings.has_mix) {
     annotations.warn("encountered a mix of histograms and floats for aggregation", position);
   }
-  if (!refuses_mix && !seen_histograms_.empty()) {
+  if (findings.has_hint_conflict) {
+    annotations.warn("conflicting counter resets during histogram aggregation", position);
+  }
+  if (findings.has_reconciled_bounds) {
+    annotations.info("mismatched custom buckets were reconciled during aggregation", position);
+  }
+  std::ranges::sort(findings.misfits);
+  const auto repeated = std::ranges::unique(findings.misfits);
+  findings.misfits.erase(repeated.begin(), repeated.end());
+  for (const std::uint32_t row : findings.misfits) {
+    annotations.warn(with_quoted("vector contains a mix of histograms with exponential and custom "
+                                 "buckets schemas for metric name",
+                                 name_of(row)),
+                     position);
+  }
+  if (has_ignored_histograms_) {
     annotations.info("ignored histogram in " + std::string(aggregate_op_text(op_)) + " aggregation",
                      position);
   }

@@ -89,12 +89,12 @@ RC_GTEST_PROP(GroupAccumulator, FoldingEqualsTheDefinitionToTheBit, ()) {
   std::vector<std::vector<double>> columns(steps);
   for (std::size_t i = 0; i < rows; ++i) {
     const Row row = make_row(steps, density);
-    accumulator.fold(1, row.values, row.bits, {});
+    accumulator.fold(1, 0, row.values, row.bits, {});
     for_each_bit(row.bits, [&](std::size_t step) { columns[step].push_back(row.values[step]); });
   }
   Rows out(2, steps);
   AnnotationSet annotations;
-  accumulator.finish(out.view(), annotations, {});
+  accumulator.finish(out.view(), annotations, {}, no_name);
   RC_ASSERT(out.is_empty(0));
   for (std::size_t step = 0; step < steps; ++step) {
     const std::optional<double> expected = plain(op, columns[step]);
@@ -116,16 +116,16 @@ RC_GTEST_PROP(GroupAccumulator, MergedPartsAreCloseToTheWhole, ()) {
       for (double& value : row.values) {
         if (value == 1e300) value = 1e6;
       }
-      whole.fold(0, row.values, row.bits, {});
-      partial.fold(0, row.values, row.bits, {});
+      whole.fold(0, 0, row.values, row.bits, {});
+      partial.fold(0, 0, row.values, row.bits, {});
     }
     merged.merge(0, partial, 0);
   }
   Rows expected(1, steps);
   Rows out(1, steps);
   AnnotationSet annotations;
-  whole.finish(expected.view(), annotations, {});
-  merged.finish(out.view(), annotations, {});
+  whole.finish(expected.view(), annotations, {}, no_name);
+  merged.finish(out.view(), annotations, {}, no_name);
   for (std::size_t step = 0; step < steps; ++step) {
     RC_ASSERT(kernels::test_bit(out.bits(0), step) == kernels::test_bit(expected.bits(0), step));
     if (!kernels::test_bit(out.bits(0), step)) continue;
@@ -143,12 +143,12 @@ TEST(GroupAccumulator, MeansOfSumsThatOverflowStayFinite) {
   GroupAccumulator merged(AggregateOp::Avg, 1, 1);
   for (int part = 0; part < 3; ++part) {
     GroupAccumulator partial(AggregateOp::Avg, 1, 1);
-    partial.fold(0, values, bits, {});
+    partial.fold(0, 0, values, bits, {});
     merged.merge(0, partial, 0);
   }
   Rows out(1, 1);
   AnnotationSet annotations;
-  merged.finish(out.view(), annotations, {});
+  merged.finish(out.view(), annotations, {}, no_name);
   EXPECT_NEAR(out.row(0)[0] / huge, 1, 1e-12);
 }
 
@@ -159,11 +159,11 @@ TEST(GroupAccumulator, HistogramsAreCountedRefusedOrIgnored) {
   const std::vector<std::uint64_t> no_bits = {0};
   for (const AggregateOp op : {AggregateOp::Count, AggregateOp::Sum, AggregateOp::Max}) {
     GroupAccumulator accumulator(op, 1, 1);
-    accumulator.fold(0, values, bits, {});
-    accumulator.fold(0, values, no_bits, histograms);
+    accumulator.fold(0, 0, values, bits, {});
+    accumulator.fold(0, 0, values, no_bits, histograms);
     Rows out(1, 1);
     AnnotationSet annotations;
-    accumulator.finish(out.view(), annotations, {});
+    accumulator.finish(out.view(), annotations, {}, no_name);
     const Annotations found = annotations.finish("x");
     if (op == AggregateOp::Count) {
       EXPECT_EQ(out.row(0)[0], 2);

@@ -46,14 +46,15 @@ class InstantSelector final : public RowProducer {
     for (std::size_t i = 0; i < out.count; ++i) {
       GANTRY_CHECK(input_->read(first + i, scratch.columns));
       const SampleColumns& columns = scratch.columns;
-      Reservation reservation(context_.budget);
       const std::uint64_t samples = count_samples(columns);
-      GANTRY_CHECK(reservation.grow(samples, 0));
+      Reservation reservation(context_.budget);
+      GANTRY_CHECK(reservation.grow(samples, histogram_bytes(columns)));
       scratch.samples_read += samples;
       if (columns.histograms.empty()) {
         fill_floats(columns, out.row(i), out.bits(i), scratch);
       } else {
         fill_mixed(columns, out, i, scratch);
+        GANTRY_CHECK(hold_histograms(out.histograms[i], scratch));
       }
     }
     return {};

@@ -112,7 +112,8 @@ Result<Matrix> in_order(QueryContext& context, const std::vector<std::size_t>& o
     result.rows.bits(i)[0] = matrix.rows.bits(order[i])[0];
     result.rows.histograms(i) = matrix.rows.histograms(order[i]);
   }
-  GANTRY_CHECK(result.reservation.grow(order.size(), 0));
+  const RowsView view = result.rows.view();
+  GANTRY_CHECK(result.reservation.grow(count_samples(view), histogram_bytes(view)));
   return result;
 }
 

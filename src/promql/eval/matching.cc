@@ -37,6 +37,9 @@ struct Pair {
   std::uint32_t group = 0;
   std::size_t out = 0;
   Bits steps;
+  /// Steps at which they meet too, but that the operator refuses: no match, as in Prometheus, so
+  /// that another pair may take the step. Empty for none.
+  Bits refused;
 };
 
 void join_bits(Bits& into, std::span<const std::uint64_t> other) {
@@ -52,6 +55,10 @@ std::optional<std::size_t> first_common(std::span<const std::uint64_t> a,
     if (word != 0) return (w * 64) + static_cast<std::size_t>(std::countr_zero(word));
   }
   return std::nullopt;
+}
+
+bool is_common(std::span<const std::uint64_t> a, std::span<const std::uint64_t> b) {
+  return first_common(a, b, b).has_value();
 }
 
 bool is_any(std::span<const std::uint64_t> bits) {
@@ -136,6 +143,35 @@ class VectorMatcher {
     return std::span(one_bits_).subspan(row * words_, words_);
   }
 
+  /// One side of a pair, as a column of elements.
+  struct Column {
+    std::span<const double> values;
+    const HistogramRow* histograms = nullptr;  ///< Null for a fill value, at every step.
+
+    [[nodiscard]] bool has_histograms() const {
+      return histograms != nullptr && !histograms->empty();
+    }
+
+    [[nodiscard]] Element at(std::size_t step) const {
+      if (histograms == nullptr) return {.value = values[0], .histogram = nullptr};
+      return {.value = values[step],
+              .histogram = histograms->empty() ? nullptr : (*histograms)[step]};
+    }
+  };
+
+  [[nodiscard]] static Column column(const Matrix& matrix, std::uint32_t row,
+                                     const std::optional<double>& fill) {
+    if (row == kFill) return {.values = {&*fill, 1}, .histograms = nullptr};
+    return {.values = matrix.rows.row(row), .histograms = &matrix.rows.histograms(row)};
+  }
+
+  /// What stands to the left and to the right of the operator.
+  [[nodiscard]] std::pair<Column, Column> columns(std::uint32_t many, std::uint32_t one) const {
+    std::pair<Column, Column> result(column(many_, many, fill_many_), column(one_, one, fill_one_));
+    if (is_swapped_) std::swap(result.first, result.second);
+    return result;
+  }
+
   Result<void> check_one_side() {
     std::optional<std::size_t> first_step;
     std::string message;
@@ -174,46 +210,38 @@ class VectorMatcher {
 
   /// Elements of the many side in row order, then those that only the one side has.
   Result<void> find_pairs() {
+    // By group: the steps at which one of its pairs is combined, where that matters.
     std::vector<Bits> matched(groups_.size());
     for (std::uint32_t row = 0; row < many_.count(); ++row) {
-      const MatchGroup& group = groups_[many_group_[row]];
-      if (group.one.empty() && !fill_one_) continue;
+      const std::uint32_t g = many_group_[row];
+      if (groups_[g].one.empty() && !fill_one_) continue;
+      const std::size_t first_pair = pairs_.size();
       Bits missing(many_bits(row).begin(), many_bits(row).end());
-      for (const std::uint32_t one : group.one) {
-        add_pair(row, one, many_group_[row], many_bits(row), one_bits(one));
+      for (const std::uint32_t one : groups_[g].one) {
+        add_pair(row, one, g, many_bits(row), one_bits(one));
         for (std::size_t w = 0; w < words_; ++w) missing[w] &= ~one_bits(one)[w];
       }
-      if (fill_one_) add_pair(row, kFill, many_group_[row], missing, missing);
-      if (matching_.card == MatchCard::OneToOne && group.many.size() > 1) {
-        GANTRY_CHECK(check_one_to_one(row, missing, matched[many_group_[row]]));
+      if (fill_one_) add_pair(row, kFill, g, missing, missing);
+      const bool is_checked = matching_.card == MatchCard::OneToOne && groups_[g].many.size() > 1;
+      if (!is_checked && !fill_many_) continue;
+      matched[g].resize(words_);
+      for (std::size_t i = first_pair; i < pairs_.size(); ++i) {
+        if (is_checked && is_common(matched[g], pairs_[i].steps)) {
+          return fail(Code::FailedPrecondition,
+                      "multiple matches for labels: many-to-one matching must be explicit "
+                      "(group_left/group_right)");
+        }
+        join_bits(matched[g], pairs_[i].steps);
       }
     }
     if (!fill_many_) return {};
     for (std::uint32_t g = 0; g < groups_.size(); ++g) {
-      Bits occupied(words_);
-      for (const std::uint32_t row : groups_[g].many) join_bits(occupied, many_bits(row));
       for (const std::uint32_t one : groups_[g].one) {
         Bits missing(one_bits(one).begin(), one_bits(one).end());
-        for (std::size_t w = 0; w < words_; ++w) missing[w] &= ~occupied[w];
+        for (std::size_t w = 0; w < matched[g].size(); ++w) missing[w] &= ~matched[g][w];
         add_pair(kFill, one, g, missing, missing);
       }
     }
-    return {};
-  }
-
-  Result<void> check_one_to_one(std::size_t row, std::span<const std::uint64_t> missing,
-                                Bits& matched) const {
-    Bits mine(many_bits(row).begin(), many_bits(row).end());
-    if (!fill_one_) {
-      for (std::size_t w = 0; w < words_; ++w) mine[w] &= ~missing[w];
-    }
-    matched.resize(words_);
-    if (first_common(matched, mine, mine)) {
-      return fail(Code::FailedPrecondition,
-                  "multiple matches for labels: many-to-one matching must be explicit "
-                  "(group_left/group_right)");
-    }
-    join_bits(matched, mine);
     return {};
   }
 
@@ -222,8 +250,27 @@ class VectorMatcher {
     Bits steps(words_);
     for (std::size_t w = 0; w < words_; ++w) steps[w] = a[w] & b[w];
     if (!is_any(steps)) return;
-    pairs_.push_back(
-        {.many = many, .one = one, .group = group, .out = 0, .steps = std::move(steps)});
+    Bits refused = take_refused(many, one, steps);
+    pairs_.push_back({.many = many,
+                      .one = one,
+                      .group = group,
+                      .out = 0,
+                      .steps = std::move(steps),
+                      .refused = std::move(refused)});
+  }
+
+  /// Moves the steps that the operator refuses out of `steps`.
+  [[nodiscard]] Bits take_refused(std::uint32_t many, std::uint32_t one, Bits& steps) const {
+    const auto [left, right] = columns(many, one);
+    Bits refused;
+    if (!left.has_histograms() && !right.has_histograms() && !is_trim(binary_.op)) return refused;
+    for_each_bit(Bits(steps), [&](std::size_t step) {
+      if (find_refusal(binary_.op, left.at(step), right.at(step)) == PairNote::None) return;
+      refused.resize(words_);
+      kernels::set_bit(refused, step);
+      kernels::clear_bit(steps, step);
+    });
+    return refused;
   }
 
   [[nodiscard]] LabelSetId result_labels(const Pair& pair) {
@@ -259,9 +306,9 @@ class VectorMatcher {
       const auto [place, is_new] = index.emplace(labels, output_labels_.size());
       if (is_new) {
         output_labels_.push_back(labels);
-        const bool is_flagged = (binary_.returns_bool && !context_.drops_names_at_once()) ||
-                                (!drops_metric_name(binary_.op, false) && pair.many != kFill &&
-                                 many_.drops_name[pair.many] != 0);
+        // As in Prometheus, the flag of an input row ends here, even with operators that keep the
+        // name.
+        const bool is_flagged = binary_.returns_bool && !context_.drops_names_at_once();
         output_flags_.push_back(is_flagged ? 1 : 0);
       }
       pair.out = place->second;
@@ -276,7 +323,6 @@ class VectorMatcher {
     // one is an error even where the comparison drops it.
     std::vector<std::pair<std::uint32_t, Bits>> taken(output_labels_.size());
     std::vector<double> values(steps_);
-    std::vector<double> fill(steps_);
     std::size_t done = 0;
     for (const Pair& pair : pairs_) {
       if (done++ % kBatchRows == 0) GANTRY_CHECK(context_.check());
@@ -285,53 +331,48 @@ class VectorMatcher {
         group = pair.group;
         steps.resize(words_);
       }
-      if (group == pair.group && first_common(steps, pair.steps, pair.steps)) {
+      if (group == pair.group && is_common(steps, pair.steps)) {
         return fail(Code::FailedPrecondition,
                     "multiple matches for labels: grouping labels must ensure unique matches");
       }
       join_bits(steps, pair.steps);
-      if (!compute_pair(pair, values, fill, result.rows)) {
+      const std::uint64_t bytes_before = histogram_bytes(result.rows.histograms(pair.out));
+      if (!compute_pair(pair, values, result.rows)) {
         return fail(Code::FailedPrecondition,
                     "vector cannot contain metrics with the same labelset");
       }
+      GANTRY_CHECK(result.reservation.grow(
+          0, histogram_bytes(result.rows.histograms(pair.out)) - bytes_before));
     }
+    annotate_steps(binary_.op, notes_, context_.annotations, position_);
     GANTRY_CHECK(result.reservation.grow(count_samples(result.rows.view()), 0));
     remove_empty_rows(result);
     return result;
   }
 
   /// False when a step of the output is taken.
-  bool compute_pair(const Pair& pair, std::vector<double>& values, std::vector<double>& fill,
-                    Rows& out) {
-    static const HistogramRow kNoHistograms;
-    const bool is_many_left = !is_swapped_;
-    if (pair.many == kFill) std::ranges::fill(fill, *fill_many_);
-    if (pair.one == kFill) std::ranges::fill(fill, *fill_one_);
-    const std::span<const double> many = pair.many == kFill ? fill : many_.rows.row(pair.many);
-    const std::span<const double> one = pair.one == kFill ? fill : one_.rows.row(pair.one);
-    const HistogramRow& many_histograms =
-        pair.many == kFill ? kNoHistograms : many_.rows.histograms(pair.many);
-    const HistogramRow& one_histograms =
-        pair.one == kFill ? kNoHistograms : one_.rows.histograms(pair.one);
-    const std::span<const double> left = is_many_left ? many : one;
-    const std::span<const double> right = is_many_left ? one : many;
-    const bool is_trim = binary_.op == BinaryOp::TrimLower || binary_.op == BinaryOp::TrimUpper;
-    if (!many_histograms.empty() || !one_histograms.empty() || is_trim) {
-      return compute_mixed(pair, left, right, is_many_left ? many_histograms : one_histograms,
-                           is_many_left ? one_histograms : many_histograms, out);
+  bool compute_pair(const Pair& pair, std::vector<double>& values, Rows& out) {
+    const auto [left, right] = columns(pair.many, pair.one);
+    if (left.has_histograms() || right.has_histograms() || is_trim(binary_.op)) {
+      return compute_mixed(pair, left, right, out);
     }
+    const std::vector<double> fill(
+        pair.many == kFill || pair.one == kFill ? steps_ : 0,
+        pair.many == kFill ? fill_many_.value_or(0) : fill_one_.value_or(0));
+    const std::span<const double> left_values = left.histograms == nullptr ? fill : left.values;
+    const std::span<const double> right_values = right.histograms == nullptr ? fill : right.values;
     Bits kept = pair.steps;
     std::span<const double> source = values;
     if (!is_comparison(binary_.op)) {
-      apply_arithmetic(binary_.op, left, right, values);
+      apply_arithmetic(binary_.op, left_values, right_values, values);
     } else if (binary_.returns_bool) {
       for (std::size_t i = 0; i < steps_; ++i) {
-        values[i] = apply_operator(binary_.op, left[i], right[i]);
+        values[i] = apply_operator(binary_.op, left_values[i], right_values[i]);
       }
     } else {
-      apply_comparison(binary_.op, left, right, kept);
+      apply_comparison(binary_.op, left_values, right_values, kept);
       for (std::size_t w = 0; w < words_; ++w) kept[w] &= pair.steps[w];
-      source = left;
+      source = left_values;
     }
     return store(pair.out, source, kept, out);
   }
@@ -366,31 +407,25 @@ class VectorMatcher {
     return true;
   }
 
-  bool compute_mixed(const Pair& pair, std::span<const double> left, std::span<const double> right,
-                     const HistogramRow& left_histograms, const HistogramRow& right_histograms,
-                     Rows& out) {
-    const bool is_trim = binary_.op == BinaryOp::TrimLower || binary_.op == BinaryOp::TrimUpper;
+  bool compute_mixed(const Pair& pair, const Column& left, const Column& right, Rows& out) {
+    for_each_bit(pair.refused, [&](std::size_t step) {
+      note(step, find_refusal(binary_.op, left.at(step), right.at(step)));
+    });
     bool is_free = true;
     for_each_bit(pair.steps, [&](std::size_t step) {
-      const Element l{.value = left[step],
-                      .histogram = left_histograms.empty() ? nullptr : left_histograms[step]};
-      const Element r{.value = right[step],
-                      .histogram = right_histograms.empty() ? nullptr : right_histograms[step]};
-      std::optional<Element> result;
-      if (l.histogram != nullptr || r.histogram != nullptr || is_trim) {
-        result = combine_histograms(binary_.op, binary_.returns_bool, false, l, r,
-                                    context_.annotations, position_);
-      } else {
-        const double value = apply_operator(binary_.op, l.value, r.value);
-        if (!is_comparison(binary_.op) || binary_.returns_bool) {
-          result = Element{.value = value, .histogram = nullptr};
-        } else if (value != 0) {
-          result = l;
-        }
-      }
+      PairNote found = PairNote::None;
+      std::optional<Element> result =
+          combine_elements(binary_.op, binary_.returns_bool, left.at(step), right.at(step), found);
+      if (found != PairNote::None) note(step, found);
       if (result) is_free = is_free && put(pair.out, step, *std::move(result), out);
     });
     return is_free;
+  }
+
+  /// Of several notes at a step the last pair's counts.
+  void note(std::size_t step, PairNote found) {
+    notes_.resize(steps_, PairNote::None);
+    notes_[step] = found;
   }
 
   QueryContext& context_;
@@ -412,6 +447,7 @@ class VectorMatcher {
   Bits one_bits_;
   Bits active_;
   std::vector<Pair> pairs_;
+  std::vector<PairNote> notes_;  ///< By step; empty for none.
   std::vector<LabelSetId> output_labels_;
   std::vector<std::uint8_t> output_flags_;
 };

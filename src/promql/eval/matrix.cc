@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/byte_size.h"
+#include "promql/histogram/size.h"
 
 namespace gantry::promql::eval {
 
@@ -42,6 +43,18 @@ Result<void> Reservation::grow(std::uint64_t samples, std::uint64_t bytes) {
   samples_ += samples;
   bytes_ += bytes;
   return {};
+}
+
+void Reservation::shrink(std::uint64_t samples, std::uint64_t bytes) {
+  budget_->give_back(samples, bytes);
+  samples_ -= samples;
+  bytes_ -= bytes;
+}
+
+void Reservation::absorb(Reservation other) {
+  if (budget_ == nullptr) budget_ = other.budget_;
+  samples_ += std::exchange(other.samples_, 0);
+  bytes_ += std::exchange(other.bytes_, 0);
 }
 
 Rows::Rows(std::size_t count, std::size_t steps)
@@ -162,18 +175,26 @@ std::uint64_t count_samples(const RowsView& rows) {
       samples += static_cast<std::uint64_t>(std::popcount(word));
     }
     for (const HistogramPtr& histogram : rows.histograms[i]) {
-      if (histogram == nullptr) continue;
-      const std::size_t bytes =
-          sizeof(*histogram) +
-          ((histogram->positive_counts.size() + histogram->negative_counts.size() +
-            histogram->custom_values.size()) *
-           sizeof(double)) +
-          ((histogram->positive_spans.size() + histogram->negative_spans.size()) *
-           sizeof(telemetry::BucketSpan));
-      samples += (bytes + 8) / 16;
+      if (histogram != nullptr) samples += histogram::count_samples(*histogram);
     }
   }
   return samples;
+}
+
+std::uint64_t histogram_bytes(const HistogramRow& histograms) {
+  std::uint64_t bytes = histograms.size() * sizeof(HistogramPtr);
+  const telemetry::FloatHistogram* last = nullptr;
+  for (const HistogramPtr& histogram : histograms) {
+    if (histogram != nullptr && histogram.get() != last) bytes += histogram::size_bytes(*histogram);
+    last = histogram.get();
+  }
+  return bytes;
+}
+
+std::uint64_t histogram_bytes(const RowsView& rows) {
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < rows.count; ++i) bytes += histogram_bytes(rows.histograms[i]);
+  return bytes;
 }
 
 Result<Matrix> broadcast(Budget& budget, Matrix matrix, std::size_t steps) {
@@ -191,7 +212,8 @@ Result<Matrix> broadcast(Budget& budget, Matrix matrix, std::size_t steps) {
       wide.rows.histograms(i).assign(steps, matrix.rows.histograms(i)[0]);
     }
   }
-  GANTRY_CHECK(wide.reservation.grow(count_samples(wide.rows.view()), 0));
+  const RowsView view = wide.rows.view();
+  GANTRY_CHECK(wide.reservation.grow(count_samples(view), histogram_bytes(view)));
   return wide;
 }
 

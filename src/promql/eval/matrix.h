@@ -70,6 +70,12 @@ class Reservation {
 
   Result<void> grow(std::uint64_t samples, std::uint64_t bytes);
 
+  /// Gives back a part of what was taken.
+  void shrink(std::uint64_t samples, std::uint64_t bytes);
+
+  /// Takes over what `other`, of the same budget, has taken.
+  void absorb(Reservation other);
+
  private:
   void swap(Reservation& other) noexcept {
     std::swap(budget_, other.budget_);
@@ -190,6 +196,12 @@ Result<void> merge_equal_rows(Matrix& matrix);
 
 /// The samples that the rows hold, as limits count them: a histogram by its size.
 [[nodiscard]] std::uint64_t count_samples(const RowsView& rows);
+
+/// The memory of a row's histograms. Neighbouring steps that share one histogram count it once.
+[[nodiscard]] std::uint64_t histogram_bytes(const HistogramRow& histograms);
+
+/// The memory of all rows' histograms; they are not in Rows::bytes.
+[[nodiscard]] std::uint64_t histogram_bytes(const RowsView& rows);
 
 /// The one step of `matrix` repeated over `steps`.
 Result<Matrix> broadcast(Budget& budget, Matrix matrix, std::size_t steps);

@@ -80,9 +80,11 @@ class RangeProducer final : public RowProducer {
                                      BatchScratch& scratch) const override {
     for (std::size_t i = 0; i < out.count; ++i) {
       GANTRY_CHECK(input_->read(first + i, scratch.columns));
-      produce_row(first + i, out.sub(i, 1), scratch);
       Reservation reservation(context_.budget);
-      GANTRY_CHECK(reservation.grow(count_samples(scratch.columns), 0));
+      GANTRY_CHECK(
+          reservation.grow(count_samples(scratch.columns), histogram_bytes(scratch.columns)));
+      produce_row(first + i, out.sub(i, 1), scratch);
+      GANTRY_CHECK(hold_histograms(out.histograms[i], scratch));
     }
     return {};
   }

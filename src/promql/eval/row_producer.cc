@@ -31,6 +31,7 @@ class MatrixProducer final : public RowProducer {
     for (std::size_t i = 0; i < out.count; ++i) {
       std::ranges::copy(matrix_.rows.row(first + i), out.row(i).begin());
       std::ranges::copy(matrix_.rows.bits(first + i), out.bits(i).begin());
+      // Shared with this matrix, whose memory is accounted for.
       out.histograms[i] = matrix_.rows.histograms(first + i);
     }
     return {};
@@ -93,14 +94,25 @@ class MappedProducer final : public RowProducer {
 
 }  // namespace
 
+Result<void> hold_histograms(const HistogramRow& row, BatchScratch& scratch,
+                             std::uint64_t counted) {
+  if (row.empty()) return {};
+  const std::uint64_t bytes = histogram_bytes(row);
+  return bytes <= counted ? Result<void>() : scratch.held.grow(0, bytes - counted);
+}
+
 Result<RowProducerPtr> make_mapped(QueryContext& context, RowProducerPtr inner, RowsMap map,
                                    NameRule name_rule) {
   if (std::optional<Matrix> matrix = inner->take_matrix()) {
     const RowsView view = matrix->rows.view();
+    std::vector<Reservation> held(batch_count(matrix->count()));
     GANTRY_CHECK(
         run_batches(context, matrix->count(), [&](const Batch& batch, BatchScratch& scratch) {
-          return map(view.sub(batch.first, batch.count), scratch);
+          Result<void> result = map(view.sub(batch.first, batch.count), scratch);
+          held[batch.index] = std::move(scratch.held);
+          return result;
         }));
+    for (Reservation& part : held) matrix->reservation.absorb(std::move(part));
     remove_empty_rows(*matrix);
     if (name_rule == NameRule::Drop) {
       GANTRY_TRY(*matrix, drop_names(context, *std::move(matrix)));
@@ -120,16 +132,14 @@ Result<Matrix> materialise(QueryContext& context, RowProducer& producer, std::si
   GANTRY_TRY(Matrix matrix, make_matrix(context.budget, rows, steps));
   const RowsView view = matrix.rows.view();
   std::vector<Reservation> reservations(batch_count(rows));
-  for (Reservation& reservation : reservations) reservation = Reservation(context.budget);
   GANTRY_CHECK(run_batches(context, rows, [&](const Batch& batch, BatchScratch& scratch) {
     const RowsView out = view.sub(batch.first, batch.count);
     Result<void> result = producer.produce(batch.first, out, scratch);
+    reservations[batch.index] = std::move(scratch.held);
     if (result) result = reservations[batch.index].grow(count_samples(out), 0);
     return result;
   }));
-  const std::uint64_t samples = count_samples(view);
-  reservations.clear();
-  GANTRY_CHECK(matrix.reservation.grow(samples, 0));
+  for (Reservation& reservation : reservations) matrix.reservation.absorb(std::move(reservation));
   for (std::size_t i = 0; i < rows; ++i) {
     if (matrix.rows.is_empty(i)) continue;
     matrix.labels[i] = producer.labels(i);

@@ -42,7 +42,8 @@ class RowProducer {
   /// Whether two rows could have equal labels once the metric name is gone.
   [[nodiscard]] virtual bool may_collide_without_name() = 0;
 
-  /// Computes rows [first, first + out.count) into `out`, whose presence is clear. Thread-safe.
+  /// Computes rows [first, first + out.count) into `out`, whose presence is clear. The memory of
+  /// histograms is taken from the budget into scratch.held, row by row. Thread-safe.
   [[nodiscard]] virtual Result<void> produce(std::size_t first, const RowsView& out,
                                              BatchScratch& scratch) const = 0;
 
@@ -52,8 +53,14 @@ class RowProducer {
 
 using RowProducerPtr = std::unique_ptr<RowProducer>;
 
-/// Changes the values of a batch in place. Thread-safe.
+/// Changes the values of a batch in place. What replaced histograms need more than the old ones is
+/// taken into scratch.held, row by row. Thread-safe.
 using RowsMap = std::function<Result<void>(const RowsView& rows, BatchScratch& scratch)>;
+
+/// Takes what the row's histograms need, `counted` bytes of them being taken already. Nothing for a
+/// row of floats.
+[[nodiscard]] Result<void> hold_histograms(const HistogramRow& row, BatchScratch& scratch,
+                                           std::uint64_t counted = 0);
 
 enum class NameRule : std::uint8_t { Keep, Drop };
 

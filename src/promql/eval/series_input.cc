@@ -203,6 +203,10 @@ SeriesInputPtr make_matrix_input(QueryContext& context, Matrix matrix, const Gri
   return std::make_unique<MatrixSeries>(context, std::move(matrix), grid);
 }
 
+bool is_stale_histogram(const telemetry::FloatHistogram& histogram) {
+  return telemetry::is_stale_nan(histogram.sum);
+}
+
 std::uint64_t count_samples(const SampleColumns& columns) {
   std::uint64_t samples = columns.values.size();
   for (const SampleColumns::HistogramPoint& point : columns.histograms) {
@@ -211,8 +215,12 @@ std::uint64_t count_samples(const SampleColumns& columns) {
   return samples;
 }
 
-bool is_stale_histogram(const telemetry::FloatHistogram& histogram) {
-  return telemetry::is_stale_nan(histogram.sum);
+std::uint64_t histogram_bytes(const SampleColumns& columns) {
+  std::uint64_t bytes = 0;
+  for (const SampleColumns::HistogramPoint& point : columns.histograms) {
+    bytes += sizeof(point) + histogram::size_bytes(*point.histogram);
+  }
+  return bytes;
 }
 
 void remove_stale_markers(SampleColumns& columns) {

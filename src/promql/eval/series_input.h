@@ -58,8 +58,11 @@ Result<SeriesInputPtr> select_series(QueryContext& context, const VectorSelector
 [[nodiscard]] SeriesInputPtr make_matrix_input(QueryContext& context, Matrix matrix,
                                                const Grid& grid);
 
-/// The samples, as limits count them: a histogram by its size.
+/// The samples read, as limits count them: a histogram by its size.
 [[nodiscard]] std::uint64_t count_samples(const SampleColumns& columns);
+
+/// The memory of the histograms read.
+[[nodiscard]] std::uint64_t histogram_bytes(const SampleColumns& columns);
 
 /// Removes stale markers of both kinds, order kept.
 void remove_stale_markers(SampleColumns& columns);

@@ -12,6 +12,7 @@
 #include "promql/eval/range_function.h"
 #include "promql/eval/result_conversion.h"
 #include "promql/eval/series_input.h"
+#include "promql/histogram/size.h"
 
 namespace gantry::promql {
 namespace {
@@ -90,10 +91,15 @@ Result<std::vector<ResultSeries>> read_range_selector(eval::QueryContext& contex
             series[i].histograms.push_back(
                 {.timestamp_ms = point.timestamp_ms, .histogram = point.histogram});
           }
-          const std::size_t samples = series[i].points.size() + series[i].histograms.size();
+          std::uint64_t samples = series[i].points.size();
+          std::uint64_t bytes = samples * sizeof(Point);
+          for (const HistogramPoint& point : series[i].histograms) {
+            samples += histogram::count_samples(*point.histogram);
+            bytes += sizeof(point) + histogram::size_bytes(*point.histogram);
+          }
           scratch.samples_total += samples;
           scratch.samples_read += samples;
-          GANTRY_CHECK(reservations[batch.index].grow(samples, samples * sizeof(Point)));
+          GANTRY_CHECK(reservations[batch.index].grow(samples, bytes));
         }
         return {};
       }));

@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -20,6 +21,10 @@ namespace {
 constexpr AggregateOp kOps[] = {AggregateOp::Sum,    AggregateOp::Avg,   AggregateOp::Count,
                                 AggregateOp::Min,    AggregateOp::Max,   AggregateOp::Group,
                                 AggregateOp::Stddev, AggregateOp::Stdvar};
+
+std::string_view no_name(std::uint32_t /*row*/) {
+  return "";
+}
 
 struct Row {
   std::vector<double> values;

@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "core/worker_pool.h"
 #include "promql/engine.h"
 #include "promql/testing/expected_failures.h"
 #include "promql/testing/promqltest.h"
@@ -57,8 +58,11 @@ void print_counts(std::string_view what, int passed, int evals) {
 }
 
 /// Runs the scripts and prints the counts. What failed, and why.
-std::map<CaseId, std::string> run_all(const std::vector<path>& scripts) {
-  const Engine engine(script_engine_options());
+std::map<CaseId, std::string> run_all(const std::vector<path>& scripts,
+                                      core::WorkerPool* workers = nullptr) {
+  EngineOptions options = script_engine_options();
+  options.workers = workers;
+  const Engine engine(options);
   std::map<CaseId, std::string> failed;
   int evals = 0;
   int passed = 0;
@@ -109,8 +113,11 @@ TEST(PromqltestConformance, PrometheusScriptsPassButForTheListedCases) {
 TEST(PromqltestConformance, OwnScriptsPass) {
   const auto scripts = scripts_in(path(GANTRY_SOURCE_DIR) / "tests/promql");
   ASSERT_FALSE(scripts.empty());
-  for (const auto& [id, message] : run_all(scripts)) {
-    ADD_FAILURE() << id.file << ":" << id.line << ": " << message;
+  core::WorkerPool pool({.thread_count = 3});
+  for (core::WorkerPool* const workers : {static_cast<core::WorkerPool*>(nullptr), &pool}) {
+    for (const auto& [id, message] : run_all(scripts, workers)) {
+      ADD_FAILURE() << id.file << ":" << id.line << ": " << message;
+    }
   }
 }
 

@@ -94,7 +94,7 @@ void append_float_api(std::string& out, double value) {
 void append_float_general(std::string& out, double value) {
   if (append_special(out, value)) return;
   const double magnitude = std::abs(value);
-  if (magnitude != 0 && (magnitude < 1e-4 || magnitude >= 1e21)) {
+  if (magnitude != 0 && (magnitude < 1e-4 || magnitude >= 1e6)) {
     append_scientific(out, value);
   } else {
     append_float_plain(out, value);

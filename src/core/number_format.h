@@ -18,8 +18,8 @@ void append_float_plain(std::string& out, double value);
 /// "-0".
 void append_float_api(std::string& out, double value);
 
-/// As Go's %g with shortest precision: exponent when the decimal exponent is < -4 or >= 21.
-/// Annotations and labels use it.
+/// As Go's %g with shortest precision: exponent when the decimal exponent is < -4 or >= 6, so that
+/// a million is 1e+06. Annotations, labels and exposition use it.
 void append_float_general(std::string& out, double value);
 
 /// A millisecond timestamp as decimal seconds: 1435781451.781, 1435781451.700, 1435781451, -0.001.

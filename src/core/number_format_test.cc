@@ -35,23 +35,24 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 
 INSTANTIATE_TEST_SUITE_P(
     Values, FloatFormat,
-    testing::Values(
-        FloatCase{0, "0", "0", "0"}, FloatCase{-0.0, "-0", "-0", "-0"}, FloatCase{1, "1", "1", "1"},
-        FloatCase{35.2, "35.2", "35.2", "35.2"}, FloatCase{-1.5, "-1.5", "-1.5", "-1.5"},
-        FloatCase{1e-7, "0.0000001", "1e-07", "1e-07"},
-        FloatCase{0.00001, "0.00001", "0.00001", "1e-05"},
-        FloatCase{1e20, "100000000000000000000", "100000000000000000000", "1e+20"},
-        FloatCase{123400, "123400", "123400", "123400"},
-        FloatCase{1e6, "1000000", "1000000", "1e+06"},
-        FloatCase{2349209.324, "2349209.324", "2349209.324", "2.349209324e+06"},
-        FloatCase{1e21, "1000000000000000000000", "1e+21", "1e+21"},
-        FloatCase{1.5e300, "15" + std::string(299, '0'), "1.5e+300", "1.5e+300"},
-        FloatCase{1234567890123456.7, "1234567890123456.8", "1234567890123456.8",
-                  "1.2345678901234568e+15"},
-        FloatCase{123456789012345680000.0, "123456789012345680000", "123456789012345680000",
-                  "1.2345678901234568e+20"},
-        FloatCase{kInf, "+Inf", "+Inf", "+Inf"}, FloatCase{-kInf, "-Inf", "-Inf", "-Inf"},
-        FloatCase{std::nan(""), "NaN", "NaN", "NaN"}));
+    testing::Values(FloatCase{0, "0", "0", "0"}, FloatCase{-0.0, "-0", "-0", "-0"},
+                    FloatCase{1, "1", "1", "1"}, FloatCase{35.2, "35.2", "35.2", "35.2"},
+                    FloatCase{-1.5, "-1.5", "-1.5", "-1.5"},
+                    FloatCase{1e-7, "0.0000001", "1e-07", "1e-07"},
+                    FloatCase{0.00001, "0.00001", "0.00001", "1e-05"},
+                    FloatCase{1e20, "100000000000000000000", "100000000000000000000", "1e+20"},
+                    FloatCase{123400, "123400", "123400", "123400"},
+                    FloatCase{1e6, "1000000", "1000000", "1e+06"},
+                    FloatCase{2349209.324, "2349209.324", "2349209.324", "2.349209324e+06"},
+                    FloatCase{1e21, "1000000000000000000000", "1e+21", "1e+21"},
+                    FloatCase{1.5e300, "15" + std::string(299, '0'), "1.5e+300", "1.5e+300"},
+                    FloatCase{1234567890123456.7, "1234567890123456.8", "1234567890123456.8",
+                              "1.2345678901234568e+15"},
+                    FloatCase{123456789012345680000.0, "123456789012345680000",
+                              "123456789012345680000", "1.2345678901234568e+20"},
+                    FloatCase{kInf, "+Inf", "+Inf", "+Inf"},
+                    FloatCase{-kInf, "-Inf", "-Inf", "-Inf"},
+                    FloatCase{std::nan(""), "NaN", "NaN", "NaN"}));
 
 RC_GTEST_PROP(FloatFormat, RoundTrips, (std::uint64_t bits)) {
   const double value = std::bit_cast<double>(bits);

@@ -8,6 +8,7 @@
 #include "promql/durations.h"
 #include "promql/eval/context.h"
 #include "promql/eval/evaluator.h"
+#include "promql/eval/extended_range.h"
 #include "promql/eval/planner.h"
 #include "promql/eval/range_function.h"
 #include "promql/eval/result_conversion.h"
@@ -65,7 +66,12 @@ Result<void> merge_equal_series(std::vector<ResultSeries>& sorted) {
 Result<std::vector<ResultSeries>> read_range_selector(eval::QueryContext& context,
                                                       eval::Evaluator& evaluator, const Expr& root,
                                                       const eval::Grid& grid) {
-  GANTRY_TRY(const eval::Evaluator::RangeVector range, evaluator.range_vector(root, grid, ""));
+  const MatrixSelector* extended = eval::find_extended_selector(root);
+  Result<eval::RangeVector> read = extended == nullptr
+                                       ? evaluator.range_vector(root, grid, "")
+                                       : eval::select_extended(context, *extended, grid, "");
+  if (!read) return std::unexpected(std::move(read).error());
+  const eval::RangeVector& range = *read;
   std::vector<ResultSeries> series(range.input->count());
   std::vector<eval::Reservation> reservations(eval::batch_count(series.size()));
   for (eval::Reservation& reservation : reservations) {
@@ -73,13 +79,19 @@ Result<std::vector<ResultSeries>> read_range_selector(eval::QueryContext& contex
   }
   const std::int64_t start_ms = range.windows.start_ms(0);
   const std::int64_t end_ms = range.windows.end_ms(0);
-  const auto is_inside = [=](std::int64_t t) { return t > start_ms && t <= end_ms; };
+  // An extended range has a sample at its start.
+  const std::int64_t first_ms = start_ms + (extended == nullptr ? 1 : 0);
+  const auto is_inside = [=](std::int64_t t) { return t >= first_ms && t <= end_ms; };
   GANTRY_CHECK(eval::run_batches(
       context, series.size(),
       [&](const eval::Batch& batch, eval::BatchScratch& scratch) -> Result<void> {
         for (std::size_t i = batch.first; i < batch.first + batch.count; ++i) {
           GANTRY_CHECK(range.input->read(i, scratch.columns));
           eval::remove_stale_markers(scratch.columns);
+          if (extended != nullptr) {
+            GANTRY_CHECK(
+                eval::extend_samples(extended->selector.mode, start_ms, end_ms, scratch.columns));
+          }
           const SampleColumns& columns = scratch.columns;
           for (std::size_t k = 0; k < columns.values.size(); ++k) {
             if (!is_inside(columns.timestamps_ms[k])) continue;

@@ -33,6 +33,7 @@ struct EngineOptions {
   ParserOptions parser;
   bool delayed_name_removal = false;
   bool use_start_timestamps = false;
+  bool type_and_unit_labels = false;  ///< Whether a series is a counter is told by __type__.
   std::int64_t lookback_ms = 5 * 60 * 1000;
   std::int64_t default_subquery_step_ms = 60 * 1000;
   std::uint64_t samples_max = 50'000'000;                   ///< In memory at once, per query.

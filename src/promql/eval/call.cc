@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "promql/eval/evaluator.h"
+#include "promql/eval/extended_range.h"
 #include "promql/eval/info.h"
 #include "promql/eval/instant_selector.h"
 #include "promql/eval/label_functions.h"
@@ -139,6 +140,9 @@ Result<RowProducerPtr> Evaluator::call_over_range(const Call& node, const Grid& 
       scalars.push_back(argument.get());
     }
   }
+  if (const MatrixSelector* selector = find_extended_selector(*range)) {
+    return make_extended_call(context_, *node.function, *selector, range->position, grid);
+  }
   GANTRY_TRY(RangeVector input, range_vector(*range, grid, node.function->name));
   RangeCall call{.function = node.function->id,
                  .range_position = range->position,
@@ -202,27 +206,25 @@ Result<RowProducerPtr> Evaluator::call_element(const Call& node, const Grid& gri
 
 Result<RowProducerPtr> Evaluator::call_timestamp(const Call& node, const Grid& grid) {
   const bool is_start = node.function->id == FunctionId::StartTimestamp;
-  if (is_start && !context_.options.use_start_timestamps) {
-    return fail(Code::FailedPrecondition, "start_timestamp() needs start timestamps to be enabled");
-  }
   const Expr& argument = strip_parens(*node.arguments[0]);
+  // Smoothing moves no sample: a smoothed selector is read like any other.
   const auto* selector = std::get_if<VectorSelector>(&argument.node);
-  if (selector != nullptr && selector->mode != RangeMode::Smoothed) {
-    GANTRY_TRY(RowProducerPtr rows, make_instant_selector(context_, *selector, grid,
-                                                          is_start ? InstantValue::StartTimestamp
-                                                                   : InstantValue::Timestamp,
-                                                          node.function->name));
-    return make_mapped(
-        context_, std::move(rows), [](const RowsView&, BatchScratch&) { return Result<void>(); },
-        NameRule::Drop);
+  if (is_start && (selector == nullptr || !context_.options.use_start_timestamps)) {
+    // Only a bare selector's samples have a start time, and only where those are used.
+    GANTRY_TRY(Matrix none, make_matrix(context_.budget, 0, grid.count));
+    return make_matrix_producer(context_, std::move(none));
   }
-  GANTRY_TRY(RowProducerPtr rows, vector(argument, grid, node.function->name));
-  if (!is_start) {
+  if (selector == nullptr) {
+    GANTRY_TRY(RowProducerPtr rows, vector(argument, grid, node.function->name));
     return make_mapped(context_, std::move(rows), map_step_time(grid), NameRule::Drop);
   }
-  // Only a bare selector's samples have a start time.
-  GANTRY_TRY(Matrix none, make_matrix(context_.budget, 0, grid.count));
-  return make_matrix_producer(context_, std::move(none));
+  GANTRY_TRY(RowProducerPtr rows, make_instant_selector(context_, *selector, grid,
+                                                        is_start ? InstantValue::StartTimestamp
+                                                                 : InstantValue::Timestamp,
+                                                        node.function->name));
+  return make_mapped(
+      context_, std::move(rows), [](const RowsView&, BatchScratch&) { return Result<void>(); },
+      NameRule::Drop);
 }
 
 Result<RowProducerPtr> Evaluator::call_calendar(const Call& node, const Grid& grid) {

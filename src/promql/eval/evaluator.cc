@@ -8,7 +8,9 @@
 #include "promql/eval/aggregate.h"
 #include "promql/eval/binary.h"
 #include "promql/eval/binary_values.h"
+#include "promql/eval/extended_range.h"
 #include "promql/eval/instant_selector.h"
+#include "promql/eval/smoothed_selector.h"
 #include "promql/function_table.h"
 #include "promql/histogram/arithmetic.h"
 
@@ -50,10 +52,6 @@ RowsMap make_negation() {
   };
 }
 
-std::string_view mode_name(RangeMode mode) {
-  return mode == RangeMode::Anchored ? "anchored" : "smoothed";
-}
-
 }  // namespace
 
 std::unexpected<Error> not_supported(std::string_view what) {
@@ -83,7 +81,9 @@ Result<RowProducerPtr> Evaluator::vector_node(const Expr& expr, const Grid& grid
                                               std::string_view within) {
   if (const auto* paren = std::get_if<Paren>(&expr.node)) return vector(*paren->expr, grid, within);
   if (const auto* selector = std::get_if<VectorSelector>(&expr.node)) {
-    if (selector->mode == RangeMode::Smoothed) return not_supported("smoothed modifier");
+    if (selector->mode == RangeMode::Smoothed) {
+      return make_smoothed_selector(context_, *selector, grid, expr.position, within);
+    }
     return make_instant_selector(context_, *selector, grid, InstantValue::Sample, within);
   }
   if (const auto* node = std::get_if<Unary>(&expr.node)) return unary(*node, grid, within);
@@ -195,14 +195,14 @@ Result<std::vector<double>> Evaluator::scalar_node(const Expr& expr, const Grid&
   return fail(Code::Internal, "unexpected error: not a scalar");
 }
 
-Result<Evaluator::RangeVector> Evaluator::range_vector(const Expr& expr, const Grid& grid,
-                                                       std::string_view within) {
+Result<RangeVector> Evaluator::range_vector(const Expr& expr, const Grid& grid,
+                                            std::string_view within) {
   const Expr& inner = strip_parens(expr);
   if (const auto* node = std::get_if<Subquery>(&inner.node)) return subquery(*node, grid);
   const auto* node = std::get_if<MatrixSelector>(&inner.node);
   if (node == nullptr) return fail(Code::Internal, "unexpected error: not a range vector");
   if (node->selector.mode != RangeMode::Plain) {
-    return not_supported(std::string(mode_name(node->selector.mode)) + " modifier");
+    return refuse_mode(node->selector.mode, within);
   }
   const kernels::WindowGrid windows =
       window_grid(context_, grid, node->selector.time, node->range_ms);
@@ -211,7 +211,7 @@ Result<Evaluator::RangeVector> Evaluator::range_vector(const Expr& expr, const G
   return RangeVector{.input = std::move(input), .windows = windows};
 }
 
-Result<Evaluator::RangeVector> Evaluator::subquery(const Subquery& node, const Grid& grid) {
+Result<RangeVector> Evaluator::subquery(const Subquery& node, const Grid& grid) {
   const kernels::WindowGrid windows = window_grid(context_, grid, node.time, node.range_ms);
   const std::int64_t step_ms =
       node.step_ms == 0 ? context_.options.default_subquery_step_ms : node.step_ms;

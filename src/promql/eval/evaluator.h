@@ -32,12 +32,6 @@ class Evaluator {
   /// One value per step.
   Result<std::vector<double>> scalar(const Expr& expr, const Grid& grid);
 
-  /// What a range vector reads, and the windows of the steps.
-  struct RangeVector {
-    SeriesInputPtr input;
-    kernels::WindowGrid windows;
-  };
-
   Result<RangeVector> range_vector(const Expr& expr, const Grid& grid, std::string_view within);
 
  private:

@@ -7,6 +7,7 @@
 
 #include "core/hash.h"
 #include "telemetry/labels.h"
+#include "telemetry/metadata_labels.h"
 
 namespace gantry::promql::eval {
 namespace {
@@ -34,8 +35,8 @@ LabelTable::LabelTable() : text_slots_(kFirstSlotCount), set_slots_(kFirstSlotCo
   static_cast<void>(intern(""));
   static_cast<void>(intern_set({}));
   metric_name_ = intern("__name__");
-  type_ = intern("__type__");
-  unit_ = intern("__unit__");
+  type_ = intern(telemetry::kTypeLabel);
+  unit_ = intern(telemetry::kUnitLabel);
 }
 
 Symbol LabelTable::intern(std::string_view text) {

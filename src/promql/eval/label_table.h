@@ -68,6 +68,9 @@ class LabelTable {
     return text(value(set, metric_name_));
   }
 
+  /// The value of `__type__`, "" when there is none.
+  [[nodiscard]] std::string_view type_of(LabelSetId set) const { return text(value(set, type_)); }
+
   /// Prometheus order: pairwise by name, then value, bytewise; a prefix is smaller.
   [[nodiscard]] int compare(LabelSetId a, LabelSetId b) const;
 

@@ -1,7 +1,6 @@
 #include "promql/eval/range_function.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -11,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "core/number_format.h"
+#include "promql/eval/counter_note.h"
 #include "promql/eval/range_histograms.h"
 
 namespace gantry::promql::eval {
@@ -25,19 +25,8 @@ bool uses_start_times(FunctionId function) {
          function == FunctionId::Irate || function == FunctionId::Resets;
 }
 
-bool is_counter_name(std::string_view name) {
-  static constexpr std::array<std::string_view, 4> kSuffixes = {"_total", "_sum", "_count",
-                                                                "_bucket"};
-  return std::ranges::any_of(kSuffixes,
-                             [&](std::string_view suffix) { return name.ends_with(suffix); });
-}
-
 bool is_quantile(double phi) {
   return phi >= 0 && phi <= 1;
-}
-
-bool has_any_bit(std::span<const std::uint64_t> bits) {
-  return std::ranges::any_of(bits, [](std::uint64_t word) { return word != 0; });
 }
 
 class RangeProducer final : public RowProducer {
@@ -170,13 +159,8 @@ class RangeProducer final : public RowProducer {
       scratch.annotations.add_start_time_overlaps(input_->metric_name(series), overlaps,
                                                   call_.range_position);
     }
-    if (!has_any_bit(bits)) return;
-    const std::string_view name = input_->metric_name(series);
-    if (name.empty() || is_counter_name(name)) return;
-    scratch.annotations.info(with_quoted("metric might not be a counter, name does not end in "
-                                         "_total/_sum/_count/_bucket:",
-                                         name),
-                             call_.range_position);
+    note_doubtful_counter(context_, *input_, series, bits, call_.range_position,
+                          scratch.annotations);
   }
 
   QueryContext& context_;

@@ -6,6 +6,7 @@
 #include "promql/eval/histogram_hints.h"
 #include "promql/histogram/size.h"
 #include "telemetry/labels.h"
+#include "telemetry/metadata_labels.h"
 #include "telemetry/sample.h"
 
 namespace gantry::promql::eval {
@@ -63,10 +64,11 @@ class SelectedSeries final : public SeriesInput {
   }
 
   [[nodiscard]] std::string_view metric_name(std::size_t series) const override {
-    for (const LabelSymbols label : set_->labels(series)) {
-      if (set_->symbol(label.name) == telemetry::kMetricNameLabel) return set_->symbol(label.value);
-    }
-    return {};
+    return label(series, telemetry::kMetricNameLabel);
+  }
+
+  [[nodiscard]] std::string_view type_label(std::size_t series) const override {
+    return label(series, telemetry::kTypeLabel);
   }
 
   Result<void> read(std::size_t series, SampleColumns& out) const override {
@@ -77,6 +79,13 @@ class SelectedSeries final : public SeriesInput {
   }
 
  private:
+  [[nodiscard]] std::string_view label(std::size_t series, std::string_view name) const {
+    for (const LabelSymbols label : set_->labels(series)) {
+      if (set_->symbol(label.name) == name) return set_->symbol(label.value);
+    }
+    return {};
+  }
+
   std::unique_ptr<SeriesSet> set_;
   SourceLabels labels_;
   SelectedSpan span_;
@@ -101,8 +110,10 @@ class MatrixSeries final : public SeriesInput {
   MatrixSeries(QueryContext& context, Matrix matrix, const Grid& grid)
       : context_(context), matrix_(std::move(matrix)), grid_(grid) {
     names_.reserve(matrix_.count());
+    types_.reserve(matrix_.count());
     for (const LabelSetId labels : matrix_.labels) {
       names_.push_back(context_.labels.name_of(labels));
+      types_.push_back(context_.labels.type_of(labels));
     }
   }
 
@@ -122,6 +133,10 @@ class MatrixSeries final : public SeriesInput {
 
   [[nodiscard]] std::string_view metric_name(std::size_t series) const override {
     return names_[series];
+  }
+
+  [[nodiscard]] std::string_view type_label(std::size_t series) const override {
+    return types_[series];
   }
 
   Result<void> read(std::size_t series, SampleColumns& out) const override {
@@ -146,6 +161,7 @@ class MatrixSeries final : public SeriesInput {
   Matrix matrix_;
   Grid grid_;
   std::vector<std::string_view> names_;  ///< Of the label table's arena.
+  std::vector<std::string_view> types_;  ///< Likewise.
 };
 
 }  // namespace

@@ -37,11 +37,20 @@ class SeriesInput {
   /// The metric name, "" when there is none. Thread-safe.
   [[nodiscard]] virtual std::string_view metric_name(std::size_t series) const = 0;
 
+  /// The value of `__type__`, "" when there is none. Thread-safe.
+  [[nodiscard]] virtual std::string_view type_label(std::size_t series) const = 0;
+
   /// Replaces `out` by the samples, stale markers included. Thread-safe.
   virtual Result<void> read(std::size_t series, SampleColumns& out) const = 0;
 };
 
 using SeriesInputPtr = std::unique_ptr<SeriesInput>;
+
+/// What a range vector reads, and the windows of the steps.
+struct RangeVector {
+  SeriesInputPtr input;
+  kernels::WindowGrid windows;
+};
 
 /// The evaluation times as a selector sees them: moved by `offset`, pinned by `@`. For range
 /// selectors and sub-queries with their range, for instant selectors with the lookback.

@@ -250,6 +250,11 @@ INSTANTIATE_TEST_SUITE_P(
         QueryCase{"or", "limit or on (job) requests_total",
                   "limit{job=a} 100; limit{job=c} 7; requests_total{job=b,zone=x} 60"},
         QueryCase{"same_labels_after_drop", "-{job='a',__name__=~'limit|native'}",
+                  "error: vector cannot contain metrics with the same labelset"},
+        QueryCase{"same_labels_before_a_filter", "-{job='a',__name__=~'limit|native'} > 1e99",
+                  "error: vector cannot contain metrics with the same labelset"},
+        QueryCase{"same_labels_before_an_empty_clamp",
+                  "clamp(-{job='a',__name__=~'limit|native'}, 2, 1)",
                   "error: vector cannot contain metrics with the same labelset"}),
     [](const auto& c) { return std::string(c.param.name); });
 

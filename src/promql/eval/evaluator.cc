@@ -66,7 +66,13 @@ bool Evaluator::repeats(const Expr& expr, const Grid& grid) const {
 
 Result<RowProducerPtr> Evaluator::vector(const Expr& expr, const Grid& grid,
                                          std::string_view within) {
-  if (!repeats(expr, grid)) return vector_node(expr, grid, within);
+  if (!repeats(expr, grid)) {
+    GANTRY_TRY(RowProducerPtr rows, vector_node(expr, grid, within));
+    if (!rows->may_collide()) return rows;
+    // Equal labels are an error here, even where what follows would drop one of the values.
+    GANTRY_TRY(Matrix merged, materialise(context_, *rows, grid.count));
+    return make_matrix_producer(context_, std::move(merged));
+  }
   GANTRY_TRY(Matrix once, matrix(expr, grid.first(), within));
   GANTRY_TRY(Matrix wide, broadcast(context_.budget, std::move(once), grid.count));
   return make_matrix_producer(context_, std::move(wide));

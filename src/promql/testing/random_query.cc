@@ -66,6 +66,10 @@ bool is_of_calendar(Id id) {
   }
 }
 
+bool is_periodic(Id id) {
+  return id == Id::Sin || id == Id::Cos || id == Id::Tan;
+}
+
 bool takes_anchored(Id id) {
   return id == Id::Changes || id == Id::Delta || id == Id::Increase || id == Id::Rate ||
          id == Id::Resets;
@@ -407,15 +411,20 @@ class QueryMaker : private RandomSelector {
         case ValueType::Matrix:
           text += matrix(depth, function.id);
           break;
-        default: {
-          const std::string operand =
-              is_of_histograms(function.id) ? histogram_operand(depth) : vector(depth - 1);
-          const bool is_limited = features_.prometheus_2_42 && is_of_calendar(function.id);
-          text += is_limited ? only_finite(operand) : operand;
-        }
+        default:
+          text += vector_operand(function, depth);
       }
     }
     return text;
+  }
+
+  std::string vector_operand(const FunctionSignature& function, int depth) {
+    // Of a large number that is not exact, the last digits decide.
+    if (features_.prometheus_2_42 && is_periodic(function.id)) return selector();
+    const std::string operand =
+        is_of_histograms(function.id) ? histogram_operand(depth) : vector(depth - 1);
+    const bool is_limited = features_.prometheus_2_42 && is_of_calendar(function.id);
+    return is_limited ? only_finite(operand) : operand;
   }
 
   std::string histogram_operand(int depth) {

@@ -113,6 +113,8 @@ TEST(HistogramVariance, TakesObservationsAtTheMiddleOfTheirBucket) {
 RC_GTEST_PROP(HistogramQuantile, GrowsWithPhiAndStaysWithinTheBuckets, ()) {
   FloatHistogram h = random_histogram();
   if (h.count == 0) return;
+  // One bucket for everything says nothing: Prometheus interpolates up to infinity there.
+  if (h.uses_custom_buckets() && h.custom_values.empty()) return;
   double low = h.uses_custom_buckets() ? -kInfinity : kInfinity;
   double high = -kInfinity;
   for (const telemetry::Bucket& bucket : telemetry::list_buckets(h)) {

@@ -1,12 +1,10 @@
 #include "promql/testing/comparison.h"
 
 #include <limits>
-#include <set>
 #include <string>
 
 #include <gtest/gtest.h>
 
-#include "promql/testing/expected_failures.h"
 #include "telemetry/sample.h"
 
 namespace gantry::promql::promqltest {
@@ -83,15 +81,6 @@ TEST(Comparison, TheHintCountsWhereItIsWritten) {
   gauge.hint = telemetry::CounterResetHint::Gauge;
   EXPECT_TRUE(is_almost_equal(histogram(), gauge, HintRule::Ignore));
   EXPECT_FALSE(is_almost_equal(histogram(), gauge, HintRule::Compare));
-}
-
-TEST(ExpectedFailures, RoundTrip) {
-  const std::set<CaseId> cases{{.file = "a.test", .line = 3}, {.file = "b-c.test", .line = 12}};
-  EXPECT_EQ(parse_expected_failures(format_expected_failures(cases)), cases);
-}
-
-TEST(ExpectedFailures, IgnoresOtherLines) {
-  EXPECT_TRUE(parse_expected_failures("# a.test:3\n\nb.test\nc.test:x\nd.test:\n").empty());
 }
 
 }  // namespace

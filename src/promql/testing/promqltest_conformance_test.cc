@@ -1,16 +1,14 @@
-// Runs Prometheus's own scripts, when they are there, and ours in tests/promql.
+// Runs Prometheus's own scripts, when they are there, and ours in tests/promql: every case must
+// pass, with and without workers.
 //
-//   GANTRY_CONFORMANCE_DIR                where Prometheus's scripts are, in a folder `promql`
-//   GANTRY_PROMQLTEST_VERBOSE=1           print the known failures too
-//   GANTRY_UPDATE_EXPECTED_FAILURES=1     write the list of known failures anew
+//   GANTRY_CONFORMANCE_DIR    where Prometheus's scripts are, in a folder `promql`
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <map>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +18,6 @@
 
 #include "core/worker_pool.h"
 #include "promql/engine.h"
-#include "promql/testing/expected_failures.h"
 #include "promql/testing/promqltest.h"
 
 namespace gantry::promql::promqltest {
@@ -49,76 +46,68 @@ path conformance_directory() {
   return root / "promql";
 }
 
-path expected_failures_file() {
-  return path(GANTRY_SOURCE_DIR) / "src/promql/testdata/promqltest_expected_failures.txt";
+/// How many cases a script has, counted in its text.
+int count_evals(std::string_view script) {
+  int count = 0;
+  while (!script.empty()) {
+    const std::size_t end = std::min(script.find('\n'), script.size());
+    const std::string_view line = script.substr(0, end);
+    const std::size_t begin = std::min(line.find_first_not_of(" \t"), line.size());
+    if (line.substr(begin).starts_with("eval")) ++count;
+    script.remove_prefix(std::min(end + 1, script.size()));
+  }
+  return count;
 }
 
 void print_counts(std::string_view what, int passed, int evals) {
   fmt::print("{:<28} {:>5} / {}\n", what, passed, evals);
 }
 
-/// Runs the scripts and prints the counts. What failed, and why.
-std::map<CaseId, std::string> run_all(const std::vector<path>& scripts,
-                                      core::WorkerPool* workers = nullptr) {
+/// Runs the scripts and prints the counts.
+void expect_all_pass(const std::vector<path>& scripts, core::WorkerPool* workers) {
   EngineOptions options = script_engine_options();
   options.workers = workers;
   const Engine engine(options);
-  std::map<CaseId, std::string> failed;
   int evals = 0;
   int passed = 0;
   for (const path& script : scripts) {
     const std::string file = script.filename().string();
-    const Report report = run_script(read_text(script), engine);
+    const std::string text = read_text(script);
+    const Report report = run_script(text, engine);
     for (const Failure& failure : report.failures) {
-      failed.emplace(CaseId{.file = file, .line = failure.line}, failure.message);
+      ADD_FAILURE() << file << ":" << failure.line << ": " << failure.message;
     }
+    EXPECT_EQ(report.eval_count, count_evals(text)) << file;
     print_counts(file, report.passed_count, report.eval_count);
     evals += report.eval_count;
     passed += report.passed_count;
   }
   print_counts("total", passed, evals);
-  return failed;
+  EXPECT_EQ(passed, evals);
 }
 
-void rewrite_expected_failures(const std::map<CaseId, std::string>& failed) {
-  std::set<CaseId> cases;
-  for (const auto& [id, message] : failed) cases.insert(id);
-  std::ofstream(expected_failures_file(), std::ios::binary) << format_expected_failures(cases);
-}
-
-TEST(PromqltestConformance, PrometheusScriptsPassButForTheListedCases) {
+TEST(PromqltestConformance, PrometheusScriptsPass) {
   const auto scripts = scripts_in(conformance_directory());
   if (scripts.empty()) {
     GTEST_SKIP() << "no scripts in " << conformance_directory()
                  << "; set GANTRY_CONFORMANCE_DIR to run them";
   }
-  const auto failed = run_all(scripts);
-  if (std::getenv("GANTRY_UPDATE_EXPECTED_FAILURES") != nullptr) {
-    rewrite_expected_failures(failed);
-    GTEST_SKIP() << "wrote " << failed.size() << " cases to " << expected_failures_file();
-  }
-  const auto known = parse_expected_failures(read_text(expected_failures_file()));
-  const bool is_verbose = std::getenv("GANTRY_PROMQLTEST_VERBOSE") != nullptr;
-  for (const auto& [id, message] : failed) {
-    EXPECT_TRUE(known.contains(id)) << id.file << ":" << id.line << ": " << message;
-    if (is_verbose) fmt::print("{}:{}: {}\n", id.file, id.line, message);
-  }
-  for (const CaseId& id : known) {
-    EXPECT_TRUE(failed.contains(id))
-        << id.file << ":" << id.line << " passes now: remove this line from "
-        << expected_failures_file();
-  }
+  expect_all_pass(scripts, nullptr);
+}
+
+TEST(PromqltestConformance, PrometheusScriptsPassWithWorkers) {
+  const auto scripts = scripts_in(conformance_directory());
+  if (scripts.empty()) GTEST_SKIP() << "no scripts in " << conformance_directory();
+  core::WorkerPool pool({.thread_count = 3});
+  expect_all_pass(scripts, &pool);
 }
 
 TEST(PromqltestConformance, OwnScriptsPass) {
   const auto scripts = scripts_in(path(GANTRY_SOURCE_DIR) / "tests/promql");
   ASSERT_FALSE(scripts.empty());
   core::WorkerPool pool({.thread_count = 3});
-  for (core::WorkerPool* const workers : {static_cast<core::WorkerPool*>(nullptr), &pool}) {
-    for (const auto& [id, message] : run_all(scripts, workers)) {
-      ADD_FAILURE() << id.file << ":" << id.line << ": " << message;
-    }
-  }
+  expect_all_pass(scripts, nullptr);
+  expect_all_pass(scripts, &pool);
 }
 
 }  // namespace

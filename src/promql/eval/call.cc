@@ -29,6 +29,11 @@ std::string text_argument(const Expr& expr) {
   return text == nullptr ? std::string() : text->value;
 }
 
+/// Parentheses around an argument do not count, in annotations either.
+Position argument_position(const Expr& argument) {
+  return strip_parens(argument).position;
+}
+
 void clear_histograms(const RowsView& rows) {
   for (std::size_t row = 0; row < rows.count; ++row) rows.histograms[row].clear();
 }
@@ -145,9 +150,9 @@ Result<RowProducerPtr> Evaluator::call_over_range(const Call& node, const Grid& 
   }
   GANTRY_TRY(RangeVector input, range_vector(*range, grid, node.function->name));
   RangeCall call{.function = node.function->id,
-                 .range_position = range->position,
-                 .scalar_position = scalars.empty() ? Position{} : scalars[0]->position,
-                 .first_position = node.arguments[0]->position,
+                 .range_position = argument_position(*range),
+                 .scalar_position = scalars.empty() ? Position{} : argument_position(*scalars[0]),
+                 .first_position = argument_position(*node.arguments[0]),
                  .argument = {},
                  .argument_two = {},
                  .windows = input.windows,
@@ -210,7 +215,9 @@ Result<RowProducerPtr> Evaluator::call_timestamp(const Call& node, const Grid& g
   // Smoothing moves no sample: a smoothed selector is read like any other.
   const auto* selector = std::get_if<VectorSelector>(&argument.node);
   if (is_start && (selector == nullptr || !context_.options.use_start_timestamps)) {
-    // Only a bare selector's samples have a start time, and only where those are used.
+    // Only a bare selector's samples have a start time, and only where those are used. What the
+    // argument has to say is said all the same.
+    GANTRY_TRY(const Matrix unused, matrix(argument, grid, node.function->name));
     GANTRY_TRY(Matrix none, make_matrix(context_.budget, 0, grid.count));
     return make_matrix_producer(context_, std::move(none));
   }
@@ -256,7 +263,10 @@ Result<Matrix> Evaluator::call_sort(const Call& node, const Grid& grid, Position
   GANTRY_TRY(Matrix rows, matrix(*node.arguments[0], grid, node.function->name));
   const FunctionId id = node.function->id;
   const bool is_by_value = id == FunctionId::Sort || id == FunctionId::SortDesc;
-  if (grid.count != 1) {
+  // A range of one time only is as good as an instant.
+  const bool is_one_time =
+      grid.step_ms == 0 || (grid.count == 1 && context_.query_start_ms == context_.query_end_ms);
+  if (!is_one_time) {
     context_.annotations.warn(
         "sort is ineffective for range queries since results are always ordered by labels",
         position);
@@ -316,10 +326,11 @@ Result<Matrix> Evaluator::call_histogram(const Call& node, const Grid& grid) {
   const std::string_view name = node.function->name;
   switch (node.function->id) {
     case FunctionId::HistogramQuantile: {
-      QuantileArgument argument{.phi = {}, .position = node.arguments[0]->position};
+      QuantileArgument argument{.phi = {}, .position = argument_position(*node.arguments[0])};
       GANTRY_TRY(argument.phi, scalar(*node.arguments[0], grid));
       GANTRY_TRY(const Matrix buckets, matrix(*node.arguments[1], grid, name));
-      const HistogramCall call{.grid = grid, .vector_position = node.arguments[1]->position};
+      const HistogramCall call{.grid = grid,
+                               .vector_position = argument_position(*node.arguments[1])};
       return histogram_quantile(context_, call, argument, buckets);
     }
     case FunctionId::HistogramQuantiles: {
@@ -327,9 +338,11 @@ Result<Matrix> Evaluator::call_histogram(const Call& node, const Grid& grid) {
       std::vector<QuantileArgument> arguments;
       for (std::size_t i = 2; i < node.arguments.size(); ++i) {
         GANTRY_TRY(std::vector<double> phi, scalar(*node.arguments[i], grid));
-        arguments.push_back({.phi = std::move(phi), .position = node.arguments[i]->position});
+        arguments.push_back(
+            {.phi = std::move(phi), .position = argument_position(*node.arguments[i])});
       }
-      const HistogramCall call{.grid = grid, .vector_position = node.arguments[0]->position};
+      const HistogramCall call{.grid = grid,
+                               .vector_position = argument_position(*node.arguments[0])};
       return histogram_quantiles(context_, call, text_argument(*node.arguments[1]), arguments,
                                  buckets);
     }
@@ -337,7 +350,8 @@ Result<Matrix> Evaluator::call_histogram(const Call& node, const Grid& grid) {
       GANTRY_TRY(const std::vector<double> lower, scalar(*node.arguments[0], grid));
       GANTRY_TRY(const std::vector<double> upper, scalar(*node.arguments[1], grid));
       GANTRY_TRY(const Matrix buckets, matrix(*node.arguments[2], grid, name));
-      const HistogramCall call{.grid = grid, .vector_position = node.arguments[2]->position};
+      const HistogramCall call{.grid = grid,
+                               .vector_position = argument_position(*node.arguments[2])};
       return histogram_fraction(context_, call, lower, upper, buckets);
     }
   }

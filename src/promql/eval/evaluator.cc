@@ -134,13 +134,14 @@ Result<RowProducerPtr> Evaluator::aggregate(const Aggregate& node, const Grid& g
   const std::string_view name = aggregate_op_text(node.op);
   if (is_folding(node.op)) {
     GANTRY_TRY(const RowProducerPtr rows, vector(*node.expr, grid, name));
-    GANTRY_TRY(Matrix result, fold_groups(context_, node, *rows, grid.count, node.expr->position));
+    GANTRY_TRY(Matrix result,
+               fold_groups(context_, node, *rows, grid.count, strip_parens(*node.expr).position));
     return make_matrix_producer(context_, std::move(result));
   }
   RankRequest request{.aggregate = node,
                       .position = position,
-                      .expr_position = node.expr->position,
-                      .parameter_position = node.parameter->position,
+                      .expr_position = strip_parens(*node.expr).position,
+                      .parameter_position = strip_parens(*node.parameter).position,
                       .parameter = {},
                       .label = {}};
   const Expr& parameter = strip_parens(*node.parameter);
@@ -149,6 +150,7 @@ Result<RowProducerPtr> Evaluator::aggregate(const Aggregate& node, const Grid& g
   } else {
     GANTRY_TRY(request.parameter, scalar(parameter, grid));
   }
+  GANTRY_TRY(Matrix rows, matrix(*node.expr, grid, name));
   if (node.op != AggregateOp::CountValues && node.op != AggregateOp::Quantile) {
     GANTRY_TRY(const bool is_nothing, check_parameter(node.op, request.parameter));
     if (is_nothing) {
@@ -156,7 +158,6 @@ Result<RowProducerPtr> Evaluator::aggregate(const Aggregate& node, const Grid& g
       return make_matrix_producer(context_, std::move(none));
     }
   }
-  GANTRY_TRY(Matrix rows, matrix(*node.expr, grid, name));
   Result<Matrix> result;
   if (node.op == AggregateOp::CountValues) {
     result = count_values(context_, request, rows);

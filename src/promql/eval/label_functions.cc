@@ -228,12 +228,16 @@ Result<Matrix> sort_by_label(QueryContext& context, SortOrder order,
 
 LabelSetId absent_labels(LabelTable& labels, const VectorSelector& selector) {
   LabelSetId result = kEmptyLabels;
+  std::vector<std::string_view> taken;
   for (const Matcher& matcher : selector.matchers) {
-    if (matcher.name() == telemetry::kMetricNameLabel || matcher.op() != MatchOp::Equal) continue;
-    const auto of_name = std::ranges::count_if(
-        selector.matchers, [&](const Matcher& other) { return other.name() == matcher.name(); });
-    if (of_name > 1) continue;
-    result = labels.with(result, labels.intern(matcher.name()), labels.intern(matcher.value()));
+    if (matcher.name() == telemetry::kMetricNameLabel) continue;
+    // In written order, as in Prometheus: what follows an equality undoes it, what precedes does
+    // not.
+    const bool is_first_equality =
+        matcher.op() == MatchOp::Equal && std::ranges::find(taken, matcher.name()) == taken.end();
+    if (is_first_equality) taken.push_back(matcher.name());
+    result = labels.with(result, labels.intern(matcher.name()),
+                         is_first_equality ? labels.intern(matcher.value()) : kEmptySymbol);
   }
   return result;
 }

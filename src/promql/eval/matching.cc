@@ -173,21 +173,22 @@ class VectorMatcher {
   }
 
   Result<void> check_one_side() {
-    std::optional<std::size_t> first_step;
+    // Of several the earliest, and of these the one with the first row, is reported.
+    std::optional<std::pair<std::size_t, std::uint32_t>> first;
     std::string message;
     for (const MatchGroup& group : groups_) {
       if (group.one.size() < 2) continue;
       Bits seen(words_);
       for (const std::uint32_t row : group.one) {
         const std::optional<std::size_t> step = first_common(seen, one_bits(row), active_);
-        if (step && (!first_step || *step < *first_step)) {
-          first_step = step;
+        if (step && (!first || std::pair(*step, row) < *first)) {
+          first = std::pair(*step, row);
           message = duplicate_text(group, row, *step);
         }
         join_bits(seen, one_bits(row));
       }
     }
-    if (!first_step) return {};
+    if (!first) return {};
     return fail(Code::FailedPrecondition, std::move(message));
   }
 

@@ -372,7 +372,7 @@ class QueryMaker : private RandomSelector {
         return vector(depth - 1) +
                one_of({"", ", \"job\"", ", \"instance\", \"job\"", ", \"code\""});
       case Id::HistogramQuantiles:
-        return histogram_operand(depth) + ", \"" + one_of({"q", "job"}) + "\", " +
+        return histogram_operand(depth) + ", \"" + one_of({"q", "le"}) + "\", " +
                one_of({"0.5", "0.5, 0.9", "0, 0.25, 1, 2"});
       case Id::HistogramQuantile:
         return one_of({"0.5", "0.9", "0.99", "0.1", "1", "-1", "NaN"}) + ", " +

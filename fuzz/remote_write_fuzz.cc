@@ -1,5 +1,5 @@
-// Remote write bodies, both versions: the first byte chooses. Every series is resolved, as a store
-// would.
+// Remote write bodies, both versions, with and without labels from metadata: the first byte
+// chooses. Every series is resolved, as a store would.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto version =
       data[0] % 2 == 0 ? codec::RemoteWriteVersion::V1 : codec::RemoteWriteVersion::V2;
   static codec::RemoteWriteDecoder decoder;
-  if (!decoder.decode(version, body)) return 0;
+  const codec::RemoteWriteOptions options{.adds_type_and_unit_labels = (data[0] & 2) != 0};
+  if (!decoder.decode(version, body, options)) return 0;
   core::Arena arena;
   std::vector<telemetry::LabelView> labels;
   for (std::uint32_t i = 0; i < decoder.batch().series.size(); ++i) {

@@ -61,11 +61,12 @@ class RemoteWriteApi {
     GANTRY_TRY(const codec::RemoteWriteVersion version,
                codec::parse_remote_write_content_type(request.headers.find("Content-Type")));
     GANTRY_CHECK(codec::check_remote_write_encoding(request.headers.find("Content-Encoding")));
+    const Settings settings = services_.settings();
     GANTRY_CHECK(codec::decompress(codec::Encoding::SnappyBlock, request.body,
-                                   {.bytes = services_.settings().body_decompressed_bytes_max,
+                                   {.bytes = settings.body_decompressed_bytes_max,
                                     .setting = "http.body_decompressed_bytes_max"},
                                    buffer));
-    GANTRY_CHECK(decoder.decode(version, buffer));
+    GANTRY_CHECK(decoder.decode(version, buffer, settings.remote_write));
     GANTRY_TRY(telemetry::AppendResult result, view.append(decoder.batch()));
     decoder.rejections().add_to(result);
     return result;

@@ -13,6 +13,7 @@
 #include "codec/influx.h"
 #include "codec/otlp_metrics.h"
 #include "codec/otlp_traces.h"
+#include "codec/remote_write.h"
 #include "core/metrics.h"
 #include "core/time.h"
 #include "promql/engine.h"
@@ -44,6 +45,7 @@ struct Settings {
   InfluxSettings influx;
   codec::OtlpTracesOptions otlp_traces;  ///< limits.*_per_span_max and the like
   TempoSettings tempo;
+  codec::RemoteWriteOptions remote_write;    ///< promql.type_and_unit_labels
   std::optional<std::uint64_t> samples_max;  ///< Of a query; absent: the engine's.
 };
 

@@ -9,6 +9,7 @@
 #include "codec/otlp_translator_internal.h"
 #include "codec/series_labels.h"
 #include "core/number_format.h"
+#include "telemetry/metadata_labels.h"
 
 namespace gantry::codec {
 
@@ -131,9 +132,9 @@ Result<void> OtlpTranslator::Impl::collect_point_labels(const Source& source, co
   if (!resource.instance.empty()) set.set(kInstance, resource.instance);
   if (options->adds_type_and_unit_labels) {
     if (metric.type != telemetry::MetricType::Unknown) {
-      set.set("__type__", telemetry::metric_type_name(metric.type));
+      set.set(telemetry::kTypeLabel, telemetry::metric_type_name(metric.type));
     }
-    if (!metric.name->unit.empty()) set.set("__unit__", metric.name->unit);
+    if (!metric.name->unit.empty()) set.set(telemetry::kUnitLabel, metric.name->unit);
   }
   std::string_view suffix;
   switch (source.part) {

@@ -15,6 +15,7 @@
 #include "codec/series_labels.h"
 #include "core/arena.h"
 #include "core/hash.h"
+#include "telemetry/metadata_labels.h"
 
 namespace gantry::codec {
 
@@ -27,6 +28,56 @@ using telemetry::RejectReason;
 // Keys of the two messages (and of other codecs) must not meet: 1.0 hashes raw bytes, 2.0 hashes.
 constexpr std::uint64_t kKeySaltV1 = 0x52573100;
 constexpr std::uint64_t kKeySaltV2 = 0x52573200;
+
+/// What a series of 2.0 says of its family; help and unit are symbols.
+struct FamilyMetadata {
+  telemetry::MetricType type = telemetry::MetricType::Unknown;
+  std::uint32_t help = 0;
+  std::uint32_t unit = 0;
+};
+
+FamilyMetadata decode_metadata_v2(std::string_view bytes) {
+  using wire::v2::Metadata;
+  FamilyMetadata metadata;
+  protozero::pbf_message<Metadata> message(bytes);
+  while (message.next()) {
+    switch (message.tag_and_type()) {
+      case tag_and_type(Metadata::Type, pbf_wire_type::varint):
+        metadata.type = metric_type(message.get_enum());
+        break;
+      case tag_and_type(Metadata::HelpRef, pbf_wire_type::varint):
+        metadata.help = message.get_uint32();
+        break;
+      case tag_and_type(Metadata::UnitRef, pbf_wire_type::varint):
+        metadata.unit = message.get_uint32();
+        break;
+      default:
+        message.skip();
+    }
+  }
+  return metadata;
+}
+
+/// The labels that a series gets from its metadata; both empty: none.
+struct MetadataLabels {
+  std::string_view type;
+  std::string_view unit;
+
+  [[nodiscard]] bool is_empty() const { return type.empty() && unit.empty(); }
+};
+
+/// Keys are two polynomials over the halves of the strings' hashes, which are independent. The
+/// hashes are keyed, so that nobody can choose strings for which both meet.
+void append_to_key(core::Hash128& key, const core::Hash128& hash) {
+  constexpr std::uint64_t kHighFactor = 0x9e3779b97f4a7c15;
+  constexpr std::uint64_t kLowFactor = 0xc2b2ae3d27d4eb4f;
+  key.high = key.high * kHighFactor + hash.high;
+  key.low = key.low * kLowFactor + hash.low;
+}
+
+bool is_metadata_label(std::string_view name) {
+  return name == telemetry::kTypeLabel || name == telemetry::kUnitLabel;
+}
 
 }  // namespace
 
@@ -46,6 +97,9 @@ struct RemoteWriteDecoder::Impl final : telemetry::SeriesResolver {
   std::vector<core::Hash128> symbol_hashes;
   /// 2.0: metric name symbols whose metadata is in the batch already.
   std::vector<bool> has_metadata;
+  RemoteWriteOptions options;
+  /// 2.0, with adds_type_and_unit_labels: one per series.
+  std::vector<MetadataLabels> metadata_labels;
 
   void clear();
   void decode_v1(std::string_view body);
@@ -59,7 +113,8 @@ struct RemoteWriteDecoder::Impl final : telemetry::SeriesResolver {
   void add_exemplar_v1(std::uint32_t series, std::string_view bytes);
   void add_exemplar_v2(std::uint32_t series, std::string_view bytes);
   void add_metadata_v1(std::string_view bytes);
-  void add_metadata_v2(std::span<const std::uint32_t> series_refs, std::string_view bytes);
+  void add_metadata_v2(std::span<const std::uint32_t> series_refs, const FamilyMetadata& metadata);
+  void add_metadata_labels(const FamilyMetadata& metadata);
   [[nodiscard]] std::string_view joined_label_fields(std::string_view series);
   [[nodiscard]] Result<void> check_refs(std::span<const std::uint32_t> some) const;
   [[nodiscard]] std::span<const std::uint32_t> refs_of(std::uint32_t series) const;
@@ -82,6 +137,7 @@ void RemoteWriteDecoder::Impl::clear() {
   symbols.clear();
   symbol_hashes.clear();
   has_metadata.clear();
+  metadata_labels.clear();
 }
 
 std::uint32_t RemoteWriteDecoder::Impl::begin_series() {
@@ -293,58 +349,49 @@ void RemoteWriteDecoder::Impl::add_exemplar_v2(std::uint32_t series, std::string
 }
 
 void RemoteWriteDecoder::Impl::add_metadata_v2(std::span<const std::uint32_t> series_refs,
-                                               std::string_view bytes) {
-  using wire::v2::Metadata;
+                                               const FamilyMetadata& metadata) {
   std::optional<std::uint32_t> name;
   for (std::size_t i = 0; i + 1 < series_refs.size(); i += 2) {
     if (symbols[series_refs[i]] == telemetry::kMetricNameLabel) name = series_refs[i + 1];
   }
   if (!name || has_metadata[*name]) return;
-  std::int32_t type = 0;
-  std::uint32_t help = 0;
-  std::uint32_t unit = 0;
-  protozero::pbf_message<Metadata> message(bytes);
-  while (message.next()) {
-    switch (message.tag_and_type()) {
-      case tag_and_type(Metadata::Type, pbf_wire_type::varint):
-        type = message.get_enum();
-        break;
-      case tag_and_type(Metadata::HelpRef, pbf_wire_type::varint):
-        help = message.get_uint32();
-        break;
-      case tag_and_type(Metadata::UnitRef, pbf_wire_type::varint):
-        unit = message.get_uint32();
-        break;
-      default:
-        message.skip();
-    }
-  }
+  const auto [type, help, unit] = metadata;
   if (help >= symbols.size() || unit >= symbols.size()) {
     rejections.add(RejectReason::MetadataLimit, 1, [&] {
       return fmt::format("metadata of {} refers to symbol {}, the table has {}",
-                         excerpt(symbols[*name], 128), std::max(help, unit), symbols.size());
+                         excerpt(symbols[*name], 128), std::max(metadata.help, metadata.unit),
+                         symbols.size());
     });
     return;
   }
   has_metadata[*name] = true;
-  if (type == 0 && symbols[help].empty() && symbols[unit].empty()) return;
-  batch.metadata.push_back({.family = family_of(symbols[*name], metric_type(type)),
-                            .type = metric_type(type),
+  if (type == telemetry::MetricType::Unknown && symbols[help].empty() && symbols[unit].empty()) {
+    return;
+  }
+  batch.metadata.push_back({.family = family_of(symbols[*name], type),
+                            .type = type,
                             .help = symbols[help],
                             .unit = symbols[unit]});
 }
 
-/// Hot: per series. The key of a label set from the hashes of its strings: two polynomials over the
-/// halves, which are independent. The hashes are keyed, so that nobody can choose strings for which
-/// both meet.
-core::Hash128 RemoteWriteDecoder::Impl::key_of(std::span<const std::uint32_t> series_refs) const {
-  constexpr std::uint64_t kHighFactor = 0x9e3779b97f4a7c15;
-  constexpr std::uint64_t kLowFactor = 0xc2b2ae3d27d4eb4f;
-  core::Hash128 key{.high = key_seed, .low = ~key_seed};
-  for (const std::uint32_t ref : series_refs) {
-    key.high = key.high * kHighFactor + symbol_hashes[ref].high;
-    key.low = key.low * kLowFactor + symbol_hashes[ref].low;
+/// Of the last series. They are part of what its labels are made from.
+void RemoteWriteDecoder::Impl::add_metadata_labels(const FamilyMetadata& metadata) {
+  MetadataLabels& labels = metadata_labels.back();
+  if (metadata.type != telemetry::MetricType::Unknown) {
+    labels.type = telemetry::metric_type_name(metadata.type);
   }
+  if (metadata.unit < symbols.size()) labels.unit = symbols[metadata.unit];
+  if (labels.is_empty()) return;
+  core::Hash128& key = batch.series.back().key;
+  for (const std::string_view text : {labels.type, labels.unit}) {
+    append_to_key(key, core::hash128(text, core::process_hash_seed()));
+  }
+}
+
+/// Hot: per series. The key of a label set from the hashes of its strings.
+core::Hash128 RemoteWriteDecoder::Impl::key_of(std::span<const std::uint32_t> series_refs) const {
+  core::Hash128 key{.high = key_seed, .low = ~key_seed};
+  for (const std::uint32_t ref : series_refs) append_to_key(key, symbol_hashes[ref]);
   return key;
 }
 
@@ -353,6 +400,7 @@ void RemoteWriteDecoder::Impl::decode_series_v2(std::string_view bytes) {
   using wire::v2::TimeSeries;
   const std::uint32_t series = begin_series();
   refs_begin.push_back(static_cast<std::uint32_t>(refs.size()));
+  if (options.adds_type_and_unit_labels) metadata_labels.emplace_back();
   const std::size_t samples_before = batch.samples.size();
   const std::size_t histograms_before = batch.histograms.size();
   const std::size_t exemplars_before = batch.exemplars.size();
@@ -406,11 +454,15 @@ void RemoteWriteDecoder::Impl::decode_series_v2(std::string_view bytes) {
                           batch.exemplars.end());
     refs.resize(refs_begin.back());
     refs_begin.pop_back();
+    if (!metadata_labels.empty()) metadata_labels.pop_back();
     batch.series.pop_back();
     return;
   }
   batch.series.back().key = key_of(series_refs);
-  if (!metadata.empty()) add_metadata_v2(series_refs, metadata);
+  if (metadata.empty()) return;
+  const FamilyMetadata decoded = decode_metadata_v2(metadata);
+  if (options.adds_type_and_unit_labels) add_metadata_labels(decoded);
+  add_metadata_v2(series_refs, decoded);
 }
 
 void RemoteWriteDecoder::Impl::decode_v2(std::string_view body) {
@@ -439,11 +491,17 @@ void RemoteWriteDecoder::Impl::collect_labels(std::uint32_t series,
                                               std::vector<LabelView>& labels) const {
   if (version == RemoteWriteVersion::V2) {
     const auto series_refs = refs_of(series);
+    const MetadataLabels added =
+        metadata_labels.empty() ? MetadataLabels{} : metadata_labels[series];
     for (std::size_t i = 0; i + 1 < series_refs.size(); i += 2) {
       // A series that is described before it is checked may have any reference.
       if (std::max(series_refs[i], series_refs[i + 1]) >= symbols.size()) continue;
-      labels.push_back({symbols[series_refs[i]], symbols[series_refs[i + 1]]});
+      const std::string_view name = symbols[series_refs[i]];
+      if (!added.is_empty() && is_metadata_label(name)) continue;
+      labels.push_back({name, symbols[series_refs[i + 1]]});
     }
+    if (!added.type.empty()) labels.push_back({telemetry::kTypeLabel, added.type});
+    if (!added.unit.empty()) labels.push_back({telemetry::kUnitLabel, added.unit});
     return;
   }
   protozero::pbf_message<wire::v1::TimeSeries> message(label_fields[series]);
@@ -477,8 +535,10 @@ RemoteWriteDecoder::~RemoteWriteDecoder() = default;
 RemoteWriteDecoder::RemoteWriteDecoder(RemoteWriteDecoder&&) noexcept = default;
 RemoteWriteDecoder& RemoteWriteDecoder::operator=(RemoteWriteDecoder&&) noexcept = default;
 
-Result<void> RemoteWriteDecoder::decode(RemoteWriteVersion version, std::string_view body) {
+Result<void> RemoteWriteDecoder::decode(RemoteWriteVersion version, std::string_view body,
+                                        RemoteWriteOptions options) {
   impl_->clear();
+  impl_->options = options;
   impl_->version = version;
   impl_->key_seed =
       core::process_hash_seed() ^ (version == RemoteWriteVersion::V1 ? kKeySaltV1 : kKeySaltV2);

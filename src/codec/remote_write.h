@@ -33,6 +33,12 @@ enum class RemoteWriteVersion : std::uint8_t { V1, V2 };
 /// Unsupported (415) with the text senders know.
 [[nodiscard]] Result<void> check_remote_write_encoding(std::string_view value);
 
+struct RemoteWriteOptions {
+  /// 2.0: each series gets __type__ and __unit__ from its metadata; what the sender wrote under
+  /// these names goes.
+  bool adds_type_and_unit_labels = false;
+};
+
 /// Decodes one request at a time and owns what the batch's views need besides the body.
 /// Not thread-safe; `batch().resolver` is used by one thread at a time.
 class RemoteWriteDecoder {
@@ -49,7 +55,8 @@ class RemoteWriteDecoder {
   /// message; the batch is then empty. A series that breaks a rule is left out and listed in
   /// `rejections`; one whose labels break a rule (no name, a duplicate) fails when its labels are
   /// resolved.
-  [[nodiscard]] Result<void> decode(RemoteWriteVersion version, std::string_view body);
+  [[nodiscard]] Result<void> decode(RemoteWriteVersion version, std::string_view body,
+                                    RemoteWriteOptions options = {});
 
   [[nodiscard]] const telemetry::MetricBatch& batch() const;
 

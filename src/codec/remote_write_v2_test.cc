@@ -1,3 +1,10 @@
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include "codec/remote_write.h"
@@ -103,6 +110,92 @@ TEST(RemoteWriteV2, MetadataNamesTheFamilyOnce) {
   std::vector<std::string_view> families;
   for (const auto& metadata : decoder.batch().metadata) families.push_back(metadata.family);
   EXPECT_EQ(families, (std::vector<std::string_view>{"d", "d", "c_total"}));
+}
+
+struct MetadataLabelsCase {
+  std::string_view name;
+  telemetry::MetricType type;
+  std::string_view unit;
+  telemetry::Labels sent;  ///< Besides the name.
+  std::string_view expected;
+};
+
+class RemoteWriteMetadataLabelsTest : public ::testing::TestWithParam<MetadataLabelsCase> {};
+
+TEST_P(RemoteWriteMetadataLabelsTest, ComeFromTheMetadataWhenAskedFor) {
+  const MetadataLabelsCase& c = GetParam();
+  WriteRequest request;
+  request.series = {simple_series("m")};
+  for (const telemetry::Label& label : c.sent) {
+    request.series[0].labels.push_back({label.name, label.value});
+  }
+  request.series[0].metadata = {.type = c.type, .unit = std::string(c.unit)};
+  const std::string body = encoded(RemoteWriteVersion::V2, request);
+  RemoteWriteDecoder decoder;
+  ASSERT_TRUE(decoder.decode(RemoteWriteVersion::V2, body, {.adds_type_and_unit_labels = true}));
+  EXPECT_EQ(testing::series_text(decoder.batch(), 0), c.expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, RemoteWriteMetadataLabelsTest,
+    ::testing::Values(
+        MetadataLabelsCase{"both",
+                           telemetry::MetricType::Counter,
+                           "bytes",
+                           {},
+                           R"(m{__type__="counter",__unit__="bytes",job="j"})"},
+        MetadataLabelsCase{"type_only",
+                           telemetry::MetricType::GaugeHistogram,
+                           "",
+                           {},
+                           R"(m{__type__="gaugehistogram",job="j"})"},
+        MetadataLabelsCase{
+            "unit_only", telemetry::MetricType::Unknown, "s", {}, R"(m{__unit__="s",job="j"})"},
+        MetadataLabelsCase{"what_was_sent_goes",
+                           telemetry::MetricType::Gauge,
+                           "",
+                           {{"__type__", "counter"}, {"__unit__", "s"}},
+                           R"(m{__type__="gauge",job="j"})"},
+        MetadataLabelsCase{"without_metadata_it_stays",
+                           telemetry::MetricType::Unknown,
+                           "",
+                           {{"__type__", "counter"}},
+                           R"(m{__type__="counter",job="j"})"}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST(RemoteWriteV2, MetadataLabelsArePartOfTheSeriesKey) {
+  WriteRequest request;
+  request.series = {simple_series("m"), simple_series("m"), simple_series("m"), simple_series("m")};
+  request.series[1].metadata = {.type = telemetry::MetricType::Counter};
+  request.series[2].metadata = {.type = telemetry::MetricType::Gauge};
+  request.series[3].metadata = {.type = telemetry::MetricType::Gauge, .unit = "s"};
+  const std::string body = encoded(RemoteWriteVersion::V2, request);
+  const auto count_keys = [&](bool adds) {
+    RemoteWriteDecoder decoder;
+    EXPECT_TRUE(decoder.decode(RemoteWriteVersion::V2, body, {.adds_type_and_unit_labels = adds}));
+    std::set<std::pair<std::uint64_t, std::uint64_t>> keys;
+    for (const telemetry::BatchSeries& series : decoder.batch().series) {
+      keys.emplace(series.key.high, series.key.low);
+    }
+    return keys.size();
+  };
+  EXPECT_EQ(count_keys(false), 1U);
+  EXPECT_EQ(count_keys(true), 4U);
+}
+
+TEST(RemoteWriteV2, RefusedSeriesTakeTheirMetadataLabelsWithThem) {
+  WriteRequest request;
+  request.series = {simple_series("a"), simple_series("b"), simple_series("c")};
+  request.series[0].metadata = {.type = telemetry::MetricType::Gauge};
+  request.series[1].metadata = {.type = telemetry::MetricType::Summary};
+  request.series[2].metadata = {.type = telemetry::MetricType::Counter};
+  request.series[1].samples.clear();
+  const std::string body = encoded(RemoteWriteVersion::V2, request);
+  RemoteWriteDecoder decoder;
+  ASSERT_TRUE(decoder.decode(RemoteWriteVersion::V2, body, {.adds_type_and_unit_labels = true}));
+  ASSERT_EQ(decoder.batch().series.size(), 2U);
+  EXPECT_EQ(testing::series_text(decoder.batch(), 0), R"(a{__type__="gauge",job="j"})");
+  EXPECT_EQ(testing::series_text(decoder.batch(), 1), R"(c{__type__="counter",job="j"})");
 }
 
 }  // namespace

@@ -90,6 +90,7 @@ struct Config {
     promql::ParserOptions parser;
     bool delayed_name_removal = false;
     bool use_start_timestamps = false;
+    bool type_and_unit_labels = false;
   } promql;
 
   struct Otlp {

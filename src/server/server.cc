@@ -63,6 +63,7 @@ promql::EngineOptions engine_options(const Config& config, core::WorkerPool& wor
           .parser = config.promql.parser,
           .delayed_name_removal = config.promql.delayed_name_removal,
           .use_start_timestamps = config.promql.use_start_timestamps,
+          .type_and_unit_labels = config.promql.type_and_unit_labels,
           .lookback_ms = config.query.lookback.count,
           .default_subquery_step_ms = config.query.default_subquery_step.count,
           .samples_max = config.query.samples_max,
@@ -182,6 +183,7 @@ Result<void> Server::Impl::open_data_directory() {
 codec::OtlpOptions Server::Impl::otlp_options(StackId stack) const {
   const auto now = live.current();
   codec::OtlpOptions options = now->otlp.translation;
+  if (config->promql.type_and_unit_labels) options.adds_type_and_unit_labels = true;
   options.lookback_ms = now->query.lookback.count;
   options.delta_state = open_stacks->delta_state(stack);
   return options;
@@ -244,7 +246,8 @@ void Server::Impl::make_services() {
                 .otlp_traces = now->traces.otlp,
                 .tempo = {.search_range_max = now->traces.search_range_max,
                           .metrics_range_max = now->traces.metrics_range_max,
-                          .trace_bytes_max = now->traces.trace_bytes_max}};
+                          .trace_bytes_max = now->traces.trace_bytes_max},
+                .remote_write = {.adds_type_and_unit_labels = config->promql.type_and_unit_labels}};
           },
       .otlp_options = [this](StackId stack) { return otlp_options(stack); },
       .process = {.start_time = start_time,

@@ -364,6 +364,10 @@ constexpr std::array kSettings = {
     Setting{"promql.use_start_timestamps", Kind::Switch, kAtStart,
             GANTRY_SLOT(promql.use_start_timestamps),
             "Let counter functions use the start timestamps of samples."},
+    Setting{"promql.type_and_unit_labels", Kind::Switch, kAtStart,
+            GANTRY_SLOT(promql.type_and_unit_labels),
+            "Add the labels `__type__` and `__unit__` to what comes by OTLP and remote write 2.0, "
+            "from its metadata, and tell counters by them."},
 
     Setting{"otlp.http_listen", Kind::Text, kAtStart, GANTRY_SLOT(otlp.http_listen),
             "Address and port for OTLP over HTTP besides `server.listen`; empty: none."},
@@ -400,7 +404,8 @@ constexpr std::array kSettings = {
             "Write the series target_info with each resource's attributes."},
     Setting{"otlp.type_and_unit_labels", Kind::Switch, kReloadable,
             GANTRY_SLOT(otlp.translation.adds_type_and_unit_labels),
-            "Add the labels `__type__` and `__unit__`."},
+            "Add the labels `__type__` and `__unit__` to what comes by OTLP, whatever "
+            "`promql.type_and_unit_labels` says."},
     Setting{"otlp.explicit_histograms", Kind::Choice, kReloadable,
             GANTRY_SLOT(otlp.translation.explicit_histograms),
             "Store histograms with explicit bounds as `_bucket` series, or as native histograms "

@@ -114,8 +114,9 @@ def v1_request(series: list[bytes], metadata: bytes = b"") -> bytes:
     return compress(b"".join(field(1, one) for one in series) + metadata)
 
 
-def v2_request(series: list[tuple]) -> bytes:
-    """Series are (labels, samples, start timestamp in ms), or those and a list of `histogram_message`s."""
+def v2_request(series: list[tuple], metadata: tuple[int, str] | None = None) -> bytes:
+    """Series are (labels, samples, start timestamp in ms), or those and a list of `histogram_message`s; `metadata` is
+    (type, unit) of all of them."""
     symbols = [""]
 
     def reference(text: str) -> int:
@@ -130,5 +131,7 @@ def v2_request(series: list[tuple]) -> bytes:
         for ms, value in samples:
             one += field(2, double(1, value) + integer(2, ms) + (integer(3, start) if start else b""))
         one += b"".join(field(3, message) for message in (histograms[0] if histograms else []))
+        if metadata:
+            one += field(5, integer(1, metadata[0]) + integer(4, reference(metadata[1])))
         body += field(5, one)
     return compress(b"".join(field(4, symbol) for symbol in symbols) + body)

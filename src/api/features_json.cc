@@ -46,7 +46,7 @@ Features language_features(const promql::EngineOptions& options) {
       {"delayed_name_removal", options.delayed_name_removal},
       {"use_start_timestamps", options.use_start_timestamps},
       {"per_step_stats", false},
-      {"type_and_unit_labels", false},
+      {"type_and_unit_labels", options.type_and_unit_labels},
   };
   for (const std::string_view name :
        {"at_modifier", "bool", "by", "group_left", "group_right", "ignoring", "negative_offset",

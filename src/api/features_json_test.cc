@@ -91,6 +91,7 @@ TEST(FeaturesJson, EachSwitchIsReported) {
       {{.parser = {.binop_fill_modifiers = true}}, {"fill", "fill_left", "fill_right"}},
       {{.parser = {.duration_expressions = false}}, {"duration_expr"}},
       {{.delayed_name_removal = true}, {"delayed_name_removal"}},
+      {{.type_and_unit_labels = true}, {"type_and_unit_labels"}},
       {{.use_start_timestamps = true}, {"use_start_timestamps"}},
   };
   const nlohmann::json defaults = features_of({});

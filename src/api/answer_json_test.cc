@@ -5,9 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include "api/ast_json.h"
-#include "promql/parser.h"
-
 namespace gantry::api {
 namespace {
 
@@ -112,18 +109,6 @@ TEST(AnswerJson, CutsToTheLimitAndSaysSo) {
   EXPECT_EQ(std::get<1>(answer.value).size(), 2U);
   EXPECT_EQ(answer.annotations.warnings,
             std::vector<std::string>{"results truncated due to limit"});
-}
-
-TEST(AstJson, WritesTheTree) {
-  const auto expr = promql::parse(R"(sum by (a) (rate(x{b=~"c.*"}[5m] offset 1m)) > bool 2)");
-  ASSERT_TRUE(expr);
-  EXPECT_EQ(
-      ast_json(**expr),
-      R"({"type":"binaryExpr","op":">","lhs":{"type":"aggregation","op":"sum","expr":{"type":"call","func":{"name":"rate",)"
-      R"("argTypes":["matrix"],"variadic":0,"returnType":"vector"},"args":[{"type":"matrixSelector","name":"x","matchers":[)"
-      R"({"name":"b","value":"c.*","type":"=~"},{"name":"__name__","value":"x","type":"="}],"offset":60000,"offsetExpr":null,)"
-      R"("timestamp":null,"startOrEnd":null,"anchored":false,"smoothed":false,"range":300000,"rangeExpr":null}]},"param":null,)"
-      R"("grouping":["a"],"without":false},"rhs":{"type":"numberLiteral","val":"2"},"matching":null,"bool":true})");
 }
 
 }  // namespace

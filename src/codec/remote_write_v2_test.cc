@@ -143,24 +143,24 @@ INSTANTIATE_TEST_SUITE_P(
                            telemetry::MetricType::Counter,
                            "bytes",
                            {},
-                           R"(m{__type__="counter",__unit__="bytes",job="j"})"},
+                           R"(m{__type__="counter", __unit__="bytes",job="j"})"},
         MetadataLabelsCase{"type_only",
                            telemetry::MetricType::GaugeHistogram,
                            "",
                            {},
-                           R"(m{__type__="gaugehistogram",job="j"})"},
+                           R"(m{__type__="gaugehistogram", job="j"})"},
         MetadataLabelsCase{
-            "unit_only", telemetry::MetricType::Unknown, "s", {}, R"(m{__unit__="s",job="j"})"},
+            "unit_only", telemetry::MetricType::Unknown, "s", {}, R"(m{__unit__="s", job="j"})"},
         MetadataLabelsCase{"what_was_sent_goes",
                            telemetry::MetricType::Gauge,
                            "",
                            {{"__type__", "counter"}, {"__unit__", "s"}},
-                           R"(m{__type__="gauge",job="j"})"},
+                           R"(m{__type__="gauge", job="j"})"},
         MetadataLabelsCase{"without_metadata_it_stays",
                            telemetry::MetricType::Unknown,
                            "",
                            {{"__type__", "counter"}},
-                           R"(m{__type__="counter",job="j"})"}),
+                           R"(m{__type__="counter", job="j"})"}),
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST(RemoteWriteV2, MetadataLabelsArePartOfTheSeriesKey) {
@@ -194,8 +194,8 @@ TEST(RemoteWriteV2, RefusedSeriesTakeTheirMetadataLabelsWithThem) {
   RemoteWriteDecoder decoder;
   ASSERT_TRUE(decoder.decode(RemoteWriteVersion::V2, body, {.adds_type_and_unit_labels = true}));
   ASSERT_EQ(decoder.batch().series.size(), 2U);
-  EXPECT_EQ(testing::series_text(decoder.batch(), 0), R"(a{__type__="gauge",job="j"})");
-  EXPECT_EQ(testing::series_text(decoder.batch(), 1), R"(c{__type__="counter",job="j"})");
+  EXPECT_EQ(testing::series_text(decoder.batch(), 0), R"(a{__type__="gauge", job="j"})");
+  EXPECT_EQ(testing::series_text(decoder.batch(), 1), R"(c{__type__="counter", job="j"})");
 }
 
 }  // namespace

@@ -143,7 +143,7 @@ INSTANTIATE_TEST_SUITE_P(
                            telemetry::MetricType::Counter,
                            "bytes",
                            {},
-                           R"(m{__type__="counter", __unit__="bytes",job="j"})"},
+                           R"(m{__type__="counter", __unit__="bytes", job="j"})"},
         MetadataLabelsCase{"type_only",
                            telemetry::MetricType::GaugeHistogram,
                            "",

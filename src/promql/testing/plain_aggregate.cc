@@ -165,7 +165,7 @@ class StepAggregation {
         notes_.warn(
             "vector contains a mix of histograms with exponential and custom buckets schemas for "
             "metric name " +
-                quoted(label_of(member.labels, "__name__")),
+                go_quoted(label_of(member.labels, "__name__")),
             inside_);
       }
     }

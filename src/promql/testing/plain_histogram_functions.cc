@@ -29,7 +29,7 @@ struct Histograms {
 };
 
 std::string for_name(const std::string& name) {
-  return name.empty() ? "" : " for metric name " + quoted(name);
+  return name.empty() ? "" : " for metric name " + go_quoted(name);
 }
 
 Histograms sort_out(PlainContext& context, const PlainVector& vector, Position position) {
@@ -44,7 +44,7 @@ Histograms sort_out(PlainContext& context, const PlainVector& vector, Position p
     const auto bound = core::parse_float(text);
     if (!bound) {
       context.notes.warn("bucket label \"le\" is missing or has a malformed value of " +
-                             quoted(text) +
+                             go_quoted(text) +
                              for_name(knows_names ? label_of(element.labels, "__name__") : ""),
                          position);
       continue;

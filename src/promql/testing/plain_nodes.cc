@@ -532,7 +532,7 @@ Result<PlainSteps> PlainEvaluator::range_call(const Expr& expr, const PlainGrid&
         !ends_like_a_counter(name)) {
       context_.notes.info(
           "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: " +
-              quoted(name),
+              go_quoted(name),
           input.position);
     }
     if (has_result) has_equal_labels = !seen.insert(element.labels).second || has_equal_labels;

@@ -30,7 +30,7 @@ void note_ignored(PlainNotes& notes, const PlainWindow& window) {
   if (window.histograms.empty()) return;
   notes.info(
       "ignored histograms in a range containing both floats and histograms for metric name " +
-          quoted(window.metric_name),
+          go_quoted(window.metric_name),
       window.position);
 }
 
@@ -43,7 +43,7 @@ std::optional<PlainAnswer> combined(PlainNotes& notes, const PlainWindow& window
       notes.warn(
           "vector contains a mix of histograms with exponential and custom buckets schemas for "
           "metric name " +
-              quoted(window.metric_name),
+              go_quoted(window.metric_name),
           window.position);
       return std::nullopt;
     }
@@ -57,9 +57,9 @@ std::optional<PlainAnswer> combined(PlainNotes& notes, const PlainWindow& window
 
 std::optional<PlainAnswer> sum_or_mean(PlainNotes& notes, Id function, const PlainWindow& window) {
   if (!window.floats.empty() && !window.histograms.empty()) {
-    notes.warn(
-        "encountered a mix of histograms and floats for metric name " + quoted(window.metric_name),
-        window.position);
+    notes.warn("encountered a mix of histograms and floats for metric name " +
+                   go_quoted(window.metric_name),
+               window.position);
     return std::nullopt;
   }
   if (window.floats.empty()) {
@@ -212,7 +212,7 @@ std::optional<PlainAnswer> quantile_over_time(PlainNotes& notes, const PlainWind
   if (!window.histograms.empty()) {
     notes.info(
         "ignored histograms in a range containing both floats and histograms for metric name " +
-            quoted(window.metric_name),
+            go_quoted(window.metric_name),
         window.first_argument);
   }
   return number(plain_quantile(phi, values_of(window.floats)));

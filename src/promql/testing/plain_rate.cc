@@ -36,7 +36,7 @@ void note_overlap(PlainNotes& notes, const PlainWindow& window,
       continue;
     notes.warn_counted(
         "sample has start time that overlaps with previous sample timestamp for metric " +
-            quoted(window.metric_name),
+            go_quoted(window.metric_name),
         window.position);
     return;
   }
@@ -44,7 +44,7 @@ void note_overlap(PlainNotes& notes, const PlainWindow& window,
 
 void note_mix(PlainNotes& notes, const PlainWindow& window, Position position) {
   notes.warn(
-      "encountered a mix of histograms and floats for metric name " + quoted(window.metric_name),
+      "encountered a mix of histograms and floats for metric name " + go_quoted(window.metric_name),
       position);
 }
 
@@ -52,7 +52,7 @@ void note_layouts(PlainNotes& notes, const PlainWindow& window, Position positio
   notes.warn(
       "vector contains a mix of histograms with exponential and custom buckets schemas for metric "
       "name " +
-          quoted(window.metric_name),
+          go_quoted(window.metric_name),
       position);
 }
 
@@ -63,12 +63,12 @@ void note_reconciled(PlainNotes& notes, const histogram::Combination& done, std:
 }
 
 void note_not_counter(PlainNotes& notes, const PlainWindow& window, Position position) {
-  notes.warn("this native histogram metric is not a counter: " + quoted(window.metric_name),
+  notes.warn("this native histogram metric is not a counter: " + go_quoted(window.metric_name),
              position);
 }
 
 void note_not_gauge(PlainNotes& notes, const PlainWindow& window, Position position) {
-  notes.warn("this native histogram metric is not a gauge: " + quoted(window.metric_name),
+  notes.warn("this native histogram metric is not a gauge: " + go_quoted(window.metric_name),
              position);
 }
 

@@ -101,13 +101,13 @@ std::string labels_text(const PlainLabels& labels) {
   std::string inside;
   for (const auto& [name, value] : labels) {
     if (!inside.empty()) inside += ", ";
-    inside +=
-        (is_plain_name(name) && !name.contains(':') ? name : quoted(name)) + "=" + quoted(value);
+    inside += (is_plain_name(name) && !name.contains(':') ? name : go_quoted(name)) + "=" +
+              go_quoted(value);
   }
   return "{" + inside + "}";
 }
 
-std::string quoted(std::string_view text) {
+std::string go_quoted(std::string_view text) {
   std::string result;
   telemetry::append_go_quoted(result, text);
   return result;

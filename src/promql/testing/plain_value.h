@@ -117,7 +117,7 @@ void set_label(PlainLabels& labels, const std::string& name, const std::string& 
 /// `{a="b", c="d"}` or `x{a="b"}`, as errors write label sets.
 [[nodiscard]] std::string labels_text(const PlainLabels& labels);
 
-[[nodiscard]] std::string quoted(std::string_view text);
+[[nodiscard]] std::string go_quoted(std::string_view text);
 
 [[nodiscard]] std::string general_text(double value);
 

@@ -263,6 +263,8 @@ TEST_F(EngineTest, RangeQueriesHaveGapsAndMergeDisjointSeries) {
   load({{"__name__", "b"}}, {telemetry::stale_nan(), telemetry::stale_nan(), 30, 40});
   EXPECT_EQ(text_of(range("a", 0, 4, 1)), "a{} 1@0 2@60 5@240");
   EXPECT_EQ(text_of(range("-{__name__=~'a|b'}", 0, 3, 1)), "{} -1@0 -2@60 -30@120 -40@180");
+  EXPECT_EQ(text_of(range("sum_over_time({__name__=~'a|b'}[1s])", 0, 3, 1)),
+            "{} 1@0 2@60 30@120 40@180");
   EXPECT_EQ(text_of(range("a or b", 0, 3, 1)), "a{} 1@0 2@60; b{} 30@120 40@180");
   EXPECT_EQ(text_of(range("topk(1, {__name__=~'a|b'})", 1, 4, 3)), "a{} 2@60; b{} 40@240");
   EXPECT_EQ(text_of(range("1 + 1", 0, 2, 1)), "{} 2@0 2@60 2@120");
@@ -279,6 +281,39 @@ TEST_F(EngineTest, DropsNamesLateWhenAsked) {
   EXPECT_EQ(text_of(instant(query, 2)), "{job=a} 1");
   EXPECT_EQ(text_of(instant(query, 2, late)), "{job=a,was=x_total} 1");
   EXPECT_EQ(text_of(instant("sum by (__name__) (rate(x_total[2m]))", 2, late)), "{} 1");
+}
+
+TEST_F(EngineTest, DropsTheNameOfASeriesIfItsFirstPointLostIt) {
+  load({{"__name__", "a"}}, {1, 2, telemetry::stale_nan(), telemetry::stale_nan(), 5});
+  const EngineOptions late{.parser = {}, .delayed_name_removal = true};
+  EXPECT_EQ(text_of(range("0 + a or a offset 2m", 0, 4, 1, late)), "{} 1@0 2@60 1@120 2@180 5@240");
+  EXPECT_EQ(text_of(range("a offset 2m or 0 + a", 0, 4, 1, late)), "{} 1@0 2@60 1@120 2@180 5@240");
+  EXPECT_EQ(text_of(range("a or 0 + a offset 2m", 0, 4, 1, late)),
+            "a{} 1@0 2@60 1@120 2@180 5@240");
+}
+
+TEST_F(EngineTest, RefusesEqualQuantilesAtOnceInRanges) {
+  load_histograms({{"__name__", "native"}}, 3);
+  EngineOptions late{.parser = {}, .delayed_name_removal = true};
+  late.parser.experimental_functions = true;
+  const std::string query = "histogram_quantiles(native, 'q', 0.5, 0.5) > 1e99";
+  EXPECT_EQ(text_of(instant(query, 2, late)), "");
+  EXPECT_EQ(text_of(range(query, 0, 2, 1, late)),
+            "error: vector cannot contain metrics with the same labelset");
+}
+
+TEST_F(EngineTest, TheLastPairInTheOrderOfTheFilledSideIsNoted) {
+  load({{"__name__", "left"}, {"job", "z"}}, {1});
+  load({{"__name__", "right"}, {"job", "a"}}, {1});
+  load_histograms({{"__name__", "right"}, {"job", "z"}}, 1);
+  EngineOptions options;
+  options.parser.binop_fill_modifiers = true;
+  const Result<Answer> answer = instant("left </ fill(0) right", 0, options);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->annotations.infos,
+            (std::vector<std::string>{
+                "PromQL info: incompatible sample types encountered for binary operator \"</\": "
+                "float </ histogram (1:1)"}));
 }
 
 TEST_F(EngineTest, Annotates) {

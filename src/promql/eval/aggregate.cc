@@ -178,9 +178,6 @@ bool is_folding(AggregateOp op) {
 Result<Matrix> fold_groups(QueryContext& context, const Aggregate& aggregate, RowProducer& given,
                            std::size_t steps, Position position) {
   std::optional<Matrix> matrix = given.take_matrix();
-  if (!matrix && given.may_collide()) {
-    GANTRY_TRY(matrix, materialise(context, given, steps));
-  }
   Projection projection =
       make_grouping_projection(context.labels, aggregate.grouping, aggregate.is_without);
   const std::size_t rows = matrix ? matrix->count() : given.count();

@@ -18,6 +18,7 @@ namespace gantry::promql::eval {
 /// Whether `op` folds.
 [[nodiscard]] bool is_folding(AggregateOp op);
 
+/// `producer` has no equal labels (Evaluator::vector merges them).
 Result<Matrix> fold_groups(QueryContext& context, const Aggregate& aggregate, RowProducer& producer,
                            std::size_t steps, Position position);
 

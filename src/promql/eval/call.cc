@@ -263,10 +263,7 @@ Result<Matrix> Evaluator::call_sort(const Call& node, const Grid& grid, Position
   GANTRY_TRY(Matrix rows, matrix(*node.arguments[0], grid, node.function->name));
   const FunctionId id = node.function->id;
   const bool is_by_value = id == FunctionId::Sort || id == FunctionId::SortDesc;
-  // A range of one time only is as good as an instant.
-  const bool is_one_time =
-      grid.step_ms == 0 || (grid.count == 1 && context_.query_start_ms == context_.query_end_ms);
-  if (!is_one_time) {
+  if (!context_.is_one_time(grid)) {
     context_.annotations.warn(
         "sort is ineffective for range queries since results are always ordered by labels",
         position);

@@ -83,6 +83,11 @@ struct QueryContext {
 
   /// The labels that dropping the metric name leaves, at once or (delayed) at the end of the query.
   [[nodiscard]] bool drops_names_at_once() const { return !options.delayed_name_removal; }
+
+  /// One step on its own: an instant, or a range of one time only, which is as good as one.
+  [[nodiscard]] bool is_one_time(const Grid& grid) const {
+    return grid.step_ms == 0 || (grid.count == 1 && query_start_ms == query_end_ms);
+  }
 };
 
 /// Rows of a batch: small enough to spread over the workers, large enough to pay for the visit.

@@ -303,7 +303,11 @@ Result<Matrix> histogram_quantiles(QueryContext& context, const HistogramCall& c
     }
   }
   GANTRY_TRY(Matrix result, join_rows(context, parts, buckets.rows.steps()));
-  return drop_names(context, std::move(result));
+  GANTRY_TRY(result, drop_names(context, std::move(result)));
+  // The label may have told rows apart. One step with delayed names keeps equal ones until the end.
+  if (!context.drops_names_at_once() && !context.is_one_time(call.grid))
+    GANTRY_CHECK(merge_equal_rows(result));
+  return result;
 }
 
 Result<Matrix> histogram_fraction(QueryContext& context, const HistogramCall& call,

@@ -108,8 +108,10 @@ class VectorMatcher {
       many_group_[row] = group_of(many_.labels[row]);
       groups_[many_group_[row]].many.push_back(static_cast<std::uint32_t>(row));
     }
+    one_group_.resize(one_.count());
     for (std::size_t row = 0; row < one_.count(); ++row) {
-      groups_[group_of(one_.labels[row])].one.push_back(static_cast<std::uint32_t>(row));
+      one_group_[row] = group_of(one_.labels[row]);
+      groups_[one_group_[row]].one.push_back(static_cast<std::uint32_t>(row));
     }
   }
 
@@ -209,7 +211,7 @@ class VectorMatcher {
         context_.labels.format(group.signature), is_swapped_ ? "left" : "right", first, second);
   }
 
-  /// Elements of the many side in row order, then those that only the one side has.
+  /// Elements of the many side in row order, then those that only the one side has, in its order.
   Result<void> find_pairs() {
     // By group: the steps at which one of its pairs is combined, where that matters.
     std::vector<Bits> matched(groups_.size());
@@ -236,12 +238,11 @@ class VectorMatcher {
       }
     }
     if (!fill_many_) return {};
-    for (std::uint32_t g = 0; g < groups_.size(); ++g) {
-      for (const std::uint32_t one : groups_[g].one) {
-        Bits missing(one_bits(one).begin(), one_bits(one).end());
-        for (std::size_t w = 0; w < matched[g].size(); ++w) missing[w] &= ~matched[g][w];
-        add_pair(kFill, one, g, missing, missing);
-      }
+    for (std::uint32_t row = 0; row < one_.count(); ++row) {
+      const std::uint32_t g = one_group_[row];
+      Bits missing(one_bits(row).begin(), one_bits(row).end());
+      for (std::size_t w = 0; w < matched[g].size(); ++w) missing[w] &= ~matched[g][w];
+      add_pair(kFill, row, g, missing, missing);
     }
     return {};
   }
@@ -443,7 +444,8 @@ class VectorMatcher {
   Projection projection_;
 
   std::vector<MatchGroup> groups_;
-  std::vector<std::uint32_t> many_group_;
+  std::vector<std::uint32_t> many_group_;  ///< By row.
+  std::vector<std::uint32_t> one_group_;
   Bits many_bits_;  ///< By row: steps with an element.
   Bits one_bits_;
   Bits active_;

@@ -127,8 +127,17 @@ void remove_empty_rows(Matrix& matrix) {
 
 namespace {
 
+/// Of two bitmaps that share no bit.
+bool begins_before(std::span<const std::uint64_t> a, std::span<const std::uint64_t> b) {
+  for (std::size_t w = 0; w < a.size(); ++w) {
+    if ((a[w] | b[w]) != 0) return std::countr_zero(a[w]) < std::countr_zero(b[w]);
+  }
+  return false;
+}
+
 /// Row `from` moves into the free steps of row `to`; false when a step has both.
-bool merge_row(Rows& rows, std::size_t from, std::size_t to) {
+bool merge_row(Matrix& matrix, std::size_t from, std::size_t to) {
+  Rows& rows = matrix.rows;
   const std::size_t words = kernels::bitmap_words(rows.steps());
   std::vector<std::uint64_t> from_bits(words);
   std::vector<std::uint64_t> to_bits(words);
@@ -137,6 +146,7 @@ bool merge_row(Rows& rows, std::size_t from, std::size_t to) {
   for (std::size_t w = 0; w < words; ++w) {
     if ((from_bits[w] & to_bits[w]) != 0) return false;
   }
+  if (begins_before(from_bits, to_bits)) matrix.drops_name[to] = matrix.drops_name[from];
   for_each_bit(rows.bits(from), [&](std::size_t step) {
     rows.row(to)[step] = rows.row(from)[step];
     kernels::set_bit(rows.bits(to), step);
@@ -159,7 +169,7 @@ Result<void> merge_equal_rows(Matrix& matrix) {
   for (std::size_t i = 0; i < matrix.count(); ++i) {
     const auto [place, is_new] = first_rows.emplace(matrix.labels[i], i);
     if (is_new) continue;
-    if (!merge_row(matrix.rows, i, place->second)) {
+    if (!merge_row(matrix, i, place->second)) {
       return fail(Code::FailedPrecondition, "vector cannot contain metrics with the same labelset");
     }
     is_merged = true;

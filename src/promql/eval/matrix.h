@@ -190,7 +190,8 @@ void occupied_bits(const Rows& rows, std::size_t row, std::span<std::uint64_t> o
 /// Rows without any point are of no consequence: leaves them out, order kept.
 void remove_empty_rows(Matrix& matrix);
 
-/// Rows with equal labels become one when no step has both; the first row's place and flag stay.
+/// Rows with equal labels become one when no step has both, in the first row's place; whether the
+/// name is dropped says the row that begins first.
 /// Errors: FailedPrecondition "vector cannot contain metrics with the same labelset".
 Result<void> merge_equal_rows(Matrix& matrix);
 

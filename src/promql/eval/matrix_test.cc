@@ -56,6 +56,17 @@ TEST(Matrix, MergesRowsThatTakeTurns) {
   EXPECT_EQ(matrix.rows.row(0)[2], 22);
 }
 
+TEST(Matrix, DropsTheNameIfTheRowThatBeginsFirstDoes) {
+  Budget budget(1000, 1 << 20);
+  for (const bool begins_first : {false, true}) {
+    Matrix matrix = make(budget, {5, 6, 5}, {0b010, 0b111, begins_first ? 0b001U : 0b100U}, 3);
+    matrix.drops_name[2] = 1;
+    ASSERT_TRUE(merge_equal_rows(matrix));
+    EXPECT_EQ(matrix.drops_name[0] != 0, begins_first);
+    EXPECT_EQ(matrix.drops_name[1], 0);
+  }
+}
+
 TEST(Matrix, RefusesRowsThatMeet) {
   Budget budget(1000, 1 << 20);
   Matrix floats = make(budget, {5, 5}, {0b011, 0b110}, 3);

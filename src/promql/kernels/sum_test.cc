@@ -94,6 +94,13 @@ TEST(Quantile, NanIsTheSmallestValue) {
   EXPECT_TRUE(std::isnan(quantile_of(0, {2, kNan, 1})));
 }
 
+TEST(Quantile, NegativeZeroComesBeforeZero) {
+  for (const std::vector<double>& values : {std::vector<double>{0.0, -0.0, 1}, {1, -0.0, 0.0}}) {
+    EXPECT_TRUE(std::signbit(quantile_of(0, values)));
+    EXPECT_FALSE(std::signbit(quantile_of(0.5, values)));
+  }
+}
+
 RC_GTEST_PROP(Quantile, EqualsASortedTwin, (std::vector<int> integers, unsigned percent)) {
   RC_PRE(!integers.empty());
   const double phi = (percent % 101) / 100.0;

@@ -12,7 +12,8 @@
 namespace gantry::promql::promqltest {
 
 /// The engine adds up in batches of rows and merges them, in a fixed order. Where a group has
-/// members in several batches, compensated sums need not have the bits of a sum over all in a row.
+/// members in several batches, compensated sums need not have the bits of a sum over all in a row;
+/// nor where the two add up rows in another order.
 enum class Precision : std::uint8_t {
   Bits,
   Digits,  ///< Twelve significant ones.

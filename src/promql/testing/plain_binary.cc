@@ -184,7 +184,9 @@ class Pairing {
           pair(element, found == ones_.end() ? filler(group, *fill_one) : found->second, group));
     }
     if (fill_many) {
-      for (const auto& [group, element] : ones_) {
+      // Of several notes the last stays: in the order of the side that is there.
+      for (const PlainElement& element : one) {
+        const PlainLabels group = match_group(matching_, element.labels);
         if (!matched_.contains(group))
           GANTRY_CHECK(pair(filler(group, *fill_many), element, group));
       }

@@ -85,8 +85,13 @@ bool is_of_calendar(Id function) {
 
 double of_calendar(Id function, double seconds) {
   using std::chrono::days;
-  if (!(std::fabs(seconds) < 0x1p63)) return std::nan("");
-  const std::chrono::sys_seconds when{std::chrono::seconds(static_cast<std::int64_t>(seconds))};
+  if (!(std::fabs(seconds) < 9.2e18)) return std::nan("");
+  // The calendar repeats after 400 years, and years of std::chrono end soon.
+  constexpr std::int64_t kYearsPerEra = 400;
+  constexpr std::int64_t kSecondsPerEra = std::int64_t{146'097} * 86'400;
+  const auto whole = static_cast<std::int64_t>(seconds);
+  const std::int64_t era = whole / kSecondsPerEra;
+  const std::chrono::sys_seconds when{std::chrono::seconds(whole % kSecondsPerEra)};
   const auto day = std::chrono::floor<days>(when);
   const std::chrono::year_month_day date(day);
   switch (function) {
@@ -105,7 +110,7 @@ double of_calendar(Id function, double seconds) {
     case Id::Month:
       return static_cast<unsigned>(date.month());
     default:
-      return static_cast<int>(date.year());
+      return static_cast<double>(static_cast<int>(date.year()) + (era * kYearsPerEra));
   }
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <set>
 
 #include "promql/function_table.h"
 #include "promql/histogram/arithmetic.h"
@@ -258,10 +257,16 @@ Result<PlainSteps> PlainEvaluator::select(const VectorSelector& selector, const 
   return steps;
 }
 
-Result<void> PlainEvaluator::check(const PlainSteps& steps, const PlainGrid& grid) {
+Result<void> PlainEvaluator::check(PlainSteps& steps, const PlainGrid& grid) {
   // One step with delayed removal may hold equal labels until the end.
   if (is_instant(grid) && context_.options.delayed_name_removal) return {};
-  for (const PlainVector& vector : steps) GANTRY_CHECK(check_unique(vector));
+  std::map<PlainLabels, bool> drops_name;
+  for (PlainVector& vector : steps) {
+    GANTRY_CHECK(check_unique(vector));
+    for (PlainElement& element : vector) {
+      element.drops_name = drops_name.try_emplace(element.labels, element.drops_name).first->second;
+    }
+  }
   return {};
 }
 
@@ -497,10 +502,7 @@ Result<PlainSteps> PlainEvaluator::range_call(const Expr& expr, const PlainGrid&
   }
   const bool keeps_name = function == Id::FirstOverTime || function == Id::LastOverTime;
   PlainSteps steps(grid.count);
-  std::set<PlainLabels> seen;
-  bool has_equal_labels = false;
   for (const PlainSeries& series : input.series) {
-    bool has_result = false;
     bool has_float = false;
     PlainElement element{
         .labels = series.labels, .drops_name = series.drops_name, .value = 0, .histogram = nullptr};
@@ -521,7 +523,6 @@ Result<PlainSteps> PlainEvaluator::range_call(const Expr& expr, const PlainGrid&
       GANTRY_TRY(const std::optional<PlainAnswer> answer,
                  over_time(context_.notes, function, window, numbers));
       if (!answer) continue;
-      has_result = true;
       has_float = has_float || !answer->histogram;
       element.value = answer->histogram ? 0 : answer->value;
       element.histogram = answer->histogram;
@@ -535,10 +536,11 @@ Result<PlainSteps> PlainEvaluator::range_call(const Expr& expr, const PlainGrid&
               go_quoted(name),
           input.position);
     }
-    if (has_result) has_equal_labels = !seen.insert(element.labels).second || has_equal_labels;
   }
   if (function == Id::AbsentOverTime) return absent_over(**argument, steps);
-  if (has_equal_labels && !context_.options.delayed_name_removal) return same_labelset();
+  if (!context_.options.delayed_name_removal) {
+    for (const PlainVector& vector : steps) GANTRY_CHECK(check_unique(vector));
+  }
   return steps;
 }
 

@@ -48,7 +48,10 @@ class PlainEvaluator {
   Result<Range> range(const Expr& expr, const PlainGrid& grid);
   Result<Range> subquery(const Subquery& subquery, const PlainGrid& grid);
   PlainSteps absent_over(const Expr& argument, const PlainSteps& steps);
-  Result<void> check(const PlainSteps& steps, const PlainGrid& grid);
+
+  /// Makes series of the elements: of equal labels there is one at each step, and the first decides
+  /// whether the name is dropped.
+  Result<void> check(PlainSteps& steps, const PlainGrid& grid);
 
   /// One step that does not stand for a range.
   [[nodiscard]] bool is_instant(const PlainGrid& grid) const {

@@ -56,8 +56,11 @@ inline double plain_quantile(double phi, std::vector<double> values) {
   if (values.empty() || std::isnan(phi)) return std::nan("");
   if (phi < 0) return -std::numeric_limits<double>::infinity();
   if (phi > 1) return std::numeric_limits<double>::infinity();
-  std::ranges::sort(values,
-                    [](double a, double b) { return std::isnan(a) ? !std::isnan(b) : a < b; });
+  // -0 before 0, so that the answer does not depend on the order of the values.
+  std::ranges::sort(values, [](double a, double b) {
+    if (std::isnan(a)) return !std::isnan(b);
+    return a < b || (a == b && std::signbit(a) && !std::signbit(b));
+  });
   const double rank = phi * static_cast<double>(values.size() - 1);
   const auto below = static_cast<std::size_t>(std::floor(rank));
   const std::size_t above = std::min(below + 1, values.size() - 1);

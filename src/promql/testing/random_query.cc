@@ -123,7 +123,7 @@ class QueryMaker : private RandomSelector {
           features_.prometheus_2_42 && (function == Id::Rate || function == Id::Increase);
       return subquery(is_plain ? 0 : depth);
     }
-    std::string text = selector_without_time() + "[" + range_duration() + "]";
+    std::string text = joined({selector_without_time(), "[", range_duration(), "]"});
     if (has_extended_ranges() && takes_anchored(function) && one_in(3)) {
       text += takes_smoothed(function) && one_in(2) ? " smoothed" : " anchored";
     } else if (has_extended_ranges() && one_in(100)) {
@@ -134,7 +134,7 @@ class QueryMaker : private RandomSelector {
 
   // Without @: 2.42 loses its samples from one step to the next in functions of the step's time.
   std::string old_prediction_range() {
-    return selector_without_time() + "[" + range_duration() + "]" + (one_in(8) ? offset() : "");
+    return joined({selector_without_time(), "[", range_duration(), "]", one_in(8) ? offset() : ""});
   }
 
   std::string subquery(int depth) {
@@ -161,10 +161,10 @@ class QueryMaker : private RandomSelector {
     if (depth <= 0 || one_in(2)) return one_in(6) ? "time()" : number();
     switch (below(6)) {
       case 0:
-        return "(" + scalar(depth - 1) + " " + arithmetic() + " " + scalar(depth - 1) + ")";
+        return joined({"(", scalar(depth - 1), " ", arithmetic(), " ", scalar(depth - 1), ")"});
       case 1:
-        return "(" + scalar(depth - 1) + " " + one_of(kComparisons) + " bool " + scalar(depth - 1) +
-               ")";
+        return joined(
+            {"(", scalar(depth - 1), " ", one_of(kComparisons), " bool ", scalar(depth - 1), ")"});
       case 2:
         return "-(" + scalar(depth - 1) + ")";
       case 3: {
@@ -228,7 +228,7 @@ class QueryMaker : private RandomSelector {
         return range_call(depth);
       case 6:
         if (features_.histograms && features_.prometheus_2_42) {
-          return one_of({"histogram_count(", "histogram_sum("}) + native(depth - 1) + ")";
+          return joined({one_of({"histogram_count(", "histogram_sum("}), native(depth - 1), ")"});
         }
         [[fallthrough]];
       default:
@@ -242,12 +242,12 @@ class QueryMaker : private RandomSelector {
     if (depth <= 0) {
       return one_in(2) || name == "gauge_native"
                  ? braced(name)
-                 : "rate(" + braced(name) + "[" + one_of(kRanges) + "])";
+                 : joined({"rate(", braced(name), "[", one_of(kRanges), "])"});
     }
     switch (below(3)) {
       case 0:
-        return "sum by (" + one_of({"job", "instance", "job, instance", ""}) + ") (" +
-               native(depth - 1) + ")";
+        return joined({"sum by (", one_of({"job", "instance", "job, instance", ""}), ") (",
+                       native(depth - 1), ")"});
       case 1:
         return "(duration_native + gauge_native)";
       default:
@@ -256,9 +256,9 @@ class QueryMaker : private RandomSelector {
   }
 
   std::string bucket_quantile() {
-    const std::string argument = "sum by (" + one_of({"le", "job, le", "instance, job, le"}) +
-                                 ") (rate(" + braced(std::string(kBucketMetric)) + "[" +
-                                 range_duration() + "]))";
+    const std::string argument =
+        joined({"sum by (", one_of({"le", "job, le", "instance, job, le"}), ") (rate(",
+                braced(std::string(kBucketMetric)), "[", range_duration(), "]))"});
     return "histogram_quantile(" + one_of({"0.5", "0.9", "0.99", "0", "1", "0.25", "1.5", "-1"}) +
            ", " + argument + ")";
   }
@@ -281,8 +281,8 @@ class QueryMaker : private RandomSelector {
     const std::string selected = braced(one_of(kDistinctMetrics));
     switch (below(4)) {
       case 0:
-        return one_of({"last_over_time", "max_over_time", "min_over_time"}) + "(" + selected + "[" +
-               range_duration() + "])";
+        return joined({one_of({"last_over_time", "max_over_time", "min_over_time"}), "(", selected,
+                       "[", range_duration(), "])"});
       case 1:
         return selected + " * " + one_of({"2", "-1", "0.25"});
       default:
@@ -331,7 +331,7 @@ class QueryMaker : private RandomSelector {
     const std::string arguments =
         "(" + (parameter.empty() ? operand : parameter + ", " + operand) + ")";
     if (one_in(3)) return op + arguments;
-    const std::string modifier = (one_in(3) ? "without " : "by ") + grouping();
+    const std::string modifier = joined({one_in(3) ? "without " : "by ", grouping()});
     return one_in(3) ? op + arguments + " " + modifier : op + " " + modifier + " " + arguments;
   }
 
@@ -362,34 +362,37 @@ class QueryMaker : private RandomSelector {
   std::string arguments(const FunctionSignature& function, int depth) {
     switch (function.id) {
       case Id::LabelReplace:
-        return vector(depth - 1) + ", " + label_replacement();
+        return joined({vector(depth - 1), ", ", label_replacement()});
       case Id::LabelJoin:
-        return vector(depth - 1) + ", \"" + one_of({"dst", "job", "dst", "__name__"}) + "\", \"" +
-               one_of({"-", "", ","}) + "\", " +
-               one_of({"\"job\"", "\"job\", \"instance\"", "\"__name__\", \"code\", \"nope\""});
+        return joined(
+            {vector(depth - 1), ", \"", one_of({"dst", "job", "dst", "__name__"}), "\", \"",
+             one_of({"-", "", ","}), "\", ",
+             one_of({"\"job\"", "\"job\", \"instance\"", "\"__name__\", \"code\", \"nope\""})});
       case Id::SortByLabel:
       case Id::SortByLabelDesc:
-        return vector(depth - 1) +
-               one_of({"", ", \"job\"", ", \"instance\", \"job\"", ", \"code\""});
+        return joined({vector(depth - 1),
+                       one_of({"", ", \"job\"", ", \"instance\", \"job\"", ", \"code\""})});
       case Id::HistogramQuantiles:
-        return histogram_operand(depth) + ", \"" + one_of({"q", "le"}) + "\", " +
-               one_of({"0.5", "0.5, 0.9", "0, 0.25, 1, 2"});
+        return joined({histogram_operand(depth), ", \"", one_of({"q", "le", "job"}), "\", ",
+                       one_of({"0.5", "0.5, 0.9", "0, 0.25, 1, 2"})});
       case Id::HistogramQuantile:
-        return one_of({"0.5", "0.9", "0.99", "0.1", "1", "-1", "NaN"}) + ", " +
-               histogram_operand(depth);
+        return joined({one_of({"0.5", "0.9", "0.99", "0.1", "1", "-1", "NaN"}), ", ",
+                       histogram_operand(depth)});
       case Id::HistogramFraction:
-        return one_of({"0", "-Inf", "0.2", "-1"}) + ", " + one_of({"1", "0.3", "+Inf", "10"}) +
-               ", " + histogram_operand(depth);
+        return joined({one_of({"0", "-Inf", "0.2", "-1"}), ", ", one_of({"1", "0.3", "+Inf", "10"}),
+                       ", ", histogram_operand(depth)});
       case Id::DoubleExponentialSmoothing:
-        return matrix(depth, function.id) + ", " + one_of({"0.5", "0.3", "0.01"}) + ", " +
-               one_of({"0.5", "0.9", "0.1"});
+        return joined({matrix(depth, function.id), ", ", one_of({"0.5", "0.3", "0.01"}), ", ",
+                       one_of({"0.5", "0.9", "0.1"})});
       case Id::Info:
-        return vector(depth - 1) +
-               one_of({"", ", {version=\"1.0\"}", ", {__name__=\"build_info\"}",
-                       ", {region=~\".+\"}", ", {__name__=~\".+_info\", version=~\".*\"}"});
+        return joined(
+            {vector(depth - 1),
+             one_of({"", ", {version=\"1.0\"}", ", {__name__=\"build_info\"}", ", {region=~\".+\"}",
+                     ", {__name__=~\".+_info\", version=~\".*\"}"})});
       case Id::QuantileOverTime:
-        return (one_in(8) ? parameter_scalar() : one_of({"0.5", "0.9", "0", "1", "0.25", "2"})) +
-               ", " + matrix(depth, function.id);
+        return joined(
+            {one_in(8) ? parameter_scalar() : one_of({"0.5", "0.9", "0", "1", "0.25", "2"}), ", ",
+             matrix(depth, function.id)});
       case Id::Timestamp:
       case Id::StartTimestamp:
         return one_in(2) ? selector() : vector(depth - 1);
@@ -430,27 +433,27 @@ class QueryMaker : private RandomSelector {
   std::string histogram_operand(int depth) {
     if (!features_.histograms || features_.prometheus_2_42 || one_in(3)) {
       if (one_in(3)) return vector(depth - 1);
-      return one_in(2)
-                 ? braced(std::string(kBucketMetric))
-                 : "rate(" + braced(std::string(kBucketMetric)) + "[" + one_of(kRanges) + "])";
+      return one_in(2) ? braced(std::string(kBucketMetric))
+                       : joined({"rate(", braced(std::string(kBucketMetric)), "[", one_of(kRanges),
+                                 "])"});
     }
     const std::string selected = braced(one_of(kNativeMetrics));
     switch (below(6)) {
       case 0:
         return selected;
       case 1:
-        return one_of({"rate", "increase", "delta", "irate", "sum_over_time", "avg_over_time",
-                       "last_over_time"}) +
-               "(" + selected + "[" + range_duration() + "])";
+        return joined({one_of({"rate", "increase", "delta", "irate", "sum_over_time",
+                               "avg_over_time", "last_over_time"}),
+                       "(", selected, "[", range_duration(), "])"});
       case 2:
-        return one_of({"sum", "avg"}) + " by (" + one_of({"job", "instance", ""}) + ") (" +
-               selected + ")";
+        return joined({one_of({"sum", "avg"}), " by (", one_of({"job", "instance", ""}), ") (",
+                       selected, ")"});
       case 3:
-        return "sum by (" + one_of({"job", "instance", ""}) + ") (rate(" + selected + "[" +
-               range_duration() + "]))";
+        return joined({"sum by (", one_of({"job", "instance", ""}), ") (rate(", selected, "[",
+                       range_duration(), "]))"});
       case 4:
-        return "(" + selected + " " + one_of({"</", ">/", "*", "/"}) + " " +
-               one_of({"0.5", "1", "2", "-1"}) + ")";
+        return joined({"(", selected, " ", one_of({"</", ">/", "*", "/"}), " ",
+                       one_of({"0.5", "1", "2", "-1"}), ")"});
       default:
         return vector(depth - 1);
     }
@@ -466,9 +469,9 @@ class QueryMaker : private RandomSelector {
     switch (below(depth > 0 ? 5 : 3)) {
       case 0:
       case 1:
-        return braced(name) + time_modifiers();
+        return joined({braced(name), time_modifiers()});
       case 2:
-        return one_of(kPairOperators) + "(" + braced(name) + "[" + range_duration() + "])";
+        return joined({one_of(kPairOperators), "(", braced(name), "[", range_duration(), "])"});
       default:
         return aggregate_by("job, instance", depth);
     }
@@ -477,52 +480,54 @@ class QueryMaker : private RandomSelector {
   std::string binary(int depth) {
     switch (below(9)) {
       case 0:
-        return atom(depth - 1) + " " + element_operator() + scalar(1);
+        return joined({atom(depth - 1), " ", element_operator(), scalar(1)});
       case 1:
-        return scalar(1) + " " + element_operator() + atom(depth - 1);
+        return joined({scalar(1), " ", element_operator(), atom(depth - 1)});
       case 2:
       case 3:
         return set_operation(depth);
       case 4:
       case 5:
-        return pair_operand(depth) + " " + element_operator() +
-               one_of({"", "", "on (job, instance) ", "ignoring () ", "ignoring (code) "}) +
-               fill() + pair_operand(depth);
+        return joined({pair_operand(depth), " ", element_operator(),
+                       one_of({"", "", "on (job, instance) ", "ignoring () ", "ignoring (code) "}),
+                       fill(), pair_operand(depth)});
       case 6:
         return one_to_many(depth);
       case 7: {
         const std::string group = one_of({"job", "instance"});
-        return aggregate_by(group, depth) + " " + element_operator() + fill() +
-               aggregate_by(group, depth);
+        return joined({aggregate_by(group, depth), " ", element_operator(), fill(),
+                       aggregate_by(group, depth)});
       }
       default:
-        return vector(depth - 1) + " " + many_operator() +
-               one_of({"", "on (job) ", "on (job, instance) ", "ignoring (code) ", "on () ",
-                       "on (instance) group_left () ", "ignoring (job) group_right (code) ",
-                       "on (__name__) "}) +
-               vector(depth - 1);
+        return joined({vector(depth - 1), " ", many_operator(),
+                       one_of({"", "on (job) ", "on (job, instance) ", "ignoring (code) ", "on () ",
+                               "on (instance) group_left () ", "ignoring (job) group_right (code) ",
+                               "on (__name__) "}),
+                       vector(depth - 1)});
     }
   }
 
   std::string one_to_many(int depth) {
     const std::string many =
-        one_in(2) ? braced(one_in(2) ? std::string(kCodeMetric) : std::string(kQueueMetric))
-                  : "rate(" + braced(std::string(kCodeMetric)) + "[" + range_duration() + "])";
+        one_in(2)
+            ? braced(one_in(2) ? std::string(kCodeMetric) : std::string(kQueueMetric))
+            : joined({"rate(", braced(std::string(kCodeMetric)), "[", range_duration(), "])"});
     const std::string one = one_in(3) ? one_of(kInfoMetrics) : pair_operand(depth);
     const std::string matching = one_of({"on (job, instance) ", "on (instance, job) ",
                                          "ignoring (code, queue, version, region, revision) "});
     const std::string include =
         one_of({"", "()", "(version)", "(version, region)", "(nope)", "(code)"});
     const bool is_left = one_in(2);
-    return (is_left ? many : one) + " " + many_operator() + matching +
-           (is_left ? "group_left " : "group_right ") + include + " " + fill() +
-           (is_left ? one : many);
+    return joined({is_left ? many : one, " ", many_operator(), matching,
+                   is_left ? "group_left " : "group_right ", include, " ", fill(),
+                   is_left ? one : many});
   }
 
   std::string set_operation(int depth) {
-    return vector(depth - 1) + " " + one_of(kSetOperators) + " " +
-           one_of({"", "", "on (job) ", "on (job, instance) ", "ignoring (code) ", "on () "}) +
-           vector(depth - 1);
+    return joined(
+        {vector(depth - 1), " ", one_of(kSetOperators), " ",
+         one_of({"", "", "on (job) ", "on (job, instance) ", "ignoring (code) ", "on () "}),
+         vector(depth - 1)});
   }
 
   std::vector<const FunctionSignature*> vector_functions_;

@@ -38,8 +38,7 @@ struct QueryFeatures {
 /// The switches of the parser that such queries need.
 [[nodiscard]] ParserOptions parser_options(const QueryFeatures& features);
 
-/// A query that parses and is of a type that range queries take; the same for the same seed (and
-/// compiler, which chooses the order of operands). Most
+/// A query that parses and is of a type that range queries take; the same for the same seed. Most
 /// have a non-empty answer over the series of random_series.h. Durations and times are whole
 /// seconds apart from the sub-queries above and from duration expressions.
 [[nodiscard]] std::string random_query(std::uint64_t seed, const QueryFeatures& features);

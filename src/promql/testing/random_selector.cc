@@ -25,6 +25,12 @@ std::string RandomSelector::one_of(Words words) {
   return std::string(words.begin()[below(words.size())]);
 }
 
+std::string RandomSelector::joined(std::initializer_list<std::string> parts) {
+  std::string text;
+  for (const std::string& part : parts) text += part;
+  return text;
+}
+
 std::string RandomSelector::matcher() {
   switch (below(10)) {
     case 0:
@@ -118,7 +124,7 @@ std::string RandomSelector::time_modifiers() {
 }
 
 std::string RandomSelector::selector() {
-  std::string text = selector_without_time() + time_modifiers();
+  std::string text = joined({selector_without_time(), time_modifiers()});
   if (has_extended_ranges() && one_in(15)) text += one_in(5) ? " anchored" : " smoothed";
   return text;
 }
@@ -175,7 +181,7 @@ std::string RandomSelector::element_operator() {
   if (features_.histograms && !features_.prometheus_2_42 && one_in(10))
     return one_of({"</", ">/"}) + " ";
   if (!one_in(3)) return arithmetic() + " ";
-  return one_of(kComparisons) + " " + (one_in(3) ? "bool " : "");
+  return joined({one_of(kComparisons), " ", one_in(3) ? "bool " : ""});
 }
 
 // Where several elements may match one. Whether a pair that a comparison drops is a match has

@@ -34,6 +34,10 @@ class RandomSelector {
   std::size_t below(std::size_t end);
   bool one_in(std::size_t n);
   std::string one_of(Words words);
+
+  /// Braces, unlike operands of +, are evaluated from left to right by every compiler.
+  static std::string joined(std::initializer_list<std::string> parts);
+
   std::string matcher();
   std::string braced(const std::string& name);
   std::string name_of_any();

@@ -166,9 +166,9 @@ class SeriesMaker {
     }
     buckets();
     info();
-    if (!one_in(3))
-      append(std::string(kQuotedMetric),
-             {{std::string(kQuotedLabel), std::string(kServices[below(2)])}}, counter(10));
+    if (one_in(3)) return;
+    const Pairs service = {{std::string(kQuotedLabel), std::string(kServices[below(2)])}};
+    append(std::string(kQuotedMetric), service, counter(10));
   }
 
   void buckets() {
@@ -209,15 +209,13 @@ class SeriesMaker {
   }
 
   void info() {
-    append("target_info",
-           {{"version", std::string(kVersions[below(2)])},
-            {"region", std::string(kRegions[below(2)])}},
-           constant(1));
-    if (!one_in(3))
-      append("build_info",
-             {{"version", std::string(kVersions[below(2)])},
-              {"revision", "r" + std::to_string(below(3))}},
-             constant(1));
+    const Pairs target = {{"version", std::string(kVersions[below(2)])},
+                          {"region", std::string(kRegions[below(2)])}};
+    append("target_info", target, constant(1));
+    if (one_in(3)) return;
+    const Pairs build = {{"version", std::string(kVersions[below(2)])},
+                         {"revision", "r" + std::to_string(below(3))}};
+    append("build_info", build, constant(1));
   }
 
   // ---- native histograms
@@ -317,7 +315,11 @@ class SeriesMaker {
     append("duration_native", {}, native(false, false, false));
     if (!one_in(4)) append("size_native", {}, native(true, false, false));
     if (!one_in(4)) append("gauge_native", {}, native(one_in(3), true, false));
-    if (!one_in(3)) append("mixed_native", {}, native(one_in(3), one_in(4), true));
+    if (!one_in(3)) {
+      const bool is_custom = one_in(3);
+      const bool is_gauge = one_in(4);
+      append("mixed_native", {}, native(is_custom, is_gauge, true));
+    }
     // Beside the classic buckets of the same name.
     if (one_in(6)) append(std::string(kBucketMetric), {}, native(false, false, false));
   }

@@ -26,7 +26,7 @@ namespace gantry::promql::promqltest {
 
 namespace {
 
-constexpr std::uint64_t kQueries = 3000;
+constexpr std::uint64_t kQueries = 1000;
 constexpr std::uint64_t kQueriesPerSource = 60;
 constexpr std::uint64_t kLargeSourceEvery = 10;
 constexpr int kFailuresShown = 10;

@@ -1,0 +1,179 @@
+#pragma once
+
+// Everything that is known of one inference call when it is finished: the one source of its trace,
+// its metrics and its record. Times are milliseconds after the moment the request was accepted, on
+// one monotonic clock.
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/error.h"
+
+namespace gantry::gateway {
+
+/// 10^-12 USD: prices per token and costs are exact in it.
+struct PicoUsd {
+  std::int64_t value = 0;
+
+  friend auto operator<=>(const PicoUsd&, const PicoUsd&) = default;
+
+  /// The double nearest to the decimal value.
+  [[nodiscard]] double to_double() const;
+};
+
+/// A price as people write it: "0.0000025". Errors: InvalidArgument: not digits with at most one
+/// point between them (no sign, no exponent), more than 12 decimals, or above 1,000,000.
+[[nodiscard]] Result<PicoUsd> parse_usd(std::string_view text);
+
+/// A cost as providers report it, a JSON number: to the nearest 10^-12 USD. Nothing if it is
+/// negative, not finite or above 1,000,000.
+[[nodiscard]] std::optional<PicoUsd> round_usd(double usd);
+
+/// Per token. A missing cache price is the input price.
+struct Prices {
+  PicoUsd input;
+  PicoUsd output;
+  std::optional<PicoUsd> cache_read;
+  std::optional<PicoUsd> cache_write;
+  PicoUsd request;  ///< Per call.
+};
+
+/// Tokens, never negative. Cached and written ones are part of the input, reasoning is part of the
+/// output.
+struct Usage {
+  std::int64_t input = 0;
+  std::int64_t output = 0;  ///< 0 for embeddings, which have none.
+  std::int64_t total = 0;
+  std::optional<std::int64_t> cached;
+  std::optional<std::int64_t> cache_write;
+  std::optional<std::int64_t> cache_write_5m;
+  std::optional<std::int64_t> cache_write_1h;
+  std::optional<std::int64_t> reasoning;
+  bool is_estimated = false;  ///< Counted here, because the provider did not say.
+};
+
+struct Cost {
+  std::optional<PicoUsd> input;  ///< Absent, as `output` is, when the provider's total is trusted.
+  std::optional<PicoUsd> output;
+  PicoUsd total;
+  /// What the cache saved against the input price; negative when writing cost more. Absent when no
+  /// cached or written tokens were reported.
+  std::optional<PicoUsd> cache_discount;
+  std::optional<PicoUsd> upstream;  ///< As the provider reported it.
+};
+
+/// In integers, without rounding; what does not fit stays at the largest PicoUsd (9.2 million USD).
+/// A provider that reports more cached and written tokens than input is charged no plain input.
+[[nodiscard]] Cost compute_cost(const Usage& usage, const Prices& prices);
+
+enum class Api : std::uint8_t { Chat, Completions, Embeddings, Responses, Messages };
+
+/// One try at one provider.
+struct Attempt {
+  std::string provider_name;
+  std::string provider_slug;
+  std::string server_address;
+  std::uint16_t server_port = 0;  ///< 0: unknown.
+  std::string upstream_model;
+  double sent_ms = 0;
+  std::optional<double> headers_ms;
+  std::optional<double> first_token_ms;  ///< Streams only.
+  std::optional<double> body_end_ms;
+  std::optional<double> failed_ms;  ///< When there were no headers.
+  std::optional<int> status;        ///< Absent: no answer.
+  bool is_ok = false;               ///< Its answer is the one that the client got.
+  std::string error_type;           ///< "rate_limit_exceeded", …; empty when ok.
+  std::string message;
+};
+
+/// A value of the request's `trace` object, flattened.
+struct Metadata {
+  enum class Kind : std::uint8_t { String, Bool, Int, Double };
+
+  std::string key;  ///< Without "trace.metadata.".
+  Kind kind = Kind::String;
+  std::string text;
+  bool boolean = false;
+  std::int64_t integer = 0;
+  double number = 0;
+
+  friend bool operator==(const Metadata&, const Metadata&) = default;
+};
+
+/// What the request's `trace` object, headers and body say about where the call belongs. Empty
+/// texts are absent ones.
+struct TraceContext {
+  std::string trace_id;  ///< As given, for derive_trace_id.
+  std::string trace_name;
+  std::string span_name;
+  std::string generation_name;
+  std::string parent_span_id;  ///< As given, for derive_parent_id.
+  std::string session_id;
+  std::string user_id;
+  std::vector<Metadata> metadata;         ///< Keys are unique.
+  std::vector<std::string> ignored_keys;  ///< Sorted, unique.
+  std::uint64_t ignored_count = 0;        ///< May be more than the list names.
+};
+
+struct SamplingParameters {
+  std::optional<double> temperature;
+  std::optional<double> top_p;
+  std::optional<std::int64_t> max_tokens;
+  std::optional<double> frequency_penalty;
+  std::optional<double> presence_penalty;
+  std::optional<std::int64_t> seed;
+  std::optional<std::int64_t> choice_count;
+  std::vector<std::string> stop;
+};
+
+/// JSON of what was asked or answered; see content.h.
+struct RecordedContent {
+  std::string json;     ///< Empty: nothing was recorded.
+  bool is_cut = false;  ///< Longer than kContentBytesMax; `json` then ends in the middle.
+};
+
+struct Generation {
+  std::string id;  ///< gen-<unix seconds>-<20 alphanumerics>
+  Api api = Api::Chat;
+  std::int64_t start_unix_ns = 0;
+  double end_ms = 0;
+
+  std::string api_key_name;
+  std::string api_key_hash;
+  std::string creator_user_id;
+  std::string workspace_id;
+  std::string user_agent;
+  std::string http_referer;
+  std::string origin;
+
+  std::string requested_model;
+  std::string served_model;  ///< Catalogue name; empty: none served.
+  TraceContext context;
+  SamplingParameters parameters;
+  bool is_stream = false;
+  std::int64_t tools_count = 0;
+
+  std::vector<Attempt> attempts;  ///< In the order they were sent; at least one.
+  std::optional<Usage> usage;
+  std::optional<Prices> prices;  ///< Of what served.
+  std::optional<Cost> cost;
+  std::string finish_reason;         ///< Of the first choice.
+  std::string native_finish_reason;  ///< The provider's own word for it.
+  std::vector<std::string> finish_reasons;
+  std::int64_t tool_calls_count = 0;
+  std::string upstream_id;
+
+  RecordedContent prompt;      ///< {"messages":[…]}, {"prompt":…} or {"input":…}
+  RecordedContent completion;  ///< {"completion":…,"reasoning":…,"toolCalls":[…]}
+
+  bool is_ok = false;
+  bool is_cancelled = false;  ///< The client left.
+  std::string error_type;     ///< Empty when ok.
+  std::string error_message;
+};
+
+}  // namespace gantry::gateway

@@ -1,0 +1,116 @@
+#include "gateway/generation.h"
+
+#include <limits>
+
+#include <gtest/gtest.h>
+// After GoogleTest, or it does not compile.
+#include <fmt/format.h>
+#include <rapidcheck/gtest.h>
+
+namespace gantry::gateway {
+namespace {
+
+std::string parsed(std::string_view text) {
+  const auto price = parse_usd(text);
+  return price ? std::to_string(price->value) : price.error().message;
+}
+
+TEST(ParseUsdTest, ReadsDecimalsExactly) {
+  EXPECT_EQ(parsed("0.0000025"), "2500000");
+  EXPECT_EQ(parsed("0"), "0");
+  EXPECT_EQ(parsed("0.000000000001"), "1");
+  EXPECT_EQ(parsed("007.10"), "7100000000000");
+  EXPECT_EQ(parsed("1000000"), "1000000000000000000");
+  EXPECT_EQ(parsed("1000000.000000000000"), "1000000000000000000");
+}
+
+TEST(ParseUsdTest, ExplainsWhatIsNoPrice) {
+  constexpr std::string_view kNotDecimal = ": not a decimal number of USD, as in \"0.0000025\"";
+  for (const std::string_view text :
+       {"", ".", "1.", ".5", "-1", "+1", "1e-6", "0x10", " 1", "1 ", "1,5", "1.2.3", "NaN"}) {
+    EXPECT_EQ(parsed(text), fmt::format("price \"{}\"{}", text, kNotDecimal));
+  }
+  EXPECT_EQ(parsed("0.0000000000001"), "price \"0.0000000000001\": more than 12 decimals");
+  EXPECT_EQ(parsed("1000000.000000000001"), "price \"1000000.000000000001\": above 1,000,000 USD");
+  EXPECT_EQ(parsed("1000001"), "price \"1000001\": above 1,000,000 USD");
+  EXPECT_EQ(parsed("99999999999999999999"), "price \"99999999999999999999\": above 1,000,000 USD");
+}
+
+TEST(PicoUsdTest, IsTheNearestDouble) {
+  EXPECT_EQ(PicoUsd{142500000}.to_double(), 0.0001425);
+  EXPECT_EQ(PicoUsd{-1}.to_double(), -1e-12);
+  EXPECT_EQ(PicoUsd{}.to_double(), 0.0);
+  EXPECT_EQ(PicoUsd{9007199254740993}.to_double(), 9007.199254740993);
+}
+
+RC_GTEST_PROP(PicoUsdTest, SurvivesItsDecimalText, ()) {
+  const PicoUsd price{*rc::gen::inRange<std::int64_t>(0, 1'000'000'000'000'000'001)};
+  const std::string text =
+      fmt::format("{}.{:012}", price.value / 1'000'000'000'000, price.value % 1'000'000'000'000);
+  RC_ASSERT(parse_usd(text).value() == price);
+  RC_ASSERT(price.to_double() == std::stod(text));
+}
+
+TEST(RoundUsdTest, TakesWhatProvidersReport) {
+  EXPECT_EQ(round_usd(0.00014250000000000002), PicoUsd{142500000});
+  EXPECT_EQ(round_usd(0), PicoUsd{});
+  EXPECT_EQ(round_usd(1e6), PicoUsd{1'000'000'000'000'000'000});
+  EXPECT_EQ(round_usd(-1e-9), std::nullopt);
+  EXPECT_EQ(round_usd(1e6 + 1), std::nullopt);
+  EXPECT_EQ(round_usd(std::numeric_limits<double>::infinity()), std::nullopt);
+  EXPECT_EQ(round_usd(std::numeric_limits<double>::quiet_NaN()), std::nullopt);
+}
+
+Prices prices(std::string_view input, std::string_view output) {
+  Prices out;
+  out.input = parse_usd(input).value();
+  out.output = parse_usd(output).value();
+  return out;
+}
+
+TEST(ComputeCostTest, PricesCachedAndWrittenInputApart) {
+  Prices claude = prices("0.000001", "0.000005");
+  claude.cache_read = parse_usd("0.0000001").value();
+  claude.cache_write = parse_usd("0.00000125").value();
+  // A published delivery: 48,894 tokens of input of which 47,889 were written to the cache.
+  const Usage written{.input = 48894, .output = 842, .total = 49736, .cache_write = 47889};
+  const Cost cost = compute_cost(written, claude);
+  EXPECT_EQ(cost.input->to_double(), 0.06086625);
+  EXPECT_EQ(cost.output->to_double(), 0.00421);
+  EXPECT_EQ(cost.total.to_double(), 0.06507625);
+  EXPECT_EQ(cost.cache_discount->to_double(), -0.01197225);
+
+  const Usage read{.input = 1000, .output = 1, .total = 1001, .cached = 900, .reasoning = 1};
+  EXPECT_EQ(compute_cost(read, claude).total.to_double(), 0.000195);
+  EXPECT_EQ(compute_cost(read, claude).cache_discount->to_double(), 0.00081);
+}
+
+TEST(ComputeCostTest, FallsBackToTheInputPrice) {
+  const Usage usage{.input = 100, .output = 0, .total = 100, .cached = 50, .cache_write = 20};
+  const Cost cost = compute_cost(usage, prices("0.01", "1"));
+  EXPECT_EQ(cost.input->to_double(), 1.0);
+  EXPECT_EQ(cost.cache_discount, PicoUsd{});
+}
+
+TEST(ComputeCostTest, AddsThePriceOfTheCall) {
+  Prices search = prices("0.000001", "0.000001");
+  search.request = parse_usd("0.005").value();
+  const Cost cost = compute_cost({.input = 1, .output = 2, .total = 3}, search);
+  EXPECT_EQ(cost.total.to_double(), 0.005003);
+  EXPECT_EQ(cost.cache_discount, std::nullopt);
+}
+
+TEST(ComputeCostTest, SurvivesReportsThatMakeNoSense) {
+  const Usage more_cached_than_sent{.input = 10, .output = -5, .total = 10, .cached = 30};
+  EXPECT_EQ(compute_cost(more_cached_than_sent, prices("0.1", "0.1")).total.to_double(), 3.0);
+
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  const Usage endless{
+      .input = kMost, .output = kMost, .total = kMost, .cached = kMost, .cache_write = kMost};
+  const Cost cost = compute_cost(endless, prices("1000000", "1000000"));
+  EXPECT_EQ(cost.total.value, kMost);
+  EXPECT_EQ(cost.cache_discount, PicoUsd{});
+}
+
+}  // namespace
+}  // namespace gantry::gateway

@@ -73,7 +73,7 @@ Result<std::vector<ResultSeries>> read_range_selector(eval::QueryContext& contex
   if (!read) return std::unexpected(std::move(read).error());
   const eval::RangeVector& range = *read;
   std::vector<ResultSeries> series(range.input->count());
-  std::vector<eval::Reservation> reservations(eval::batch_count(series.size()));
+  std::vector<eval::Reservation> reservations(eval::batch_count(context, series.size()));
   for (eval::Reservation& reservation : reservations) {
     reservation = eval::Reservation(context.budget);
   }
@@ -194,6 +194,7 @@ Result<Answer> run_query(const EngineOptions& options, std::string_view query, Q
                              .query_end_ms = span.end_ms,
                              .query_step_ms = span.step_ms,
                              .is_range_query = span.is_range,
+                             .row_span_ms = eval::row_span_ms(*root, span.end_ms - span.start_ms),
                              .budget = eval::Budget(bounds.samples_max, options.memory_bytes_max),
                              .labels = {},
                              .annotations = {},

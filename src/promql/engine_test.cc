@@ -424,6 +424,18 @@ TEST_F(EngineTest, AnswersDoNotDependOnWorkers) {
         "min by (g) (-x_total)", "sum by (i) (x_total) + sum by (i) (x_total)"}) {
     EXPECT_EQ(text_of(range(query, 1, 7, 1, parallel)), text_of(range(query, 1, 7, 1))) << query;
   }
+  // Long rows are worked on in smaller batches: no bit may tell.
+  for (const std::string_view query :
+       {"sum(max_over_time(x_total[{}]))", "avg by (g) (x_total + sum_over_time(x_total[{}]))",
+        "stddev(max_over_time(x_total[{}]))", "max_over_time(x_total[{}])",
+        "sum by (g) (max_over_time(sum by (g, i) (x_total)[7m:1m]) + max_over_time(x_total[{}]))",
+        "sum(last_over_time(x_total{i=~\"..?\"}[{}]))"}) {
+    std::string brief(query);
+    brief.replace(brief.find("{}"), 2, "20m");
+    std::string lengthy(query);
+    lengthy.replace(lengthy.find("{}"), 2, "300d");
+    EXPECT_EQ(text_of(range(lengthy, 1, 7, 1, parallel)), text_of(range(brief, 1, 7, 1))) << query;
+  }
 }
 
 /// "labels time value", sorted: what a range answer says, or many instant answers.

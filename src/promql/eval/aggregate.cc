@@ -24,11 +24,17 @@ struct BatchGroups {
   std::vector<std::vector<std::uint32_t>> groups;  ///< By batch, in order of first appearance.
 };
 
+/// Batches of a fold are full ones, whatever their rows cost: where they end has an influence on
+/// the bits of a sum.
+std::size_t fold_batch_count(std::size_t rows) {
+  return (rows + kBatchRows - 1) / kBatchRows;
+}
+
 BatchGroups find_batch_groups(const Grouping& grouping) {
   BatchGroups result;
   const std::size_t rows = grouping.group_of.size();
   result.local_of.resize(rows);
-  result.groups.resize(batch_count(rows));
+  result.groups.resize(fold_batch_count(rows));
   std::vector<std::uint32_t> local(grouping.count());
   std::vector<std::size_t> seen_in(grouping.count(), std::numeric_limits<std::size_t>::max());
   for (std::size_t row = 0; row < rows; ++row) {
@@ -121,11 +127,12 @@ Result<void> merge_fold(Fold& partial, const std::vector<std::uint32_t>& groups,
 Result<void> fold_batches(QueryContext& context, const Grouping& grouping, AggregateOp op,
                           std::size_t steps, const FoldBatch& fold, Fold& into) {
   const std::size_t rows = grouping.group_of.size();
-  const std::size_t batches = batch_count(rows);
+  const std::size_t batches = fold_batch_count(rows);
   if (batches <= 1) {
-    return run_batches(context, rows, [&](const Batch& batch, BatchScratch& scratch) {
-      return fold(batch, scratch, grouping.group_of, into);
-    });
+    return run_batches(context, {.rows = rows, .count = batches},
+                       [&](const Batch& batch, BatchScratch& scratch) {
+                         return fold(batch, scratch, grouping.group_of, into);
+                       });
   }
   const BatchGroups batch_groups = find_batch_groups(grouping);
   // Waves bound the memory of partial results; their size has no influence on the bits, because
@@ -137,8 +144,9 @@ Result<void> fold_batches(QueryContext& context, const Grouping& grouping, Aggre
   }
   for (std::size_t first = 0; first < batches; first += wave) {
     const std::size_t count = std::min(wave, batches - first);
-    GANTRY_CHECK(
-        run_batches(context, rows, first, count, [&](const Batch& batch, BatchScratch& scratch) {
+    GANTRY_CHECK(run_batches(
+        context, {.rows = rows, .first = first, .count = count},
+        [&](const Batch& batch, BatchScratch& scratch) {
           Fold& partial = partials[batch.index - first];
           Result<void> result =
               start_fold(context, op, batch_groups.groups[batch.index].size(), steps, partial);
@@ -147,6 +155,52 @@ Result<void> fold_batches(QueryContext& context, const Grouping& grouping, Aggre
     for (std::size_t i = 0; i < count; ++i) {
       GANTRY_CHECK(merge_fold(partials[i], batch_groups.groups[first + i], into));
     }
+  }
+  return {};
+}
+
+/// A batch of which all workers produce a part: where rows cover so much that one batch of them
+/// would keep one worker busy for long.
+Result<void> fold_in_parts(QueryContext& context, const RowProducer& producer, const Batch& batch,
+                           std::span<const std::uint32_t> group_of, Fold& into, std::size_t steps) {
+  Rows rows(batch.count, steps);
+  Reservation reservation(context.budget);
+  GANTRY_CHECK(reservation.grow(0, Rows::bytes(batch.count, steps)));
+  const RowsView view = rows.view();
+  std::vector<Reservation> held(batch_count(context, batch.count));
+  GANTRY_CHECK(run_batches(context, batch.count, [&](const Batch& part, BatchScratch& scratch) {
+    const RowsView out = view.sub(part.first, part.count);
+    Result<void> result = producer.produce(batch.first + part.first, out, scratch);
+    held[part.index] = std::move(scratch.held);
+    return result;
+  }));
+  GANTRY_CHECK(reservation.grow(count_samples(view), 0));
+  for (std::size_t i = 0; i < batch.count; ++i) {
+    const std::size_t row = batch.first + i;
+    into.groups.fold(group_of[row], static_cast<std::uint32_t>(row), view.row(i), view.bits(i),
+                     view.histograms[i]);
+    GANTRY_CHECK(into.account());
+  }
+  return {};
+}
+
+/// As fold_batches, to the bit: batches one after the other, each in parts.
+Result<void> fold_batches_in_parts(QueryContext& context, const Grouping& grouping, AggregateOp op,
+                                   std::size_t steps, const RowProducer& producer, Fold& into) {
+  const std::size_t rows = grouping.group_of.size();
+  if (rows <= kBatchRows) {
+    const Batch all{.index = 0, .first = 0, .count = rows};
+    return fold_in_parts(context, producer, all, grouping.group_of, into, steps);
+  }
+  const BatchGroups batch_groups = find_batch_groups(grouping);
+  Fold partial{.groups = GroupAccumulator(op, 0, steps), .reservation = {}};
+  for (std::size_t i = 0; i < batch_groups.groups.size(); ++i) {
+    const std::vector<std::uint32_t>& groups = batch_groups.groups[i];
+    const std::size_t first = i * kBatchRows;
+    const Batch batch{.index = i, .first = first, .count = std::min(kBatchRows, rows - first)};
+    GANTRY_CHECK(start_fold(context, op, groups.size(), steps, partial));
+    GANTRY_CHECK(fold_in_parts(context, producer, batch, batch_groups.local_of, partial, steps));
+    GANTRY_CHECK(merge_fold(partial, groups, into));
   }
   return {};
 }
@@ -193,14 +247,18 @@ Result<Matrix> fold_groups(QueryContext& context, const Aggregate& aggregate, Ro
                    [&](std::size_t row) { return given.drops_name(row); });
   Fold total{.groups = GroupAccumulator(aggregate.op, 0, steps), .reservation = {}};
   GANTRY_CHECK(start_fold(context, aggregate.op, grouping.count(), steps, total));
-  GANTRY_CHECK(fold_batches(
-      context, grouping, aggregate.op, steps,
-      [&](const Batch& batch, BatchScratch& scratch, std::span<const std::uint32_t> group_of,
-          Fold& into) -> Result<void> {
-        if (!matrix) return fold_batch(context, given, batch, scratch, group_of, into, steps);
-        return fold_rows(*matrix, batch, group_of, into);
-      },
-      total));
+  if (!matrix && batch_rows(context, rows) < kBatchRows) {
+    GANTRY_CHECK(fold_batches_in_parts(context, grouping, aggregate.op, steps, given, total));
+  } else {
+    GANTRY_CHECK(fold_batches(
+        context, grouping, aggregate.op, steps,
+        [&](const Batch& batch, BatchScratch& scratch, std::span<const std::uint32_t> group_of,
+            Fold& into) -> Result<void> {
+          if (!matrix) return fold_batch(context, given, batch, scratch, group_of, into, steps);
+          return fold_rows(*matrix, batch, group_of, into);
+        },
+        total));
+  }
   GANTRY_TRY(Matrix result, make_matrix(context.budget, grouping.count(), steps));
   result.labels = grouping.labels;
   result.drops_name = grouping.drops_name;

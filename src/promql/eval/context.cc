@@ -47,10 +47,28 @@ BatchReport run_one(QueryContext& context, const Batch& batch, const BatchBody& 
   return report;
 }
 
+/// A full batch of rows that cover as much is worth a visit.
+constexpr std::int64_t kFullBatchSpanMs = std::int64_t{6} * 3'600'000;
+
+/// Enough for any number of workers.
+constexpr std::size_t kSmallBatches = 256;
+
 }  // namespace
 
-Result<void> run_batches(QueryContext& context, std::size_t rows, std::size_t first_batch,
-                         std::size_t count, const BatchBody& body) {
+std::size_t batch_rows(const QueryContext& context, std::size_t rows) {
+  if (context.row_span_ms <= kFullBatchSpanMs) return kBatchRows;
+  const auto for_span = static_cast<std::size_t>(static_cast<std::int64_t>(kBatchRows) *
+                                                 kFullBatchSpanMs / context.row_span_ms);
+  return std::clamp(std::max(for_span, rows / kSmallBatches), std::size_t{1}, kBatchRows);
+}
+
+std::size_t batch_count(const QueryContext& context, std::size_t rows) {
+  const std::size_t size = batch_rows(context, rows);
+  return (rows + size - 1) / size;
+}
+
+Result<void> run_batches(QueryContext& context, const BatchRange& range, const BatchBody& body) {
+  const std::size_t count = range.count;
   if (count == 0) return context.check();
   std::vector<BatchReport> reports(count);
   std::atomic<std::size_t> next{0};
@@ -62,9 +80,10 @@ Result<void> run_batches(QueryContext& context, std::size_t rows, std::size_t fi
       // Batches are drawn in order, so those before a failed one have all been drawn: the first
       // error is the same whoever runs.
       if (i >= count || has_failed.load(std::memory_order_relaxed)) return;
-      const std::size_t first = (first_batch + i) * kBatchRows;
-      const Batch batch{
-          .index = first_batch + i, .first = first, .count = std::min(kBatchRows, rows - first)};
+      const std::size_t first = (range.first + i) * range.batch_rows;
+      const Batch batch{.index = range.first + i,
+                        .first = first,
+                        .count = std::min(range.batch_rows, range.rows - first)};
       reports[i] = run_one(context, batch, body, scratch);
       if (reports[i].error) has_failed.store(true, std::memory_order_relaxed);
     }
@@ -85,7 +104,12 @@ Result<void> run_batches(QueryContext& context, std::size_t rows, std::size_t fi
 }
 
 Result<void> run_batches(QueryContext& context, std::size_t rows, const BatchBody& body) {
-  return run_batches(context, rows, 0, batch_count(rows), body);
+  return run_batches(context,
+                     {.rows = rows,
+                      .batch_rows = batch_rows(context, rows),
+                      .first = 0,
+                      .count = batch_count(context, rows)},
+                     body);
 }
 
 }  // namespace gantry::promql::eval

@@ -67,6 +67,7 @@ struct QueryContext {
   std::int64_t query_end_ms = 0;
   std::int64_t query_step_ms = 0;  ///< 0 for an instant query.
   bool is_range_query = false;
+  std::int64_t row_span_ms = 0;  ///< The longest time that a row's samples can cover.
 
   Budget budget;
   LabelTable labels;
@@ -90,12 +91,16 @@ struct QueryContext {
   }
 };
 
-/// Rows of a batch: small enough to spread over the workers, large enough to pay for the visit.
+/// Rows of a batch at most: small enough to spread over the workers, large enough to pay for the
+/// visit.
 inline constexpr std::size_t kBatchRows = 128;
 
-[[nodiscard]] constexpr std::size_t batch_count(std::size_t rows) {
-  return (rows + kBatchRows - 1) / kBatchRows;
-}
+/// Rows of a batch where `rows` are to be worked on: fewer when each covers a long time, so that a
+/// few long series keep all workers busy, but never so few that batches outnumber their use.
+[[nodiscard]] std::size_t batch_rows(const QueryContext& context, std::size_t rows);
+
+/// How many batches run_batches makes of them.
+[[nodiscard]] std::size_t batch_count(const QueryContext& context, std::size_t rows);
 
 /// One batch of rows [first, first + count); batches of one lane run one after the other.
 struct Batch {
@@ -111,9 +116,15 @@ using BatchBody = std::function<Result<void>(const Batch& batch, BatchScratch& s
 /// that the outcome does not depend on the workers. Cancellation is looked at before each batch.
 Result<void> run_batches(QueryContext& context, std::size_t rows, const BatchBody& body);
 
-/// The same for batches [first_batch, first_batch + count).
-Result<void> run_batches(QueryContext& context, std::size_t rows, std::size_t first_batch,
-                         std::size_t count, const BatchBody& body);
+/// Some of the batches that `rows` rows make, with a size of their own.
+struct BatchRange {
+  std::size_t rows = 0;
+  std::size_t batch_rows = kBatchRows;
+  std::size_t first = 0;  ///< Batches [first, first + count).
+  std::size_t count = 0;
+};
+
+Result<void> run_batches(QueryContext& context, const BatchRange& range, const BatchBody& body);
 
 /// How many lanes a parallel loop has at most.
 [[nodiscard]] std::size_t lane_count(const QueryContext& context);

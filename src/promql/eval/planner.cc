@@ -1,5 +1,7 @@
 #include "promql/eval/planner.h"
 
+#include <algorithm>
+#include <limits>
 #include <variant>
 
 #include "promql/function_table.h"
@@ -105,7 +107,23 @@ class StatisticsFinder {
   std::unordered_set<const VectorSelector*>& found_;
 };
 
+std::int64_t own_range_ms(const Expr& expr) {
+  if (const auto* matrix = std::get_if<MatrixSelector>(&expr.node)) return matrix->range_ms;
+  if (const auto* subquery = std::get_if<Subquery>(&expr.node)) return subquery->range_ms;
+  return 0;
+}
+
 }  // namespace
+
+std::int64_t row_span_ms(const Expr& root, std::int64_t query_ms) {
+  std::int64_t span = 0;
+  if (__builtin_add_overflow(query_ms, own_range_ms(root), &span)) {
+    return std::numeric_limits<std::int64_t>::max();
+  }
+  std::int64_t longest = span;
+  for (const Expr* child : children(root)) longest = std::max(longest, row_span_ms(*child, span));
+  return longest;
+}
 
 std::unordered_set<const VectorSelector*> find_statistics_only(const Expr& root) {
   std::unordered_set<const VectorSelector*> found;

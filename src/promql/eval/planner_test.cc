@@ -1,5 +1,7 @@
 #include "promql/eval/planner.h"
 
+#include <cstdint>
+#include <limits>
 #include <set>
 #include <string>
 #include <string_view>
@@ -46,6 +48,29 @@ INSTANTIATE_TEST_SUITE_P(
         StatisticsCase{"fraction_beside", "histogram_fraction(0, 1, a) / histogram_count(b)", "b"},
         StatisticsCase{"trim_below", "histogram_count(a </ 2)", ""},
         StatisticsCase{"trim_above", "histogram_count(a) >/ 2", ""}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+struct SpanCase {
+  std::string_view name, query;
+  std::int64_t query_ms, span_ms;
+};
+
+class RowSpanTest : public testing::TestWithParam<SpanCase> {};
+
+TEST_P(RowSpanTest, AddsUpWhatEncloses) {
+  const auto root = parse(GetParam().query, {});
+  ASSERT_TRUE(root.has_value()) << root.error().message;
+  EXPECT_EQ(row_span_ms(**root, GetParam().query_ms), GetParam().span_ms);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Queries, RowSpanTest,
+    testing::Values(SpanCase{"scalar", "1", 7, 7}, SpanCase{"instant", "a", 7, 7},
+                    SpanCase{"range", "rate(a[5m])", 1000, 301'000},
+                    SpanCase{"longest_side", "rate(a[5m]) + sum(rate(b[7m]))", 0, 420'000},
+                    SpanCase{"subquery", "max_over_time(rate(a[5m])[1h:1m])", 0, 3'900'000},
+                    SpanCase{"saturated", "rate(a[5m])", std::numeric_limits<std::int64_t>::max(),
+                             std::numeric_limits<std::int64_t>::max()}),
     [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

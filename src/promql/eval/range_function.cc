@@ -195,7 +195,7 @@ Result<std::vector<std::uint64_t>> steps_with_samples(QueryContext& context,
                                                       const kernels::WindowGrid& windows,
                                                       std::size_t steps, const SeriesInput& input) {
   const std::size_t words = kernels::bitmap_words(steps);
-  std::vector<std::uint64_t> found(batch_count(input.count()) * words);
+  std::vector<std::uint64_t> found(batch_count(context, input.count()) * words);
   GANTRY_CHECK(run_batches(
       context, input.count(), [&](const Batch& batch, BatchScratch& scratch) -> Result<void> {
         const std::span<std::uint64_t> bits = std::span(found).subspan(batch.index * words, words);

@@ -105,7 +105,7 @@ Result<RowProducerPtr> make_mapped(QueryContext& context, RowProducerPtr inner, 
                                    NameRule name_rule) {
   if (std::optional<Matrix> matrix = inner->take_matrix()) {
     const RowsView view = matrix->rows.view();
-    std::vector<Reservation> held(batch_count(matrix->count()));
+    std::vector<Reservation> held(batch_count(context, matrix->count()));
     GANTRY_CHECK(
         run_batches(context, matrix->count(), [&](const Batch& batch, BatchScratch& scratch) {
           Result<void> result = map(view.sub(batch.first, batch.count), scratch);
@@ -131,7 +131,7 @@ Result<Matrix> materialise(QueryContext& context, RowProducer& producer, std::si
   const std::size_t rows = producer.count();
   GANTRY_TRY(Matrix matrix, make_matrix(context.budget, rows, steps));
   const RowsView view = matrix.rows.view();
-  std::vector<Reservation> reservations(batch_count(rows));
+  std::vector<Reservation> reservations(batch_count(context, rows));
   GANTRY_CHECK(run_batches(context, rows, [&](const Batch& batch, BatchScratch& scratch) {
     const RowsView out = view.sub(batch.first, batch.count);
     Result<void> result = producer.produce(batch.first, out, scratch);

@@ -239,9 +239,27 @@ std::uint64_t histogram_bytes(const SampleColumns& columns) {
   return bytes;
 }
 
+namespace {
+
+/// Index of the first stale marker, or the size. Hot: whole chunks are looked at without a branch.
+std::size_t find_stale(std::span<const double> values) {
+  constexpr std::size_t kChunk = 64;
+  std::size_t i = 0;
+  for (; i + kChunk <= values.size(); i += kChunk) {
+    bool is_any_stale = false;
+    for (const double value : values.subspan(i, kChunk)) {
+      is_any_stale |= telemetry::is_stale_nan(value);
+    }
+    if (is_any_stale) break;
+  }
+  while (i < values.size() && !telemetry::is_stale_nan(values[i])) ++i;
+  return i;
+}
+
+}  // namespace
+
 void remove_stale_markers(SampleColumns& columns) {
-  const auto first_stale = std::ranges::find_if(columns.values, telemetry::is_stale_nan);
-  auto kept = static_cast<std::size_t>(first_stale - columns.values.begin());
+  std::size_t kept = find_stale(columns.values);
   const bool has_starts = !columns.start_timestamps_ms.empty();
   for (std::size_t i = kept; i < columns.values.size(); ++i) {
     if (telemetry::is_stale_nan(columns.values[i])) continue;

@@ -55,7 +55,7 @@ std::string without_dashes(std::string_view text) {
   constexpr std::size_t kUuidBytes = 36;
   std::string digits(text);
   if (text.size() != kUuidBytes) return digits;
-  for (const std::size_t dash : {23, 18, 13, 8}) {
+  for (const std::size_t dash : {23U, 18U, 13U, 8U}) {
     if (text[dash] != '-') return std::string(text);
     digits.erase(dash, 1);
   }

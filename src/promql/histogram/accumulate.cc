@@ -8,18 +8,6 @@ namespace {
 
 using telemetry::FloatHistogram;
 
-void note(Combination& notes, const Combination& addition, const SeenHints& hints) {
-  notes.is_possible = notes.is_possible && addition.is_possible;
-  notes.has_reconciled_bounds = notes.has_reconciled_bounds || addition.has_reconciled_bounds;
-  notes.has_hint_conflict = hints.has_reset && hints.has_not_reset;
-}
-
-void note(Combination& notes, const Combination& addition, const Combination& of_other,
-          const SeenHints& hints) {
-  note(notes, addition, hints);
-  note(notes, of_other, hints);
-}
-
 /// Of everything that an addition may add up. NaN and infinities stay what they are.
 double magnitude_of(const FloatHistogram& histogram) {
   double magnitude =
@@ -31,6 +19,12 @@ double magnitude_of(const FloatHistogram& histogram) {
 
 }  // namespace
 
+void Accumulation::note(const Combination& addition) {
+  notes_.is_possible = notes_.is_possible && addition.is_possible;
+  notes_.has_reconciled_bounds = notes_.has_reconciled_bounds || addition.has_reconciled_bounds;
+  notes_.has_hint_conflict = hints_.has_reset && hints_.has_not_reset;
+}
+
 void Total::add(const FloatHistogram& histogram) {
   hints_.see(histogram.hint);
   Combination done;
@@ -40,7 +34,7 @@ void Total::add(const FloatHistogram& histogram) {
     done = sum_.add(histogram);
   }
   ++count_;
-  note(notes_, done, hints_);
+  note(done);
 }
 
 void Total::merge(const Total& other) {
@@ -53,7 +47,8 @@ void Total::merge(const Total& other) {
   Combination done;
   if (notes_.is_possible && other.notes_.is_possible) done = sum_.add(other.sum_);
   count_ += other.count_;
-  note(notes_, done, other.notes_, hints_);
+  note(done);
+  note(other.notes_);
 }
 
 FloatHistogram Total::result() const {
@@ -66,11 +61,11 @@ bool Mean::add_directly(const Addend& addend, double magnitude) {
   constexpr double kSafe = 1e300;
   if (magnitude_ + magnitude < kSafe) {
     magnitude_ += magnitude;
-    note(notes_, sum_.add(addend), hints_);
+    note(sum_.add(addend));
     return true;
   }
   CompensatedHistogram attempt = sum_;
-  note(notes_, attempt.add(addend), hints_);
+  note(attempt.add(addend));
   if (notes_.is_possible && attempt.has_overflow()) return false;
   magnitude_ += magnitude;
   sum_ = std::move(attempt);
@@ -107,7 +102,7 @@ void Mean::merge(const Mean& other) {
     return;
   }
   hints_.see(other.hints_);
-  note(notes_, other.notes_, hints_);
+  note(other.notes_);
   const bool is_direct = !is_incremental_ && !other.is_incremental_;
   if (notes_.is_possible && !(is_direct && add_directly(other.sum_, other.magnitude_))) {
     make_incremental();
@@ -121,7 +116,7 @@ void Mean::merge(const Mean& other) {
     } else {
       theirs.sum_.multiply(static_cast<double>(other.count_) / count);
     }
-    note(notes_, sum_.add(theirs.sum_), hints_);
+    note(sum_.add(theirs.sum_));
   }
   count_ += other.count_;
 }

@@ -34,52 +34,52 @@ struct SeenHints {
   }
 };
 
-/// Adds histograms up.
-class Total {
+/// What totals and means hold.
+class Accumulation {
  public:
-  /// Once an addition was impossible, the total stays impossible.
-  void add(const telemetry::FloatHistogram& histogram);
-
-  /// What `other` has added, after what this one has.
-  void merge(const Total& other);
-
   [[nodiscard]] bool is_empty() const { return count_ == 0; }
 
+  /// How many histograms were added.
   [[nodiscard]] std::uint64_t count() const { return count_; }
 
   /// Of all additions so far. A hint conflict: both `reset` and `not_reset` were among the
-  /// histograms.
+  /// histograms. Once an addition was impossible, it stays so.
   [[nodiscard]] const Combination& notes() const { return notes_; }
-
-  /// Compacted. At least one histogram must have been added, and all additions possible.
-  [[nodiscard]] telemetry::FloatHistogram result() const;
 
   /// The memory behind it.
   [[nodiscard]] std::uint64_t heap_bytes() const { return sum_.size_bytes(); }
 
- private:
+ protected:
+  Accumulation() = default;
+
+  /// Notes what an addition, after the hints were seen, had to do.
+  void note(const Combination& addition);
+
   CompensatedHistogram sum_;
   std::uint64_t count_ = 0;
   SeenHints hints_;
   Combination notes_;
 };
 
-/// The mean: a total until that would overflow, then an incremental mean.
-class Mean {
+/// Adds histograms up.
+class Total final : public Accumulation {
+ public:
+  void add(const telemetry::FloatHistogram& histogram);
+
+  /// What `other` has added, after what this one has.
+  void merge(const Total& other);
+
+  /// Compacted. At least one histogram must have been added, and all additions possible.
+  [[nodiscard]] telemetry::FloatHistogram result() const;
+};
+
+/// The mean: a total until that would overflow, then an incremental mean. Used as a total is.
+class Mean final : public Accumulation {
  public:
   void add(const telemetry::FloatHistogram& histogram);
   void merge(const Mean& other);
 
-  [[nodiscard]] bool is_empty() const { return count_ == 0; }
-
-  [[nodiscard]] std::uint64_t count() const { return count_; }
-
-  [[nodiscard]] const Combination& notes() const { return notes_; }
-
   [[nodiscard]] telemetry::FloatHistogram result() const;
-
-  /// The memory behind it.
-  [[nodiscard]] std::uint64_t heap_bytes() const { return sum_.size_bytes(); }
 
  private:
   /// Sums up, or returns false if that would overflow.
@@ -87,12 +87,8 @@ class Mean {
   [[nodiscard]] bool add_directly(const Addend& addend, double magnitude);
   void make_incremental();
 
-  CompensatedHistogram sum_;  ///< The mean once is_incremental_.
-  double magnitude_ = 0;      ///< No number of the sum is larger, nor any sum of its buckets.
-  std::uint64_t count_ = 0;
-  bool is_incremental_ = false;
-  SeenHints hints_;
-  Combination notes_;
+  double magnitude_ = 0;         ///< No number of the sum is larger, nor any sum of its buckets.
+  bool is_incremental_ = false;  ///< The sum is the mean.
 };
 
 }  // namespace gantry::promql::histogram

@@ -86,18 +86,20 @@ void expect_all_pass(const std::vector<path>& scripts, core::WorkerPool* workers
   EXPECT_EQ(passed, evals);
 }
 
+std::string no_scripts() {
+  return "no scripts in " + conformance_directory().string() +
+         "; set GANTRY_CONFORMANCE_DIR to run them";
+}
+
 TEST(PromqltestConformance, PrometheusScriptsPass) {
   const auto scripts = scripts_in(conformance_directory());
-  if (scripts.empty()) {
-    GTEST_SKIP() << "no scripts in " << conformance_directory()
-                 << "; set GANTRY_CONFORMANCE_DIR to run them";
-  }
+  if (scripts.empty()) GTEST_SKIP() << no_scripts();
   expect_all_pass(scripts, nullptr);
 }
 
 TEST(PromqltestConformance, PrometheusScriptsPassWithWorkers) {
   const auto scripts = scripts_in(conformance_directory());
-  if (scripts.empty()) GTEST_SKIP() << "no scripts in " << conformance_directory();
+  if (scripts.empty()) GTEST_SKIP() << no_scripts();
   core::WorkerPool pool({.thread_count = 3});
   expect_all_pass(scripts, &pool);
 }

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,17 +14,19 @@
 #include <gtest/gtest.h>
 
 #include "promql/engine.h"
+#include "promql/testing/forwarding_source.h"
 #include "promql/testing/memory_source.h"
 #include "telemetry/sample.h"
 
 namespace gantry::promql::eval {
 namespace {
 
+using promqltest::ForwardingSource;
 using promqltest::MemorySource;
 using promqltest::Sample;
 
-/// Hands on to a memory source and keeps what was asked for.
-class RecordingSource final : public SeriesSource {
+/// Keeps what was asked for.
+class RecordingSource final : public ForwardingSource {
  public:
   struct Asked {
     std::int64_t start_ms = 0;
@@ -33,33 +34,16 @@ class RecordingSource final : public SeriesSource {
     std::string function;
   };
 
+  using ForwardingSource::ForwardingSource;
+
   Result<std::unique_ptr<SeriesSet>> select(const SelectRequest& request,
                                             const CancelToken& cancel) const override {
     asked.push_back({.start_ms = request.start_ms,
                      .end_ms = request.end_ms,
                      .function = std::string(request.hints.function)});
-    return memory.select(request, cancel);
+    return ForwardingSource::select(request, cancel);
   }
 
-  Result<LabelStrings> label_names(std::span<const Matcher> matchers, std::int64_t start_ms,
-                                   std::int64_t end_ms, std::size_t limit,
-                                   const CancelToken& cancel) const override {
-    return memory.label_names(matchers, start_ms, end_ms, limit, cancel);
-  }
-
-  Result<LabelStrings> label_values(std::string_view name, std::span<const Matcher> matchers,
-                                    std::int64_t start_ms, std::int64_t end_ms, std::size_t limit,
-                                    const CancelToken& cancel) const override {
-    return memory.label_values(name, matchers, start_ms, end_ms, limit, cancel);
-  }
-
-  Result<std::vector<ExemplarSeries>> exemplars(std::span<const std::vector<Matcher>> selectors,
-                                                std::int64_t start_ms, std::int64_t end_ms,
-                                                const CancelToken& cancel) const override {
-    return memory.exemplars(selectors, start_ms, end_ms, cancel);
-  }
-
-  MemorySource memory;
   mutable std::vector<Asked> asked;
 };
 
@@ -99,7 +83,7 @@ class ExtendedRangeTest : public testing::Test {
                          .value = values[i],
                          .histogram = nullptr});
     }
-    source_.memory.append(telemetry::make_labels(std::move(labels)), samples);
+    memory_.append(telemetry::make_labels(std::move(labels)), samples);
   }
 
   void load_histogram(telemetry::Labels labels, std::int64_t timestamp_ms, double count) {
@@ -109,7 +93,7 @@ class ExtendedRangeTest : public testing::Test {
                         .start_timestamp_ms = 0,
                         .value = 0,
                         .histogram = std::move(histogram)};
-    source_.memory.append(telemetry::make_labels(std::move(labels)), std::span(&sample, 1));
+    memory_.append(telemetry::make_labels(std::move(labels)), std::span(&sample, 1));
   }
 
   Result<Answer> instant(std::string_view query, std::int64_t second) {
@@ -133,7 +117,8 @@ class ExtendedRangeTest : public testing::Test {
   }
 
   EngineOptions options_;
-  RecordingSource source_;
+  MemorySource memory_;
+  RecordingSource source_{memory_};
 };
 
 TEST_F(ExtendedRangeTest, ReadsAsFarAsTheLookback) {

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,12 +15,15 @@
 #include "core/worker_pool.h"
 #include "promql/engine.h"
 #include "promql/histogram/size.h"
+#include "promql/testing/forwarding_source.h"
 #include "promql/testing/memory_source.h"
 #include "telemetry/labels.h"
 
 namespace gantry::promql {
 namespace {
 
+using promqltest::ForwardingSet;
+using promqltest::ForwardingSource;
 using promqltest::MemorySource;
 using promqltest::Sample;
 using telemetry::FloatHistogram;
@@ -29,64 +31,34 @@ using telemetry::FloatHistogram;
 constexpr std::int64_t kMinuteMs = 60'000;
 
 /// Counts the series that are read from another source.
-class CountingSource final : public SeriesSource {
+class CountingSource final : public ForwardingSource {
  public:
-  explicit CountingSource(const SeriesSource& source) : source_(source) {}
+  using ForwardingSource::ForwardingSource;
 
   [[nodiscard]] std::size_t take_reads() const { return reads_.exchange(0); }
 
   Result<std::unique_ptr<SeriesSet>> select(const SelectRequest& request,
                                             const CancelToken& cancel) const override {
-    GANTRY_TRY(std::unique_ptr<SeriesSet> set, source_.select(request, cancel));
+    GANTRY_TRY(std::unique_ptr<SeriesSet> set, ForwardingSource::select(request, cancel));
     return std::make_unique<Set>(std::move(set), reads_);
   }
 
-  Result<LabelStrings> label_names(std::span<const Matcher> matchers, std::int64_t start_ms,
-                                   std::int64_t end_ms, std::size_t limit,
-                                   const CancelToken& cancel) const override {
-    return source_.label_names(matchers, start_ms, end_ms, limit, cancel);
-  }
-
-  Result<LabelStrings> label_values(std::string_view name, std::span<const Matcher> matchers,
-                                    std::int64_t start_ms, std::int64_t end_ms, std::size_t limit,
-                                    const CancelToken& cancel) const override {
-    return source_.label_values(name, matchers, start_ms, end_ms, limit, cancel);
-  }
-
-  Result<std::vector<ExemplarSeries>> exemplars(std::span<const std::vector<Matcher>> selectors,
-                                                std::int64_t start_ms, std::int64_t end_ms,
-                                                const CancelToken& cancel) const override {
-    return source_.exemplars(selectors, start_ms, end_ms, cancel);
-  }
-
  private:
-  class Set final : public SeriesSet {
+  class Set final : public ForwardingSet {
    public:
     Set(std::unique_ptr<SeriesSet> set, std::atomic<std::size_t>& reads)
-        : set_(std::move(set)), reads_(reads) {}
-
-    [[nodiscard]] std::size_t size() const override { return set_->size(); }
-
-    [[nodiscard]] std::span<const LabelSymbols> labels(std::size_t series) const override {
-      return set_->labels(series);
-    }
-
-    [[nodiscard]] std::string_view symbol(std::uint32_t id) const override {
-      return set_->symbol(id);
-    }
+        : ForwardingSet(std::move(set)), reads_(reads) {}
 
     Result<void> read(std::size_t series, std::int64_t start_ms, std::int64_t end_ms,
                       SampleColumns& out) const override {
       ++reads_;
-      return set_->read(series, start_ms, end_ms, out);
+      return ForwardingSet::read(series, start_ms, end_ms, out);
     }
 
    private:
-    std::unique_ptr<SeriesSet> set_;
     std::atomic<std::size_t>& reads_;
   };
 
-  const SeriesSource& source_;
   mutable std::atomic<std::size_t> reads_{0};
 };
 

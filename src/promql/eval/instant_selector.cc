@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "promql/eval/input_rows.h"
 #include "promql/eval/series_input.h"
 #include "promql/histogram/size.h"
 #include "telemetry/sample.h"
@@ -15,31 +16,14 @@ double seconds(std::int64_t timestamp_ms) {
   return static_cast<double>(timestamp_ms) / 1000;
 }
 
-class InstantSelector final : public RowProducer {
+class InstantSelector final : public InputRows {
  public:
   InstantSelector(QueryContext& context, SeriesInputPtr input, const kernels::WindowGrid& windows,
                   std::size_t steps, InstantValue value)
-      : context_(context),
-        input_(std::move(input)),
+      : InputRows(context, std::move(input), NameRule::Keep),
         windows_(windows),
         steps_(steps),
         value_(value) {}
-
-  [[nodiscard]] std::size_t count() const override { return input_->count(); }
-
-  [[nodiscard]] LabelSetId labels(std::size_t row) override { return input_->labels(row); }
-
-  [[nodiscard]] LabelSetId project(std::size_t row, Projection& projection) override {
-    return input_->project(row, projection);
-  }
-
-  [[nodiscard]] bool drops_name(std::size_t /*row*/) const override { return false; }
-
-  [[nodiscard]] bool may_collide() override { return false; }
-
-  [[nodiscard]] bool may_collide_without_name() override {
-    return input_->may_collide_without_name();
-  }
 
   [[nodiscard]] Result<void> produce(std::size_t first, const RowsView& out,
                                      BatchScratch& scratch) const override {
@@ -155,8 +139,6 @@ class InstantSelector final : public RowProducer {
     kernels::set_bit(out.bits(row), step);
   }
 
-  QueryContext& context_;
-  SeriesInputPtr input_;
   kernels::WindowGrid windows_;
   std::size_t steps_;
   InstantValue value_;

@@ -11,6 +11,7 @@
 
 #include "core/number_format.h"
 #include "promql/eval/counter_note.h"
+#include "promql/eval/input_rows.h"
 #include "promql/eval/range_histograms.h"
 
 namespace gantry::promql::eval {
@@ -29,41 +30,15 @@ bool is_quantile(double phi) {
   return phi >= 0 && phi <= 1;
 }
 
-class RangeProducer final : public RowProducer {
+class RangeProducer final : public InputRows {
  public:
   RangeProducer(QueryContext& context, RangeCall call, SeriesInputPtr input)
-      : context_(context),
+      : InputRows(context, std::move(input),
+                  keeps_name(call.function) ? NameRule::Keep : NameRule::Drop),
         call_(std::move(call)),
-        input_(std::move(input)),
         kernel_(kernels::find_range_kernel(call_.function)),
         has_odd_quantile_(call_.function == FunctionId::QuantileOverTime &&
                           !std::ranges::all_of(call_.argument, is_quantile)) {}
-
-  [[nodiscard]] std::size_t count() const override { return input_->count(); }
-
-  [[nodiscard]] LabelSetId labels(std::size_t row) override {
-    const LabelSetId labels = input_->labels(row);
-    return drops_at_once() ? context_.labels.without_metadata(labels) : labels;
-  }
-
-  [[nodiscard]] LabelSetId project(std::size_t row, Projection& projection) override {
-    if (!drops_at_once() || projection.ignores_metadata(context_.labels)) {
-      return input_->project(row, projection);
-    }
-    return projection.apply(context_.labels, labels(row));
-  }
-
-  [[nodiscard]] bool drops_name(std::size_t row) const override {
-    return input_->drops_name(row) || (!keeps_name(call_.function) && !drops_at_once());
-  }
-
-  [[nodiscard]] bool may_collide() override {
-    return drops_at_once() && input_->may_collide_without_name();
-  }
-
-  [[nodiscard]] bool may_collide_without_name() override {
-    return input_->may_collide_without_name();
-  }
 
   [[nodiscard]] Result<void> produce(std::size_t first, const RowsView& out,
                                      BatchScratch& scratch) const override {
@@ -79,10 +54,6 @@ class RangeProducer final : public RowProducer {
   }
 
  private:
-  [[nodiscard]] bool drops_at_once() const {
-    return !keeps_name(call_.function) && context_.drops_names_at_once();
-  }
-
   // Hot: per series.
   void produce_row(std::size_t series, const RowsView& out, BatchScratch& scratch) const {
     SampleColumns& columns = scratch.columns;
@@ -163,9 +134,7 @@ class RangeProducer final : public RowProducer {
                           scratch.annotations);
   }
 
-  QueryContext& context_;
   RangeCall call_;
-  SeriesInputPtr input_;
   kernels::RangeKernel kernel_;
   bool has_odd_quantile_;
 };

@@ -45,6 +45,7 @@ struct BatchScratch {
       last_timestamps_ms;  ///< Those that `windows` or `newest` was built for.
   std::vector<kernels::Window> windows;
   std::vector<std::uint32_t> newest;  ///< Instant selectors: per step, sample index + 1; 0: none.
+  std::vector<std::int64_t> histogram_times_ms;
   std::vector<kernels::Window> histogram_windows;
   std::uint64_t windows_samples = 0;  ///< Sum of the windows' sizes.
   kernels::RangeScratch range;

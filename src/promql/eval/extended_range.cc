@@ -11,6 +11,8 @@
 
 #include "promql/eval/counter_note.h"
 #include "promql/eval/extended_window.h"
+#include "promql/eval/input_rows.h"
+#include "promql/eval/range_notes.h"
 #include "promql/eval/transitions.h"
 #include "promql/histogram/arithmetic.h"
 #include "promql/histogram/size.h"
@@ -66,18 +68,20 @@ struct StepWindows {
 /// One series while its steps are computed. Reused from series to series.
 struct SeriesWindows {
   std::vector<std::int64_t> histogram_times_ms;
+  std::vector<std::uint64_t> samples_up_to;  ///< Of the histograms before each index.
   StepWindows floats;
   StepWindows histograms;
 };
 
 /// What all steps together read.
-std::uint64_t count_around(const SampleColumns& columns, const SeriesWindows& windows) {
-  std::vector<std::uint64_t> up_to(columns.histograms.size() + 1);
-  for (std::size_t i = 0; i < columns.histograms.size(); ++i) {
-    up_to[i + 1] = up_to[i] + histogram::count_samples(*columns.histograms[i].histogram);
-  }
+std::uint64_t count_around(const SampleColumns& columns, SeriesWindows& windows) {
   std::uint64_t count = 0;
   for (const Window window : windows.floats.around) count += window.size();
+  std::vector<std::uint64_t>& up_to = windows.samples_up_to;
+  up_to.assign(1, 0);
+  for (const auto& point : columns.histograms) {
+    up_to.push_back(up_to.back() + histogram::count_samples(*point.histogram));
+  }
   for (const Window window : windows.histograms.around) {
     count += up_to[window.end] - up_to[window.begin];
   }
@@ -100,74 +104,61 @@ struct ExtendedCall {
   [[nodiscard]] double range_seconds() const { return static_cast<double>(range.range_ms) / 1000; }
 };
 
-/// Computes the steps of one series.
-class ExtendedRow {
- public:
-  ExtendedRow(const ExtendedCall& call, const SampleColumns& columns, const SeriesWindows& windows,
-              const HistogramNotes& notes, const RowsView& out)
-      : call_(call), columns_(columns), windows_(windows), notes_(notes), out_(out) {}
+void set(const RowsView& out, std::size_t step, double value) {
+  out.row(0)[step] = value;
+  kernels::set_bit(out.bits(0), step);
+}
 
-  void compute_growth(std::size_t step) {
+/// Computes rate, increase or delta of one series, step by step.
+class GrowthRow {
+ public:
+  GrowthRow(const ExtendedCall& call, const SampleColumns& columns, const SeriesWindows& windows,
+            const RowsView& out)
+      : call_(call),
+        columns_(columns),
+        windows_(windows),
+        out_(out),
+        float_growth_({.timestamps_ms = columns.timestamps_ms, .values = columns.values},
+                      call.is_counter()),
+        histogram_growth_(columns.histograms, call.is_counter()) {}
+
+  void compute(std::size_t step) {
     const Window floats = windows_.floats.around[step];
     const Window histograms = windows_.histograms.around[step];
     if (floats.size() > 0 && histograms.size() > 0) {
-      notes_.annotations.warn(
-          with_quoted("encountered a mix of histograms and floats for metric name",
-                      notes_.metric_name),
-          notes_.position);
+      mixes_kinds_ = true;
     } else if (histograms.size() > 0) {
-      compute_histogram_growth(step);
+      compute_histogram(step);
     } else if (floats.size() > 0) {
-      compute_float_growth(step);
+      compute_float(step);
     }
   }
 
-  /// The newest sample up to the start of the range, of either kind, counts as the first.
-  void compute_transitions(const Transitions& transitions, std::size_t step) {
-    const auto first_at = [](Window around, Window inside) {
-      return inside.begin > around.begin ? inside.begin - 1 : inside.begin;
-    };
-    Window floats = windows_.floats.inside[step];
-    Window histograms = windows_.histograms.inside[step];
-    if (floats.size() == 0 && histograms.size() == 0) return;
-    const std::uint32_t f = first_at(windows_.floats.around[step], floats);
-    const std::uint32_t h = first_at(windows_.histograms.around[step], histograms);
-    const bool has_float = f < floats.begin;
-    const bool has_histogram = h < histograms.begin;
-    if (has_float &&
-        (!has_histogram || columns_.timestamps_ms[f] >= columns_.histograms[h].timestamp_ms)) {
-      floats.begin = f;
-    } else if (has_histogram) {
-      histograms.begin = h;
-    }
-    set(step, transitions.count(floats, histograms));
+  /// Once all steps are computed.
+  [[nodiscard]] RangeNotes notes() const {
+    RangeNotes notes = histogram_growth_.notes();
+    notes.mixes_kinds = mixes_kinds_;
+    return notes;
   }
 
  private:
-  void set(std::size_t step, double value) {
-    out_.row(0)[step] = value;
-    kernels::set_bit(out_.bits(0), step);
-  }
-
-  void compute_float_growth(std::size_t step) {
+  void compute_float(std::size_t step) {
     const ExtendedRange range = call_.range_at(step);
     const std::optional<ExtendedWindow> window = find_extended_window(
         columns_.timestamps_ms, range, windows_.floats.around[step], windows_.floats.inside[step]);
     if (!window || columns_.timestamps_ms[window->first] > range.end_ms) return;
-    const FloatColumns floats{.timestamps_ms = columns_.timestamps_ms, .values = columns_.values};
-    double growth = extended_growth(floats, range, *window, call_.is_counter());
+    double growth = float_growth_.over(range, *window);
     if (call_.function == FunctionId::Rate) growth /= call_.range_seconds();
-    set(step, growth);
+    set(out_, step, growth);
   }
 
-  void compute_histogram_growth(std::size_t step) {
+  void compute_histogram(std::size_t step) {
     const ExtendedRange range = call_.range_at(step);
     const std::vector<std::int64_t>& times_ms = windows_.histogram_times_ms;
     const std::optional<ExtendedWindow> window = find_extended_window(
         times_ms, range, windows_.histograms.around[step], windows_.histograms.inside[step]);
     if (!window || times_ms[window->first] > range.end_ms) return;
-    std::optional<telemetry::FloatHistogram> growth =
-        extended_histogram_growth(columns_.histograms, range, *window, call_.is_counter(), notes_);
+    std::optional<telemetry::FloatHistogram> growth = histogram_growth_.over(range, *window);
     if (!growth) return;
     if (call_.function == FunctionId::Rate) histogram::divide(*growth, call_.range_seconds());
     histogram::compact(*growth);
@@ -179,30 +170,40 @@ class ExtendedRow {
   const ExtendedCall& call_;
   const SampleColumns& columns_;
   const SeriesWindows& windows_;
-  const HistogramNotes& notes_;
   const RowsView& out_;
+  FloatGrowth float_growth_;
+  HistogramGrowth histogram_growth_;
+  bool mixes_kinds_ = false;
 };
 
-class ExtendedProducer final : public RowProducer {
+/// changes or resets at one step, if a sample lies in its range. The newest sample up to the start
+/// of the range, of either kind, counts as the first.
+std::optional<double> count_transitions(const Transitions& transitions,
+                                        const SampleColumns& columns, const SeriesWindows& windows,
+                                        std::size_t step) {
+  const auto first_at = [](Window around, Window inside) {
+    return inside.begin > around.begin ? inside.begin - 1 : inside.begin;
+  };
+  Window floats = windows.floats.inside[step];
+  Window histograms = windows.histograms.inside[step];
+  if (floats.size() == 0 && histograms.size() == 0) return std::nullopt;
+  const std::uint32_t f = first_at(windows.floats.around[step], floats);
+  const std::uint32_t h = first_at(windows.histograms.around[step], histograms);
+  const bool has_float = f < floats.begin;
+  const bool has_histogram = h < histograms.begin;
+  if (has_float &&
+      (!has_histogram || columns.timestamps_ms[f] >= columns.histograms[h].timestamp_ms)) {
+    floats.begin = f;
+  } else if (has_histogram) {
+    histograms.begin = h;
+  }
+  return transitions.count(floats, histograms);
+}
+
+class ExtendedProducer final : public InputRows {
  public:
   ExtendedProducer(QueryContext& context, const ExtendedCall& call, SeriesInputPtr input)
-      : context_(context), call_(call), input_(std::move(input)) {}
-
-  [[nodiscard]] std::size_t count() const override { return input_->count(); }
-
-  [[nodiscard]] LabelSetId labels(std::size_t row) override { return input_->labels(row); }
-
-  [[nodiscard]] LabelSetId project(std::size_t row, Projection& projection) override {
-    return input_->project(row, projection);
-  }
-
-  [[nodiscard]] bool drops_name(std::size_t /*row*/) const override { return false; }
-
-  [[nodiscard]] bool may_collide() override { return false; }
-
-  [[nodiscard]] bool may_collide_without_name() override {
-    return input_->may_collide_without_name();
-  }
+      : InputRows(context, std::move(input), NameRule::Drop), call_(call) {}
 
   [[nodiscard]] Result<void> produce(std::size_t first, const RowsView& out,
                                      BatchScratch& scratch) const override {
@@ -212,14 +213,16 @@ class ExtendedProducer final : public RowProducer {
       remove_stale_markers(scratch.columns);
       Reservation reservation(context_.budget);
       const std::uint64_t samples = count_samples(scratch.columns);
-      GANTRY_CHECK(reservation.grow(samples, 0));
+      GANTRY_CHECK(reservation.grow(samples, histogram_bytes(scratch.columns)));
       scratch.samples_read += samples;
       produce_row(first + i, out.sub(i, 1), windows, scratch);
+      GANTRY_CHECK(hold_histograms(out.histograms[i], scratch));
     }
     return {};
   }
 
  private:
+  // Hot: per series.
   void produce_row(std::size_t series, const RowsView& out, SeriesWindows& windows,
                    BatchScratch& scratch) const {
     const SampleColumns& columns = scratch.columns;
@@ -230,18 +233,18 @@ class ExtendedProducer final : public RowProducer {
     }
     windows.histograms.build(windows.histogram_times_ms, call_.around, call_.range, out.steps);
     scratch.samples_total += count_around(columns, windows);
-    const HistogramNotes notes{.annotations = scratch.annotations,
-                               .metric_name = input_->metric_name(series),
-                               .position = call_.position};
-    ExtendedRow row(call_, columns, windows, notes, out);
     if (call_.function == FunctionId::Changes || call_.function == FunctionId::Resets) {
       const Transitions transitions = find_transitions(columns);
       for (std::size_t step = 0; step < out.steps; ++step) {
-        row.compute_transitions(transitions, step);
+        const auto count = count_transitions(transitions, columns, windows, step);
+        if (count) set(out, step, *count);
       }
       return;
     }
-    for (std::size_t step = 0; step < out.steps; ++step) row.compute_growth(step);
+    GrowthRow row(call_, columns, windows, out);
+    for (std::size_t step = 0; step < out.steps; ++step) row.compute(step);
+    row.notes().write(input_->metric_name(series), call_.position, call_.position,
+                      scratch.annotations);
     if (call_.function == FunctionId::Rate || call_.function == FunctionId::Increase) {
       note_doubtful_counter(context_, *input_, series, out.bits(0), call_.position,
                             scratch.annotations);
@@ -256,9 +259,7 @@ class ExtendedProducer final : public RowProducer {
             context_.options.use_start_timestamps ? StartTimes::Used : StartTimes::Ignored};
   }
 
-  QueryContext& context_;
   ExtendedCall call_;
-  SeriesInputPtr input_;
 };
 
 }  // namespace
@@ -298,9 +299,7 @@ Result<RowProducerPtr> make_extended_call(QueryContext& context, const FunctionS
                           .position = position,
                           .range = series.windows,
                           .around = widen(series.windows, mode, context.lookback_ms)};
-  return make_mapped(
-      context, std::make_unique<ExtendedProducer>(context, call, std::move(series.input)),
-      [](const RowsView&, BatchScratch&) { return Result<void>(); }, NameRule::Drop);
+  return std::make_unique<ExtendedProducer>(context, call, std::move(series.input));
 }
 
 Result<void> extend_samples(RangeMode mode, std::int64_t start_ms, std::int64_t end_ms,

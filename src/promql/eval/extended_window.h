@@ -2,16 +2,16 @@
 
 // What an anchored or smoothed range selector makes of the samples of one series around a range.
 //
-// Pure functions, any number of threads. The order of the floating point operations is part of the
-// contract, as in kernels/.
+// Functions are pure: any number of threads. The order of the floating point operations is part of
+// the contract, as in kernels/.
 
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string_view>
+#include <vector>
 
 #include "promql/ast.h"
-#include "promql/eval/annotations.h"
+#include "promql/eval/range_notes.h"
 #include "promql/kernels/window.h"
 #include "promql/series_source.h"
 #include "telemetry/native_histogram.h"
@@ -67,30 +67,71 @@ struct EndValues {
 [[nodiscard]] EndValues find_end_values(const FloatColumns& floats, const ExtendedRange& range,
                                         ExtendedWindow window, bool is_counter);
 
-/// By how much a series grew over the range. Counters: what they lost at resets is added.
-[[nodiscard]] double extended_growth(const FloatColumns& floats, const ExtendedRange& range,
-                                     ExtendedWindow window, bool is_counter);
+/// By how much a series of floats grew over ranges. Where a counter was reset is found once, so
+/// that a range looks at its resets and not at all its samples. The samples must outlive this.
+class FloatGrowth {
+ public:
+  FloatGrowth(const FloatColumns& floats, bool is_counter);
 
-/// Who is told what was wrong with the histograms of a series.
-struct HistogramNotes {
-  AnnotationSet& annotations;
-  std::string_view metric_name;
-  Position position;
+  /// Counters: what they lost at resets is added.
+  [[nodiscard]] double over(const ExtendedRange& range, ExtendedWindow window) const;
+
+ private:
+  [[nodiscard]] double lost(const ExtendedRange& range, ExtendedWindow window,
+                            const EndValues& ends) const;
+
+  FloatColumns floats_;
+  bool is_counter_;
+  std::vector<std::uint32_t> resets_;  ///< Indexes i with a reset between i - 1 and i.
 };
 
-/// That histograms with exponential and with custom buckets met.
-void warn_mixed_schemas(const HistogramNotes& notes);
-
-/// A histogram on the line between two, as interpolate. Nothing, and a warning, when one has custom
+/// A histogram on the line between two, as interpolate. Nothing, and a note, when one has custom
 /// buckets and the other not.
 [[nodiscard]] std::optional<telemetry::FloatHistogram> interpolate_histogram(
     const SampleColumns::HistogramPoint& from, const SampleColumns::HistogramPoint& to,
-    std::int64_t time_ms, bool is_counter, const HistogramNotes& notes);
+    std::int64_t time_ms, bool is_counter, RangeNotes& notes);
 
-/// As extended_growth; a gauge, not compacted. Nothing, and a warning, when histograms with
-/// exponential and custom buckets meet.
-[[nodiscard]] std::optional<telemetry::FloatHistogram> extended_histogram_growth(
-    std::span<const SampleColumns::HistogramPoint> histograms, const ExtendedRange& range,
-    ExtendedWindow window, bool is_counter, const HistogramNotes& notes);
+/// As FloatGrowth, of histograms. Not thread-safe.
+class HistogramGrowth {
+ public:
+  /// `points`: without stale markers.
+  HistogramGrowth(std::span<const SampleColumns::HistogramPoint> points, bool is_counter);
+
+  /// A gauge, not compacted. Nothing, and a note, when histograms with exponential and custom
+  /// buckets meet.
+  [[nodiscard]] std::optional<telemetry::FloatHistogram> over(const ExtendedRange& range,
+                                                              ExtendedWindow window);
+
+  /// Of all ranges so far.
+  [[nodiscard]] const RangeNotes& notes() const { return notes_; }
+
+ private:
+  struct Ends {
+    telemetry::FloatHistogram left;
+    telemetry::FloatHistogram right;
+  };
+
+  /// What a counter lost at resets inside a range.
+  struct Loss {
+    bool is_known = true;  ///< False: there were histograms that cannot be added.
+    std::optional<telemetry::FloatHistogram> histogram;  ///< Absent: there was no reset.
+  };
+
+  [[nodiscard]] const telemetry::FloatHistogram& histogram(std::size_t index) const {
+    return *points_[index].histogram;
+  }
+
+  [[nodiscard]] bool has_like_buckets(ExtendedWindow window);
+  [[nodiscard]] std::optional<Ends> find_ends(const ExtendedRange& range, ExtendedWindow window);
+  [[nodiscard]] Loss lost(const ExtendedRange& range, ExtendedWindow window, const Ends& ends);
+
+  std::span<const SampleColumns::HistogramPoint> points_;
+  bool is_counter_;
+  // Indexes of samples, ascending.
+  std::vector<std::uint32_t> gauges_;          ///< Counters only.
+  std::vector<std::uint32_t> resets_;          ///< Counters only; as FloatGrowth::resets_.
+  std::vector<std::uint32_t> bucket_changes_;  ///< From exponential to custom buckets, or back.
+  RangeNotes notes_;
+};
 
 }  // namespace gantry::promql::eval

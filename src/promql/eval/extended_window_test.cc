@@ -1,7 +1,9 @@
 #include "promql/eval/extended_window.h"
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,6 +13,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "promql/eval/annotations.h"
+#include "promql/histogram/arithmetic.h"
 #include "promql/kernels/window.h"
 
 namespace gantry::promql::eval {
@@ -83,7 +87,7 @@ TEST(ExtendedGrowth, InterpolatesAndCorrectsResets) {
   const auto growth = [&](RangeMode mode, std::int64_t start_ms, std::int64_t end_ms,
                           bool is_counter) {
     const ExtendedRange range{.mode = mode, .start_ms = start_ms, .end_ms = end_ms};
-    return extended_growth(floats, range, find(times, range).value(), is_counter);
+    return FloatGrowth(floats, is_counter).over(range, find(times, range).value());
   };
   EXPECT_EQ(growth(kAnchored, 50, 250, true), 20 - 10 + 30);
   EXPECT_EQ(growth(kAnchored, 50, 250, false), 20 - 10);
@@ -116,7 +120,7 @@ RC_GTEST_PROP(ExtendedGrowthProperty, AdjoiningRangesAddUp, ()) {
     if (mode == kAnchored) around.end = window_of(times, -1, end_ms).end;
     const auto window =
         find_extended_window(times, range, around, window_of(times, start_ms, end_ms));
-    return window ? extended_growth(floats, range, *window, true) : 0.0;
+    return window ? FloatGrowth(floats, true).over(range, *window) : 0.0;
   };
   const std::int64_t start_ms = *rc::gen::inRange(times.front(), times.back() - 1);
   const std::int64_t end_ms = *rc::gen::inRange(start_ms + 2, times.back() + 1);
@@ -124,6 +128,71 @@ RC_GTEST_PROP(ExtendedGrowthProperty, AdjoiningRangesAddUp, ()) {
   const double whole = growth(start_ms, end_ms);
   const double parts = growth(start_ms, middle_ms) + growth(middle_ms, end_ms);
   RC_ASSERT(std::abs(whole - parts) < 1e-6 * (1 + std::abs(whole)));
+}
+
+/// FloatGrowth, looking at every sample.
+double plain_growth(const FloatColumns& floats, const ExtendedRange& range, ExtendedWindow window) {
+  const EndValues ends = find_end_values(floats, range, window, true);
+  double growth = ends.right - ends.left;
+  double lost = 0;
+  double previous = ends.left;
+  for (std::uint32_t i = window.first; i <= window.last; ++i) {
+    const std::int64_t timestamp_ms = floats.timestamps_ms[i];
+    const bool is_first = i == window.first && timestamp_ms <= range.start_ms;
+    const bool is_last = i == window.last && timestamp_ms >= range.end_ms;
+    if (is_first || is_last) continue;
+    if (floats.values[i] < previous) lost += previous;
+    previous = floats.values[i];
+  }
+  if (ends.right < previous) lost += previous;
+  growth += lost;
+  return growth;
+}
+
+/// Values with many digits, some of them not numbers.
+double awkward_value() {
+  const int value = *rc::gen::inRange(-20, 1000);
+  return value % 50 == 7 ? std::numeric_limits<double>::quiet_NaN() : value / 3.0;
+}
+
+/// A range with samples to find its ends from.
+struct RandomRange {
+  ExtendedRange range;
+  ExtendedWindow window;
+};
+
+RandomRange random_range(std::span<const std::int64_t> times) {
+  const std::int64_t start_ms = *rc::gen::inRange(times.front() - 10, times.back() + 10);
+  const std::int64_t end_ms = start_ms + *rc::gen::inRange(1, 200);
+  const ExtendedRange range{
+      .mode = *rc::gen::element(kAnchored, kSmoothed), .start_ms = start_ms, .end_ms = end_ms};
+  const auto window = find(times, range);
+  RC_PRE(window.has_value());
+  RC_PRE(times[window->first] <= end_ms);
+  return {.range = range, .window = *window};
+}
+
+std::vector<std::int64_t> random_times() {
+  const auto gaps = *rc::gen::container<std::vector<int>>(rc::gen::inRange(1, 20));
+  RC_PRE(!gaps.empty());
+  std::vector<std::int64_t> times;
+  std::int64_t now_ms = 0;
+  for (const int gap : gaps) times.push_back(now_ms += gap);
+  return times;
+}
+
+RC_GTEST_PROP(ExtendedGrowthProperty, EqualsThePlainLoopToTheBit, ()) {
+  const std::vector<std::int64_t> times = random_times();
+  std::vector<double> values;
+  for (std::size_t i = 0; i < times.size(); ++i) values.push_back(awkward_value());
+  const FloatColumns floats{.timestamps_ms = times, .values = values};
+  const FloatGrowth growth(floats, true);
+  for (int i = 0; i < 5; ++i) {
+    const RandomRange random = random_range(times);
+    const double found = growth.over(random.range, random.window);
+    const double expected = plain_growth(floats, random.range, random.window);
+    RC_ASSERT(std::bit_cast<std::uint64_t>(found) == std::bit_cast<std::uint64_t>(expected));
+  }
 }
 
 HistogramPoint point(std::int64_t timestamp_ms, double count,
@@ -154,11 +223,16 @@ class HistogramGrowthTest : public testing::Test {
                                        const ExtendedRange& range, bool is_counter) {
     std::vector<std::int64_t> times;
     for (const HistogramPoint& one : points) times.push_back(one.timestamp_ms);
-    return extended_histogram_growth(points, range, find(times, range).value(), is_counter, notes_);
+    HistogramGrowth growth(points, is_counter);
+    auto result = growth.over(range, find(times, range).value());
+    notes_.merge(growth.notes());
+    return result;
   }
 
-  std::string annotations() {
-    const Annotations all = annotations_.finish("m");
+  [[nodiscard]] std::string annotations() const {
+    AnnotationSet set;
+    notes_.write("m", {}, {}, set);
+    const Annotations all = set.finish("m");
     std::string text;
     for (const auto* list : {&all.warnings, &all.infos}) {
       for (const std::string& one : *list) text += one + "\n";
@@ -166,8 +240,7 @@ class HistogramGrowthTest : public testing::Test {
     return text;
   }
 
-  AnnotationSet annotations_;
-  HistogramNotes notes_{.annotations = annotations_, .metric_name = "m", .position = {}};
+  RangeNotes notes_;
 };
 
 /// What a float counter of the same counts gives.
@@ -178,8 +251,8 @@ double float_growth(const std::vector<HistogramPoint>& points, const ExtendedRan
     times.push_back(one.timestamp_ms);
     values.push_back(one.histogram->count);
   }
-  return extended_growth({.timestamps_ms = times, .values = values}, range,
-                         find(times, range).value(), true);
+  return FloatGrowth({.timestamps_ms = times, .values = values}, true)
+      .over(range, find(times, range).value());
 }
 
 TEST_F(HistogramGrowthTest, IsThatOfTheCountsWhereverResetsAre) {
@@ -239,6 +312,87 @@ TEST_F(HistogramGrowthTest, OtherCustomBoundsAreReconciled) {
   EXPECT_NE(annotations().find(
                 "PromQL info: mismatched custom buckets were reconciled during subtraction (1:1)"),
             std::string::npos);
+}
+
+/// HistogramGrowth of a counter, looking at every sample.
+std::optional<FloatHistogram> plain_growth(std::span<const HistogramPoint> points,
+                                           const ExtendedRange& range, ExtendedWindow window,
+                                           RangeNotes& notes) {
+  for (std::uint32_t i = window.first; i <= window.last; ++i) {
+    if (points[i].histogram->uses_custom_buckets() !=
+        points[window.first].histogram->uses_custom_buckets()) {
+      notes.mixes_buckets = true;
+      return std::nullopt;
+    }
+    notes.is_not_counter |= points[i].histogram->hint == CounterResetHint::Gauge;
+  }
+  FloatHistogram left = *points[window.first].histogram;
+  FloatHistogram right = *points[window.last].histogram;
+  const bool is_cut = range.is_smoothed() && points[window.first].timestamp_ms < range.start_ms;
+  if (is_cut) {
+    left = *interpolate_histogram(points[window.first], points[window.first + 1], range.start_ms,
+                                  true, notes);
+  }
+  if (range.is_smoothed() && window.last > window.first &&
+      points[window.last].timestamp_ms > range.end_ms) {
+    right = *interpolate_histogram(points[window.last - 1], points[window.last], range.end_ms, true,
+                                   notes);
+  }
+  std::vector<const FloatHistogram*> row = {&left};
+  for (std::uint32_t i = window.first + 1; i < window.last; ++i) {
+    row.push_back(points[i].histogram.get());
+  }
+  if (window.last > window.first) row.push_back(&right);
+  if (is_cut && histogram::is_counter_reset(*points[window.first + 1].histogram,
+                                            *points[window.first].histogram)) {
+    row.erase(row.begin());  // In `left` already.
+  }
+  FloatHistogram growth = right;
+  notes.reconciled_subtraction |= histogram::subtract(growth, left).has_reconciled_bounds;
+  std::optional<FloatHistogram> lost;
+  for (std::size_t i = 1; i < row.size(); ++i) {
+    if (!histogram::is_counter_reset(*row[i], *row[i - 1])) continue;
+    if (!lost) {
+      lost = *row[i - 1];
+    } else {
+      notes.reconciled_addition |= histogram::add(*lost, *row[i - 1]).has_reconciled_bounds;
+    }
+  }
+  if (lost) notes.reconciled_addition |= histogram::add(growth, *lost).has_reconciled_bounds;
+  growth.hint = CounterResetHint::Gauge;
+  return growth;
+}
+
+HistogramPoint random_point(std::int64_t timestamp_ms) {
+  const double count = *rc::gen::inRange(0, 30) / 3.0;
+  switch (*rc::gen::inRange(0, 40)) {
+    case 0:
+      return custom_point(timestamp_ms, count, {5, 10});
+    case 1:
+      return point(timestamp_ms, count, CounterResetHint::Gauge);
+    case 2:
+      return point(timestamp_ms, count, CounterResetHint::Reset);
+    case 3:
+      return point(timestamp_ms, count, CounterResetHint::NotReset);
+    default:
+      return point(timestamp_ms, count);
+  }
+}
+
+RC_GTEST_PROP(HistogramGrowthProperty, EqualsThePlainLoopToTheBit, ()) {
+  const std::vector<std::int64_t> times = random_times();
+  std::vector<HistogramPoint> points;
+  for (const std::int64_t time_ms : times) points.push_back(random_point(time_ms));
+  HistogramGrowth growth(points, true);
+  RangeNotes notes;
+  for (int i = 0; i < 5; ++i) {
+    const RandomRange random = random_range(times);
+    const auto found = growth.over(random.range, random.window);
+    const auto expected = plain_growth(points, random.range, random.window, notes);
+    RC_ASSERT(found.has_value() == expected.has_value());
+    if (found) RC_ASSERT(telemetry::is_identical(*found, *expected));
+    RC_ASSERT(growth.notes() == notes);
+  }
 }
 
 }  // namespace

@@ -116,6 +116,7 @@ class HistogramQueryTest : public testing::Test {
   static EngineOptions with_bytes(std::uint64_t bytes, core::WorkerPool* workers = nullptr) {
     EngineOptions options;
     options.parser.experimental_functions = true;
+    options.parser.extended_range_selectors = true;
     options.workers = workers;
     options.memory_bytes_max = bytes;
     return options;
@@ -136,7 +137,8 @@ TEST_F(HistogramQueryTest, StopsAtTheMemoryLimit) {
     for (const std::string_view query :
          {"h", "h * 2", "-h", "sum by (n) (h)", "avg by (n) (h)", "topk(1, h)", "h or h",
           "count_values('v', h)", "label_replace(h, 'a', 'b', 'n', '.*')", "last_over_time(h[5m])",
-          "sort_by_label(h, 'n')", "limitk(1000, h)"}) {
+          "sort_by_label(h, 'n')", "limitk(1000, h)", "h smoothed", "rate(h[5m] anchored)",
+          "increase(h[5m] smoothed)", "delta(h[5m] anchored)"}) {
       const Result<Answer> answer = range(query, with_bytes(limit, workers));
       ASSERT_FALSE(answer) << query;
       EXPECT_EQ(answer.error().code, Code::ResourceExhausted) << query;

@@ -303,6 +303,42 @@ ALTER TABLE access_policies ADD COLUMN owner_user_id TEXT REFERENCES users (id) 
 CREATE INDEX access_policies_by_owner ON access_policies (owner_user_id);
 )sql";
 
+constexpr std::string_view kSecrets = R"sql(
+-- sealed: a fixed text, sealed with that key of the keyring. Tells whether a keyring belongs here.
+CREATE TABLE keyring_canaries (
+  key_id TEXT PRIMARY KEY,
+  sealed TEXT NOT NULL
+) STRICT;
+
+-- wrapped: a key of 32 bytes, sealed with the key `kek` of the keyring. made_under: that key when
+-- the row was made. The newest of an organisation seals, the others open.
+CREATE TABLE data_keys (
+  org_id        INTEGER NOT NULL REFERENCES organisations (id),
+  id            INTEGER NOT NULL,
+  kek           TEXT NOT NULL,
+  made_under    TEXT NOT NULL,
+  wrapped       TEXT NOT NULL,
+  sealed_count  INTEGER NOT NULL,
+  created_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (org_id, id)
+) STRICT;
+
+-- sealed: with that data key, for this table, row and name (docs/formats.md).
+CREATE TABLE secrets (
+  org_id        INTEGER NOT NULL REFERENCES organisations (id),
+  owner_table   TEXT NOT NULL,
+  owner_id      TEXT NOT NULL,
+  name          TEXT NOT NULL,
+  data_key      INTEGER NOT NULL,
+  sealed        TEXT NOT NULL,
+  hint          TEXT NOT NULL,
+  updated_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (org_id, owner_table, owner_id, name),
+  FOREIGN KEY (org_id, data_key) REFERENCES data_keys (org_id, id)
+) STRICT;
+CREATE INDEX secrets_by_data_key ON secrets (org_id, data_key);
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{.version = 1, .name = "access", .sql = kAccess},
     Migration{.version = 2, .name = "access_control", .sql = kAccessControl},
@@ -310,6 +346,7 @@ constexpr std::array kMigrations = {
     Migration{.version = 4, .name = "operations", .sql = kOperations},
     Migration{.version = 5, .name = "organisation_deletion", .sql = kOrganisationDeletion},
     Migration{.version = 6, .name = "personal_tokens", .sql = kPersonalTokens},
+    Migration{.version = 7, .name = "secrets", .sql = kSecrets},
 };
 
 }  // namespace

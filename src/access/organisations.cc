@@ -10,6 +10,7 @@
 
 #include "access/control_rows_internal.h"
 #include "access/rows_internal.h"
+#include "access/secrets/stored_secrets.h"
 #include "access/session_rows.h"
 #include "access/users.h"
 
@@ -176,6 +177,7 @@ ControlResult<Organisation> delete_organisation(OrgId org, ControlChange& change
     remove.bind(org.value());
     GANTRY_CHECK(remove.run());
   }
+  GANTRY_CHECK(erase_secrets(org, change.tx()));
   // '!' is in no slug, so the name is free again and the row can be told from living ones.
   GANTRY_TRY(state::Statement update,
              change.tx().prepare("UPDATE organisations SET slug = ?, deleted_at_ms = ?, "

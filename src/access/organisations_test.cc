@@ -39,6 +39,20 @@ class OrganisationsTest : public ControlFixture {
     write([&](state::Transaction& tx) { return insert_session(tx, row); });
   }
 
+  void add_secret(OrgId org) {
+    write([&](state::Transaction& tx) -> Result<void> {
+      const std::string id = std::to_string(org.value());
+      GANTRY_CHECK(
+          tx.execute("INSERT INTO data_keys (org_id, id, kek, made_under, wrapped, sealed_count, "
+                     "created_at_ms) VALUES (" +
+                     id + ", 1, 'k1', 'k1', 'sealed', 1, 0)"));
+      return tx.execute(
+          "INSERT INTO secrets (org_id, owner_table, owner_id, name, data_key, sealed, hint, "
+          "updated_at_ms) VALUES (" +
+          id + ", 'destinations', 'd1', 'apiKey', 1, 'sealed', '', 0)");
+    });
+  }
+
   std::int64_t count(std::string_view sql) {
     return read([&](state::Transaction& tx) -> std::int64_t {
       auto select = tx.prepare(sql);
@@ -80,6 +94,7 @@ TEST_F(OrganisationsTest, TakesPoliciesTokensKeysAndMembershipsWithIt) {
   const std::string ada = add_member("ada", org_);
   const std::string bob = add_member("bob", other_org_);
   for (const std::string& id : {ada, bob}) begin_session(id);
+  for (const OrgId org : {org_, other_org_}) add_secret(org);
   const std::size_t before = events().size();
 
   const auto removed = remove(org_);
@@ -96,6 +111,8 @@ TEST_F(OrganisationsTest, TakesPoliciesTokensKeysAndMembershipsWithIt) {
   EXPECT_EQ(count("SELECT count(*) FROM tokens"), 0);
   EXPECT_EQ(count("SELECT count(*) FROM users"), 2) << "people stay";
   EXPECT_EQ(count("SELECT count(*) FROM memberships"), 1);
+  EXPECT_EQ(count("SELECT count(*) FROM secrets"), 1);
+  EXPECT_EQ(count("SELECT count(*) FROM data_keys"), 1) << "nor can backups of it be opened here";
   EXPECT_EQ(session_count(ada), 0);
   EXPECT_EQ(session_count(bob), 1) << "has lost nothing";
 }

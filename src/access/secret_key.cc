@@ -104,6 +104,10 @@ Result<void> write_private_file(const std::filesystem::path& path, std::string_v
   Error error = system_error("creating", path);
   ::unlink(temporary.c_str());
   if (linked != 0) return std::unexpected(std::move(error));
+  return sync_parent_directory(path);
+}
+
+Result<void> sync_parent_directory(const std::filesystem::path& path) {
   return sync_directory(path.parent_path().empty() ? "." : path.parent_path());
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// DIR/secret.key: what hashes tokens (and will seal secrets). The operator backs it up apart from
-// the database: neither is of use without the other.
+// DIR/secret.key: what hashes tokens (what seals secrets is the keyring, secrets/keyring.h). The
+// operator backs it up apart from the database: neither is of use without the other.
 
 #include <array>
 #include <cstddef>
@@ -42,5 +42,8 @@ struct SecretKey {
 /// Errors: AlreadyExists, ResourceExhausted, Internal.
 [[nodiscard]] Result<void> write_private_file(const std::filesystem::path& path,
                                               std::string_view content);
+
+/// After a file was put into or moved within its directory: it stays there across a power cut.
+[[nodiscard]] Result<void> sync_parent_directory(const std::filesystem::path& path);
 
 }  // namespace gantry::access

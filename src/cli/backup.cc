@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "access/first_start.h"
+#include "access/secrets/keyring_source.h"
 #include "core/rfc3339.h"
 #include "core/time.h"
 #include "state/database_copy.h"
@@ -38,8 +39,10 @@ Result<void> run(const server::Config& config, const std::string& output) {
              "Organisations, stacks, policies, tokens, users and the audit log are in it. Not in "
              "it, and to be backed up apart:\n"
              "  {}: without it no token in the backup can be checked\n"
+             "  {}: without it no secret in the backup can be opened\n"
              "  {}: the telemetry\n",
-             (data / access::kSecretKeyFile).string(), (data / "stacks").string());
+             (data / access::kSecretKeyFile).string(), (data / access::kKeyringFile).string(),
+             (data / "stacks").string());
   return {};
 }
 

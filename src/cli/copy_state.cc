@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include "access/first_start.h"
+#include "access/secrets/keyring_source.h"
 #include "state/database_copy.h"
 #include "state/schema.h"
 #include "storage/file.h"
@@ -35,8 +36,10 @@ Result<void> run(const server::Config& config, const std::string& url) {
   for (const state::CopiedTable& table : copied)
     fmt::print("{:>10} rows of {}\n", table.row_count, table.name);
   fmt::print(
-      "All of {} is in {} now. Start the server with `state.url` set, and with {} as it is.\n",
-      database.string(), to->name(), (data / access::kSecretKeyFile).string());
+      "All of {} is in {} now. Start the server with `state.url` set, and with {} and {} as they "
+      "are.\n",
+      database.string(), to->name(), (data / access::kSecretKeyFile).string(),
+      (data / access::kKeyringFile).string());
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include "cli/check_config.h"
 #include "cli/config_flags.h"
 #include "cli/copy_state.h"
+#include "cli/keyring.h"
 #include "cli/query.h"
 #include "cli/serve.h"
 #include "cli/traces.h"
@@ -137,6 +138,20 @@ int run(int argc, char** argv) {
       ->add_option("--to", copy_target,
                    "postgres://…; default the setting state.url, which no process list shows")
       ->type_name("URL");
+  CLI::App* const keyring_command =
+      app.add_subcommand("keyring", "The keys that seal secrets in the database");
+  keyring_command->require_subcommand(1);
+  const auto add_keyring_command = [&](const std::string& name, const std::string& help) {
+    CLI::App* const command = keyring_command->add_subcommand(name, help);
+    add_data_flags(*command, flags);
+    return static_cast<const CLI::App*>(command);
+  };
+  const CLI::App* const init_command =
+      add_keyring_command("init", "Make DIR/keyring.json, which replicas share");
+  const CLI::App* const rotate_command =
+      add_keyring_command("rotate", "Add a fresh active key to DIR/keyring.json");
+  const CLI::App* const rewrap_command = add_keyring_command(
+      "rewrap", "Seal everything with the active key again; interrupted, it goes on when repeated");
   int status = EXIT_SUCCESS;
   add_org_commands(app, status);
   add_stack_commands(app, status);
@@ -153,6 +168,9 @@ int run(int argc, char** argv) {
   if (*version_command) return print_version();
   if (*backup_command) return backup(flags, backup_output);
   if (*copy_command) return copy_state(flags, copy_target);
+  if (*init_command) return init_keyring(flags);
+  if (*rotate_command) return rotate_keyring(flags);
+  if (*rewrap_command) return rewrap_secrets(flags);
   if (*query_command) return query(query_options);
   if (*search_command) return search(search_options);
   if (*trace_command) return trace(trace_options);

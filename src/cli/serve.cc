@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <fmt/core.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "access/first_start.h"
@@ -37,6 +38,14 @@ void wait_for_stop(server::Server& server, const sigset_t& signals) {
   }
 }
 
+/// A core file would hold keys and secrets in clear. Sanitizers attach to their own process, which
+/// this would forbid as well.
+void forbid_core_dumps() {
+#if !__has_feature(address_sanitizer) && !__has_feature(leak_sanitizer)
+  ::prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
 void announce(const server::Server& server, const std::string& data) {
   if (!server.first_start()) return;
   const auto file = std::filesystem::path(data) / access::kFirstStartFile;
@@ -57,6 +66,7 @@ int serve(const ConfigFlags& flags) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   ::umask(S_IRWXG | S_IRWXO);  // telemetry and tokens are nobody else's
+  forbid_core_dumps();
 
   const auto load_again = [&flags]() -> Result<server::Config> {
     GANTRY_TRY(server::LoadedConfig again, load_config(flags));

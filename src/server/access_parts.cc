@@ -9,11 +9,13 @@
 #include "access/first_start.h"
 #include "access/recorded_settings.h"
 #include "access/secret_key.h"
+#include "access/secrets/keyring_start.h"
 #include "collect/host_metrics.h"
 #include "core/hash.h"
 #include "core/log.h"
 #include "core/mutex.h"
 #include "net/http.h"
+#include "server/config_load.h"
 #include "server/oidc_settings.h"
 #include "server/recorded_configuration.h"
 #include "state/schema.h"
@@ -75,6 +77,7 @@ Result<std::unique_ptr<AccessParts>> AccessParts::open(const std::filesystem::pa
   parts->audit =
       std::make_unique<access::AuditLog>(*parts->db, clock, registry, access::AuditLog::Options{});
   GANTRY_TRY(const access::SecretKey key, parts->open_key(data));
+  GANTRY_CHECK(parts->open_sealer(data, config, clock));
   parts->hasher = std::make_unique<access::TokenHasher>(key);
   parts->authenticator = std::make_unique<access::Authenticator>(
       *parts->directory, *parts->hasher, clock, registry,
@@ -169,13 +172,30 @@ void AccessParts::keep_house(int round) {
 
 Result<access::SecretKey> AccessParts::open_key(const std::filesystem::path& data) {
   auto key = access::open_secret_key(data, *directory);
-  if (!key && key.error().code == Code::FailedPrecondition) {
-    note("keyring.unlock_failed", access::Outcome::Error, {},
-         "secret.key is missing or not that of this database");
-    // The start fails either way, and of the two errors the first says why.
-    static_cast<void>(audit->flush());
-  }
+  if (!key) note_locked(key.error(), "secret.key is missing or not that of this database");
   return key;
+}
+
+Result<void> AccessParts::open_sealer(const std::filesystem::path& data, const Config& config,
+                                      const Clock& clock) {
+  auto opened =
+      access::open_keyring(access::find_keyring(data, process_environment()), *db, *audit);
+  if (!opened) {
+    note_locked(opened.error(), "the keyring is missing, unsafe or not that of this database");
+    return std::unexpected(std::move(opened).error());
+  }
+  keyring = *std::move(opened);
+  sealer = std::make_unique<access::Sealer>(
+      access::DataKeys::Parts{.keyring = *keyring, .audit = *audit, .clock = clock},
+      access::Sealer::Options{.algorithm = config.access.crypto});
+  return {};
+}
+
+void AccessParts::note_locked(const Error& error, std::string reason) {
+  if (error.code != Code::FailedPrecondition && error.code != Code::PermissionDenied) return;
+  note("keyring.unlock_failed", access::Outcome::Error, {}, std::move(reason));
+  // The start fails either way, and of the two errors the first says why.
+  static_cast<void>(audit->flush());
 }
 
 void AccessParts::note(std::string event, access::Outcome outcome,

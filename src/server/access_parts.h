@@ -18,6 +18,8 @@
 #include "access/query_limiter.h"
 #include "access/read_summary.h"
 #include "access/sealed_box.h"
+#include "access/secrets/keyring_source.h"
+#include "access/secrets/sealer.h"
 #include "access/token.h"
 #include "access/token_expiry.h"
 #include "core/metrics.h"
@@ -71,6 +73,8 @@ class AccessParts {
   std::unique_ptr<net::Egress> egress;  ///< To every URL that people enter.
   std::unique_ptr<People> people;
   std::unique_ptr<access::ControlPlane> control;
+  std::unique_ptr<access::LiveKeyring> keyring;
+  std::unique_ptr<access::Sealer> sealer;          ///< Of secrets that are used in clear.
   std::unique_ptr<access::SealedBox> answer_box;   ///< Seals answers kept for repeated requests.
   std::unique_ptr<state::ChangeListener> changes;  ///< Of access, by any replica.
   access::StackStores stores;
@@ -83,6 +87,9 @@ class AccessParts {
  private:
   AccessParts() = default;
   Result<access::SecretKey> open_key(const std::filesystem::path& data);
+  Result<void> open_sealer(const std::filesystem::path& data, const Config& config,
+                           const Clock& clock);
+  void note_locked(const Error& error, std::string reason);
   void keep_house(int round);
   void hear_of_change();
   Result<void> check_audit();

@@ -10,6 +10,7 @@
 
 #include "access/oidc_provider.h"
 #include "access/query_limiter.h"
+#include "access/secrets/sealed_text.h"
 #include "access/visible_spans.h"
 #include "codec/influx.h"
 #include "codec/otlp_to_prometheus.h"
@@ -108,6 +109,7 @@ struct Config {
   } influx;
 
   struct Access {
+    access::SealAlgorithm crypto = access::SealAlgorithm::XChaCha20Poly1305;
     bool cloud_compat_status = false;  ///< 401 instead of 403 for a missing scope.
     bool allow_unknown_scopes = false;
     bool legacy_keys = false;

@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include "access/secrets/keyring_source.h"
 #include "access/token.h"
 #include "net/egress.h"
 #include "net/server.h"
@@ -40,7 +41,7 @@ Result<void> apply_environment(LoadedConfig& loaded, const ConfigSources& source
   for (const std::string& name : names)
     candidates.push_back(std::string_view(name).substr(kVariablePrefix.size()));
   for (const auto& [name, value] : sources.environment) {
-    if (!name.starts_with(kVariablePrefix)) continue;
+    if (!name.starts_with(kVariablePrefix) || name == access::kMasterKeyVariable) continue;
     const auto found = std::ranges::find(names, name);
     if (found != names.end()) {
       const Setting& setting = settings()[static_cast<std::size_t>(found - names.begin())];

@@ -59,8 +59,17 @@ constexpr std::array kHiddenSpans = {
     Word<access::HiddenSpans>{"drop", access::HiddenSpans::Drop},
     Word<access::HiddenSpans>{"skeleton", access::HiddenSpans::Skeleton}};
 
+constexpr std::array kSealAlgorithms = {
+    Word<access::SealAlgorithm>{"standard", access::SealAlgorithm::XChaCha20Poly1305},
+    Word<access::SealAlgorithm>{"fips", access::SealAlgorithm::Aes256Gcm}};
+
 template <class Enum>
 constexpr std::span<const Word<Enum>> words();
+
+template <>
+constexpr std::span<const Word<access::SealAlgorithm>> words() {
+  return kSealAlgorithms;
+}
 
 template <>
 constexpr std::span<const Word<access::HiddenSpans>> words() {

@@ -110,6 +110,9 @@ constexpr std::array kSettings = {
     Setting{"log.format", Kind::Choice, kReloadable, GANTRY_SLOT(log.format),
             "How lines on standard error look."},
 
+    Setting{"access.crypto", Kind::Choice, kAtStart, GANTRY_SLOT(access.crypto),
+            "What secrets are sealed with from now on: `standard` XChaCha20-Poly1305, `fips` "
+            "AES-256-GCM. What is sealed stays readable."},
     Setting{"access.cloud_compat_status", Kind::Switch, kAtStart,
             GANTRY_SLOT(access.cloud_compat_status),
             "Answer a token without the scope with 401, as Grafana Cloud does, instead of 403."},

@@ -31,7 +31,8 @@ using SettingSlot =
     std::variant<std::string*, bool*, std::uint32_t*, std::uint64_t*, DurationMs*,
                  std::vector<std::string>*, log::Level*, log::Format*, metrics::Durability*,
                  codec::TranslationStrategy*, codec::ExplicitHistograms*, codec::DeltaPolicy*,
-                 codec::InfluxMapping*, access::ClientAuthentication*, access::HiddenSpans*>;
+                 codec::InfluxMapping*, access::ClientAuthentication*, access::HiddenSpans*,
+                 access::SealAlgorithm*>;
 
 struct Setting {
   std::string_view key;  ///< "limits.active_series_max"

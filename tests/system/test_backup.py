@@ -41,7 +41,8 @@ def test_a_backup_made_beside_the_server_is_good_with_its_key(make_gantry, tmp_p
     done = run("backup", "--data", gantry.data, "--output", copy)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{copy}\n"
-    assert str(gantry.data / "secret.key") in done.stderr, "what else there is to keep"
+    for key in ("secret.key", "keyring.json"):
+        assert str(gantry.data / key) in done.stderr, "what else there is to keep"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     after = add_token(gantry, "after")
 

@@ -60,22 +60,24 @@ void write_family(ExpositionChoice choice, const core::CollectedFamily& family, 
   }
 }
 
+bool accepts_open_metrics(const AcceptedType& type) {
+  return type.media_type == "application/openmetrics-text" &&
+         (type.version.empty() || type.version == "1.0.0" || type.version == "0.0.1");
+}
+
 }  // namespace
 
 ExpositionChoice negotiate_exposition(std::string_view accept) {
-  ExpositionChoice best;
-  double best_weight = 0;
-  while (!accept.empty()) {
-    const AcceptedType type = take_accepted_type(accept);
-    const bool is_open =
-        type.media_type == "application/openmetrics-text" &&
-        (type.version.empty() || type.version == "1.0.0" || type.version == "0.0.1");
-    if ((!is_open && !accepts_text(type)) || !(type.weight > best_weight)) continue;
-    best_weight = type.weight;
-    best = {.format = is_open ? ExpositionFormat::OpenMetrics : ExpositionFormat::Text,
-            .escaping = type.escaping};
+  ExpositionChoice choice;
+  for (const AcceptedType& type : accepted_types(accept)) {
+    choice.escaping = type.escaping.value_or(choice.escaping);
+    if (accepts_open_metrics(type)) {
+      choice.format = ExpositionFormat::OpenMetrics;
+      break;
+    }
+    if (accepts_text(type)) break;
   }
-  return best;
+  return choice;
 }
 
 std::string exposition_content_type(ExpositionChoice choice) {

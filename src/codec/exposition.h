@@ -17,10 +17,13 @@ namespace gantry::codec {
 
 enum class ExpositionFormat : std::uint8_t { Text, OpenMetrics };
 
-/// What becomes of names that are not legacy-valid.
+/// What becomes of names that are not legacy-valid (Prometheus common, model.EscapeName); the
+/// others stay as they are. A colon may be in the name of a metric, but not of a label.
 enum class NameEscaping : std::uint8_t {
   Underscores,  ///< Each character that may not be there becomes one underscore.
   AllowUtf8,    ///< Quoted: {"a.b", "l.x"="v"} 1
+  Dots,         ///< a.b_c: a_dot_b__c; other characters that may not be there: two underscores.
+  Values,       ///< a.b_c: U__a_2e_b__c; the only one that can be undone.
 };
 
 struct ExpositionChoice {
@@ -28,7 +31,9 @@ struct ExpositionChoice {
   NameEscaping escaping = NameEscaping::Underscores;
 };
 
-/// The acceptable form with the greatest weight; text 0.0.4 when nothing in the header fits.
+/// The acceptable form with the greatest weight; text 0.0.4 when nothing in the header fits. The
+/// escaping is what it names, or else the nearest one of greater weight, whether acceptable or not;
+/// underscores when none does.
 [[nodiscard]] ExpositionChoice negotiate_exposition(std::string_view accept);
 
 [[nodiscard]] std::string exposition_content_type(ExpositionChoice choice);

@@ -4,8 +4,10 @@
 // and what it says it accepts.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "codec/exposition.h"
 #include "telemetry/labels.h"
@@ -55,16 +57,17 @@ struct AcceptedType {
   std::string_view proto;
   std::string_view encoding;
   double weight = 1;
-  NameEscaping escaping = NameEscaping::Underscores;
+  std::optional<NameEscaping> escaping;
 };
 
-/// Takes the first media range off `accept`, which must not be empty.
-[[nodiscard]] AcceptedType take_accepted_type(std::string_view& accept);
+/// The media ranges of `accept` with a weight above 0, the greatest first. One that names no
+/// escaping has that of the one before.
+[[nodiscard]] std::vector<AcceptedType> accepted_types(std::string_view accept);
 
 /// Whether text 0.0.4 is an answer to it.
 [[nodiscard]] bool accepts_text(const AcceptedType& type);
 
 /// `; escaping=…`, for the end of a Content-Type.
-[[nodiscard]] std::string_view escaping_parameter(NameEscaping escaping);
+[[nodiscard]] std::string escaping_parameter(NameEscaping escaping);
 
 }  // namespace gantry::codec

@@ -1,6 +1,12 @@
 // Names in exposition formats, and the Accept header that decides about them.
 
 #include <algorithm>
+#include <array>
+#include <functional>
+#include <iterator>
+#include <optional>
+
+#include <fmt/format.h>
 
 #include "codec/exposition_internal.h"
 #include "core/number_format.h"
@@ -10,24 +16,62 @@ namespace gantry::codec {
 
 namespace {
 
+struct EscapingWord {
+  NameEscaping escaping;
+  std::string_view word;
+};
+
+constexpr std::array kEscapingWords = {EscapingWord{NameEscaping::Underscores, "underscores"},
+                                       EscapingWord{NameEscaping::AllowUtf8, "allow-utf-8"},
+                                       EscapingWord{NameEscaping::Dots, "dots"},
+                                       EscapingWord{NameEscaping::Values, "values"}};
+
 enum class Colons : std::uint8_t { Replaced, Kept };
 
-/// Each character that may not be at its place becomes one underscore.
-std::string underscored(std::string_view name, Colons colons) {
-  std::string out;
+/// What stands for a character that may not be where it is.
+void append_replacement(std::string& out, char32_t character, NameEscaping escaping) {
+  switch (escaping) {
+    case NameEscaping::Underscores:
+      out += "_";
+      return;
+    case NameEscaping::Dots:
+      out += character == U'.' ? "_dot_" : "__";
+      return;
+    case NameEscaping::Values:
+      fmt::format_to(std::back_inserter(out), "_{:x}_", static_cast<std::uint32_t>(character));
+      return;
+    case NameEscaping::AllowUtf8:
+      core::append_utf8(out, character);
+      return;
+  }
+}
+
+/// A name that is not legacy-valid.
+std::string escaped(std::string_view name, NameEscaping escaping, Colons colons) {
+  std::string out = escaping == NameEscaping::Values ? "U__" : "";
+  const std::string_view underscore = escaping == NameEscaping::Underscores ? "_" : "__";
   for (std::size_t i = 0; i < name.size();) {
     const char c = name[i];
-    const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-                           (c == ':' && colons == Colons::Kept);
-    const bool is_kept = is_letter || (c >= '0' && c <= '9' && i > 0);
-    out.push_back(is_kept ? c : '_');
-    if (is_kept || static_cast<unsigned char>(c) < 0x80) {
+    const bool is_kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                         (c == ':' && colons == Colons::Kept) || (c >= '0' && c <= '9' && i > 0);
+    if (c == '_') {
+      out += underscore;
+      ++i;
+    } else if (is_kept) {
+      out.push_back(c);
       ++i;
     } else {
-      static_cast<void>(core::next_code_point(name, i));
+      append_replacement(out, core::next_code_point(name, i), escaping);
     }
   }
   return out;
+}
+
+/// Nothing for a word that is not known, which counts for nothing.
+std::optional<NameEscaping> find_escaping(std::string_view word) {
+  const auto known = std::ranges::find(kEscapingWords, word, &EscapingWord::word);
+  if (known == kEscapingWords.end()) return std::nullopt;
+  return known->escaping;
 }
 
 std::string_view trim(std::string_view text) {
@@ -42,6 +86,29 @@ std::string_view take_piece(std::string_view& text, char separator) {
   const std::string_view piece = trim(text.substr(0, end));
   text.remove_prefix(std::min(end + 1, text.size()));
   return piece;
+}
+
+/// Takes the first media range off `accept`, which must not be empty.
+AcceptedType take_accepted_type(std::string_view& accept) {
+  std::string_view text = take_piece(accept, ',');
+  AcceptedType type;
+  type.media_type = take_piece(text, ';');
+  while (!text.empty()) {
+    std::string_view value = take_piece(text, ';');
+    const std::string_view key = take_piece(value, '=');
+    if (key == "version") {
+      type.version = value;
+    } else if (key == "proto") {
+      type.proto = value;
+    } else if (key == "encoding") {
+      type.encoding = value;
+    } else if (key == "escaping") {
+      type.escaping = find_escaping(value);
+    } else if (key == "q") {
+      type.weight = core::parse_float(value).value_or(0);
+    }
+  }
+  return type;
 }
 
 }  // namespace
@@ -61,13 +128,13 @@ void append_escaped(std::string& out, std::string_view text, QuoteEscape quotes)
 }
 
 std::string escaped_metric_name(std::string_view name, NameEscaping escaping) {
-  if (escaping == NameEscaping::AllowUtf8) return std::string(name);
-  return underscored(name, Colons::Kept);
+  const bool stays = escaping == NameEscaping::AllowUtf8 || telemetry::is_legacy_metric_name(name);
+  return stays ? std::string(name) : escaped(name, escaping, Colons::Kept);
 }
 
 std::string escaped_label_name(std::string_view name, NameEscaping escaping) {
-  if (escaping == NameEscaping::AllowUtf8) return std::string(name);
-  return underscored(name, Colons::Replaced);
+  const bool stays = escaping == NameEscaping::AllowUtf8 || telemetry::is_legacy_label_name(name);
+  return stays ? std::string(name) : escaped(name, escaping, Colons::Replaced);
 }
 
 void append_metric_name(std::string& out, std::string_view name) {
@@ -80,26 +147,19 @@ void append_metric_name(std::string& out, std::string_view name) {
   out.push_back('"');
 }
 
-AcceptedType take_accepted_type(std::string_view& accept) {
-  std::string_view text = take_piece(accept, ',');
-  AcceptedType type;
-  type.media_type = take_piece(text, ';');
-  while (!text.empty()) {
-    std::string_view value = take_piece(text, ';');
-    const std::string_view key = take_piece(value, '=');
-    if (key == "version") {
-      type.version = value;
-    } else if (key == "proto") {
-      type.proto = value;
-    } else if (key == "encoding") {
-      type.encoding = value;
-    } else if (key == "escaping" && value == "allow-utf-8") {
-      type.escaping = NameEscaping::AllowUtf8;
-    } else if (key == "q") {
-      type.weight = core::parse_float(value).value_or(0);
-    }
+std::vector<AcceptedType> accepted_types(std::string_view accept) {
+  std::vector<AcceptedType> types;
+  while (!accept.empty()) {
+    const AcceptedType type = take_accepted_type(accept);
+    if (type.weight > 0) types.push_back(type);
   }
-  return type;
+  std::ranges::stable_sort(types, std::ranges::greater(), &AcceptedType::weight);
+  std::optional<NameEscaping> escaping;
+  for (AcceptedType& type : types) {
+    if (type.escaping) escaping = type.escaping;
+    type.escaping = escaping;
+  }
+  return types;
 }
 
 bool accepts_text(const AcceptedType& type) {
@@ -108,8 +168,9 @@ bool accepts_text(const AcceptedType& type) {
          type.media_type == "*/*" || type.media_type == "text/*";
 }
 
-std::string_view escaping_parameter(NameEscaping escaping) {
-  return escaping == NameEscaping::AllowUtf8 ? "; escaping=allow-utf-8" : "; escaping=underscores";
+std::string escaping_parameter(NameEscaping escaping) {
+  const auto known = std::ranges::find(kEscapingWords, escaping, &EscapingWord::escaping);
+  return "; escaping=" + std::string(known->word);
 }
 
 }  // namespace gantry::codec

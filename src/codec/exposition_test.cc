@@ -101,6 +101,8 @@ TEST(Exposition, Negotiation) {
                 Underscores},
            Case{"application/openmetrics-text; version=1.0.0; q=0.1, text/plain", Text,
                 Underscores},
+           Case{"application/openmetrics-text; version=1.0.0; escaping=dots", OpenMetrics, Dots},
+           Case{"text/plain; escaping=values", Text, Values},
        }) {
     const ExpositionChoice choice = negotiate_exposition(c.accept);
     EXPECT_EQ(choice.format, c.format) << c.accept;
@@ -121,6 +123,12 @@ TEST(Exposition, NamesAreQuotedOrEscaped) {
   for (const auto& [escaping, expected] :
        {std::pair(NameEscaping::Underscores,
                   "# TYPE _a_gr__e gauge\n_a_gr__e{l_x=\"v\",a_b=\"w\"} 1\n"),
+        std::pair(NameEscaping::Dots,
+                  "# TYPE __a_dot_gr____e gauge\n"
+                  "__a_dot_gr____e{l_dot_x=\"v\",a__b=\"w\"} 1\n"),
+        std::pair(NameEscaping::Values,
+                  "# TYPE U___39_a_2e_gr_f6__df_e gauge\n"
+                  "U___39_a_2e_gr_f6__df_e{U__l_2e_x=\"v\",U__a_3a_b=\"w\"} 1\n"),
         std::pair(NameEscaping::AllowUtf8,
                   "# TYPE \"9a.größe\" gauge\n"
                   "{\"9a.größe\",\"l.x\"=\"v\",\"a:b\"=\"w\"} 1\n")}) {

@@ -48,17 +48,16 @@ bool accepts_protobuf(const AcceptedType& type) {
 }  // namespace
 
 FederationChoice negotiate_federation(std::string_view accept) {
-  FederationChoice best;
-  double best_weight = 0;
-  while (!accept.empty()) {
-    const AcceptedType type = take_accepted_type(accept);
-    const bool is_protobuf = accepts_protobuf(type);
-    if ((!is_protobuf && !accepts_text(type)) || !(type.weight > best_weight)) continue;
-    best_weight = type.weight;
-    best = {.format = is_protobuf ? FederationFormat::Protobuf : FederationFormat::Text,
-            .escaping = type.escaping};
+  FederationChoice choice;
+  for (const AcceptedType& type : accepted_types(accept)) {
+    choice.escaping = type.escaping.value_or(choice.escaping);
+    if (accepts_protobuf(type)) {
+      choice.format = FederationFormat::Protobuf;
+      break;
+    }
+    if (accepts_text(type)) break;
   }
-  return best;
+  return choice;
 }
 
 std::string federation_content_type(FederationChoice choice) {

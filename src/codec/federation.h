@@ -31,8 +31,8 @@ struct FederationChoice {
   NameEscaping escaping = NameEscaping::Underscores;
 };
 
-/// The acceptable form with the greatest weight; text when nothing in the header fits. OpenMetrics
-/// is not among them: it does not know the type `untyped`.
+/// As negotiate_exposition, between text and protobuf. OpenMetrics is not among them: it does not
+/// know the type `untyped`.
 [[nodiscard]] FederationChoice negotiate_federation(std::string_view accept);
 
 [[nodiscard]] std::string federation_content_type(FederationChoice choice);

@@ -10,6 +10,7 @@
 // After GoogleTest, or it does not compile.
 #include <rapidcheck/gtest.h>
 
+#include "codec/exposition_internal.h"
 #include "codec/testing/metric_family_decoder.h"
 
 namespace gantry::codec {
@@ -84,7 +85,17 @@ TEST(Federation, Negotiation) {
            Case{protobuf + ";q=0,text/plain;q=0.1", Text, Underscores},
            Case{"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.9,"
                 "text/plain;q=0.1",
-                Text, Underscores},
+                Text, AllowUtf8},
+           Case{"application/openmetrics-text;escaping=dots", Text, Dots},
+           Case{"text/plain;escaping=dots", Text, Dots},
+           Case{"text/plain; escaping=values", Text, Values},
+           Case{"text/plain;escaping=underscores", Text, Underscores},
+           Case{"text/plain;escaping=quotes", Text, Underscores},
+           Case{"text/html;escaping=values,text/plain;escaping=quotes;q=0.5", Text, Values},
+           Case{"text/html;escaping=values;q=0.4,text/plain;q=0.5", Text, Underscores},
+           Case{"text/html;escaping=values;q=0,text/plain;q=0.5", Text, Underscores},
+           Case{protobuf + ";escaping=values", Protobuf, Values},
+           Case{protobuf + ";q=0.5,text/html;escaping=dots", Protobuf, Dots},
            Case{"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
                 "encoding=text",
                 Text, Underscores},
@@ -100,6 +111,10 @@ TEST(Federation, Negotiation) {
   EXPECT_EQ(federation_content_type({.format = Protobuf, .escaping = AllowUtf8}),
             "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; "
             "encoding=delimited; escaping=allow-utf-8");
+  EXPECT_EQ(federation_content_type({.escaping = Dots}),
+            "text/plain; version=0.0.4; charset=utf-8; escaping=dots");
+  EXPECT_EQ(federation_content_type({.escaping = Values}),
+            "text/plain; version=0.0.4; charset=utf-8; escaping=values");
 }
 
 RC_GTEST_PROP(Federation, AnyAcceptHeaderGetsAnAnswer, (const std::string& accept)) {
@@ -127,11 +142,17 @@ TEST(Federation, TextIsSortedByNameAndHasInstance) {
 
 TEST(Federation, NamesAreQuotedOrEscaped) {
   const Labels labels{{"__name__", "9a.größe"}, {"a:b", "w"}, {"l.x", "v"}};
-  for (const auto& [escaping, name, text] :
-       {std::tuple(NameEscaping::Underscores, "_a_gr__e",
+  for (const auto& [escaping, name, label, text] :
+       {std::tuple(NameEscaping::Underscores, "_a_gr__e", "a_b",
                    "# TYPE _a_gr__e untyped\n"
                    "_a_gr__e{a_b=\"w\",instance=\"\",l_x=\"v\"} 1 2\n"),
-        std::tuple(NameEscaping::AllowUtf8, "9a.größe",
+        std::tuple(NameEscaping::Dots, "__a_dot_gr____e", "a__b",
+                   "# TYPE __a_dot_gr____e untyped\n"
+                   "__a_dot_gr____e{a__b=\"w\",instance=\"\",l_dot_x=\"v\"} 1 2\n"),
+        std::tuple(NameEscaping::Values, "U___39_a_2e_gr_f6__df_e", "U__a_3a_b",
+                   "# TYPE U___39_a_2e_gr_f6__df_e untyped\n"
+                   "U___39_a_2e_gr_f6__df_e{U__a_3a_b=\"w\",U__l_2e_x=\"v\",instance=\"\"} 1 2\n"),
+        std::tuple(NameEscaping::AllowUtf8, "9a.größe", "a:b",
                    "# TYPE \"9a.größe\" untyped\n"
                    "{\"9a.größe\",\"a:b\"=\"w\",instance=\"\",\"l.x\"=\"v\"} 1 2\n")}) {
     FederationWriter writer({.escaping = escaping});
@@ -142,8 +163,25 @@ TEST(Federation, NamesAreQuotedOrEscaped) {
     const auto families = finished_families(protobuf);
     ASSERT_EQ(families.size(), 1U);
     EXPECT_EQ(families[0].name, name);
-    EXPECT_EQ(families[0].metrics[0].labels[0].name,
-              escaping == NameEscaping::Underscores ? "a_b" : "a:b");
+    EXPECT_EQ(families[0].metrics[0].labels[0].name, label);
+  }
+}
+
+TEST(Federation, LegacyValidNamesStayWhateverTheEscaping) {
+  for (const NameEscaping escaping : {NameEscaping::Underscores, NameEscaping::AllowUtf8,
+                                      NameEscaping::Dots, NameEscaping::Values}) {
+    FederationWriter writer({.escaping = escaping});
+    writer.add(Labels{{"__name__", "a:b_c"}, {"l_x", "v"}}, 1, 2);
+    EXPECT_EQ(finished(writer), "# TYPE a:b_c untyped\na:b_c{instance=\"\",l_x=\"v\"} 1 2\n");
+  }
+}
+
+RC_GTEST_PROP(NameEscapingProperty, MakesEveryNameLegacyValid, (const std::string& name)) {
+  RC_PRE(!name.empty());
+  for (const NameEscaping escaping :
+       {NameEscaping::Underscores, NameEscaping::Dots, NameEscaping::Values}) {
+    RC_ASSERT(telemetry::is_legacy_metric_name(escaped_metric_name(name, escaping)));
+    RC_ASSERT(telemetry::is_legacy_label_name(escaped_label_name(name, escaping)));
   }
 }
 

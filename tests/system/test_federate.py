@@ -157,6 +157,12 @@ def test_names_are_quoted_only_when_negotiated(gantry):
     assert quoted.headers["Content-Type"].endswith("escaping=allow-utf-8")
     assert quoted.text == (
         f'# TYPE "dotted.name" untyped\n{{"dotted.name",instance="","l.x"="v"}} 7 {NOW_MS}\n')
+    for escaping, name, label in (("dots", "dotted_dot_name", "l_dot_x"), ("values", "U__dotted_2e_name", "U__l_2e_x")):
+        escaped = federate(gantry, selector, accept=f"text/plain;version=0.0.4;escaping={escaping}")
+        assert escaped.headers["Content-Type"].endswith(f"escaping={escaping}")
+        labels = ",".join(sorted(['instance=""', f'{label}="v"']))
+        assert escaped.text == f"# TYPE {name} untyped\n{name}{{{labels}}} 7 {NOW_MS}\n"
+        assert families(gantry, selector, accept=f"{metric_family.CONTENT_TYPE};escaping={escaping}")[0].name == name
     assert families(gantry, selector)[0].name == "dotted_name"
     assert families(gantry, selector, accept=metric_family.CONTENT_TYPE + ";escaping=allow-utf-8")[0].name == "dotted.name"
 

@@ -1,0 +1,44 @@
+#include "gateway/byte_edits.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/json_writer.h"
+
+namespace gantry::gateway {
+
+void ByteEdits::apply(std::string_view source, std::string& out) const {
+  std::vector<const Edit*> order;
+  order.reserve(edits_.size());
+  for (const Edit& edit : edits_) order.push_back(&edit);
+  std::ranges::stable_sort(order, [](const Edit* a, const Edit* b) {
+    if (a->range.begin != b->range.begin) return a->range.begin < b->range.begin;
+    return a->range.end < b->range.end;
+  });
+  std::size_t copied = 0;
+  for (const Edit* edit : order) {
+    GANTRY_ASSERT(edit->range.begin >= copied, "edits do not overlap");
+    out.append(source.substr(copied, edit->range.begin - copied));
+    out.append(edit->text);
+    copied = edit->range.end;
+  }
+  out.append(source.substr(copied));
+}
+
+ByteRange member_range(std::string_view text, const JsonMember& member, std::size_t value_end,
+                       EarlierMembers earlier) {
+  if (member.comma_before && earlier == EarlierMembers::SomeKept) {
+    return {*member.comma_before, value_end};
+  }
+  const std::size_t next = text.find_first_not_of(" \t\r\n", value_end);
+  const bool is_followed = next != std::string_view::npos && text[next] == ',';
+  return {member.key_begin, is_followed ? next + 1 : value_end};
+}
+
+std::string json_string(std::string_view text) {
+  std::string out;
+  core::append_json_string(out, text);
+  return out;
+}
+
+}  // namespace gantry::gateway

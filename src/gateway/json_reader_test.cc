@@ -24,7 +24,7 @@ struct Case {
   std::string expected;
 };
 
-class JsonReaderTest : public testing::TestWithParam<Case> {};
+class JsonReaderTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(JsonReaderTest, AcceptsOrExplains) {
   EXPECT_EQ(check(GetParam().text), GetParam().expected);
@@ -32,7 +32,7 @@ TEST_P(JsonReaderTest, AcceptsOrExplains) {
 
 INSTANTIATE_TEST_SUITE_P(
     Texts, JsonReaderTest,
-    testing::Values(
+    ::testing::Values(
         Case{"nothing", "", "line 1, column 1: unexpected end"},
         Case{"spaces", " \t\r\n ", "line 2, column 2: unexpected end"},
         Case{"nested", R"( {"a":[1,{"b":null}],"c":{}} )", "ok"},
@@ -62,6 +62,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"short_escape", R"(["\u12g4"])",
              "line 1, column 3: expected four hexadecimal digits after \\u"},
         Case{"escapes", R"(["\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"])", "ok"},
+        Case{"half_a_pair", R"(["\ud83d"])", "ok"},
         Case{"control", "[\"long enough a\tb\"]",
              "line 1, column 16: control character in a string"},
         Case{"utf8", "[\"\xc3\xa9 \xf0\x9f\x98\x80\"]", "ok"},
@@ -158,12 +159,13 @@ RC_GTEST_PROP(JsonReaderProperty, ReadsStringsAsAnotherParserDoes, ()) {
 
 RC_GTEST_PROP(JsonReaderProperty, AgreesWithAnotherParserOnWhatIsJson, ()) {
   std::string text = testing::random_json(3);
-  const auto edits = *rc::gen::inRange(0, 3);
+  // Without what the other parser refuses beyond the grammar: half surrogate pairs, and numbers
+  // that no double holds.
+  const int edits = text.contains("\\ud") ? 0 : *rc::gen::inRange(0, 3);
   for (int i = 0; i < edits && !text.empty(); ++i) {
     const auto at = *rc::gen::inRange<std::size_t>(0, text.size());
-    text[at] = *rc::gen::elementOf(std::string("{}[]\",:0-+.eEtn\\u \n\x01\xc3\xa9"));
+    text[at] = *rc::gen::elementOf(std::string("{}[]\",:0-+.tn\\u \n\x01\xc3\xa9"));
   }
-  // The other parser gives 1e999 as an error, this one leaves numbers alone.
   const bool expected = nlohmann::json::accept(text);
   RC_ASSERT((check(text) == "ok") == expected);
 }

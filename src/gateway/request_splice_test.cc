@@ -28,7 +28,7 @@ TEST(RequestSplice, ReplacesTheModelAlone) {
   EXPECT_EQ(splice(R"({"model":"openai/gpt-4o","messages":[],"temperature":1.0,"x":1e+2})"),
             R"({"model":"up","messages":[],"temperature":1.0,"x":1e+2})");
   EXPECT_EQ(splice(" {\n\t\"messages\" : [ ] ,\r\n \"model\" :\"a\\u0062\" , \"seed\":007e\n}"),
-            "error: the request body is not valid JSON: line 3, column 28: number with a leading "
+            "error: the request body is not valid JSON: line 3, column 30: number with a leading "
             "zero");
   EXPECT_EQ(splice(" {\n\t\"messages\" : [ ] ,\r\n \"mo\\u0064el\" :\"a\" , \"seed\":7\n} \n"),
             " {\n\t\"messages\" : [ ] ,\r\n \"mo\\u0064el\" :\"up\" , \"seed\":7\n} \n");
@@ -122,7 +122,7 @@ struct Case {
   Api api = Api::Chat;
 };
 
-class RequestErrorTest : public testing::TestWithParam<Case> {};
+class RequestErrorTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(RequestErrorTest, SaysWhatIsWrong) {
   const auto request = RequestBody::parse(GetParam().body, GetParam().api);
@@ -143,18 +143,18 @@ std::string many_members() {
 
 INSTANTIATE_TEST_SUITE_P(
     Bodies, RequestErrorTest,
-    testing::Values(
+    ::testing::Values(
         Case{"empty", "", "the request body is empty"},
         Case{"blank", " \n", "the request body is empty"},
         Case{"text", "hello",
              "the request body is not valid JSON: line 1, column 1: expected a value"},
         Case{"cut", R"({"model":"m","messages":[)",
-             "the request body is not valid JSON: line 1, column 26: expected a value"},
+             "the request body is not valid JSON: line 1, column 26: unexpected end"},
         Case{"array", "[]", "the request body must be a JSON object"},
         Case{"utf8", "{\"model\":\"\xff\"}",
              "the request body is not valid JSON: line 1, column 11: invalid UTF-8"},
         Case{"deep", chat("\"x\":" + std::string(200, '[') + std::string(200, ']')),
-             "the request body is not valid JSON: line 1, column 157: nested too deeply"},
+             "the request body is not valid JSON: line 1, column 159: nested too deeply"},
         Case{"twice", chat(R"("model":"n")"), R"(the request body: key "model" is there twice)"},
         Case{"twice_escaped", chat(R"("mod\u0065l":"n")"),
              R"(the request body: key "model" is there twice)"},

@@ -65,11 +65,11 @@ Result<void> SseReader::take_field(std::string_view line) {
   if (field == "event") {
     name_ = value;
   } else if (field == "data") {
+    if (has_data_) data_.push_back('\n');
     if (data_.size() + value.size() > options_.event_bytes_max) {
       return fail(Code::TooLarge, fmt::format("an event of the stream is larger than {} bytes",
                                               options_.event_bytes_max));
     }
-    if (has_data_) data_.push_back('\n');
     data_.append(value);
     has_data_ = true;
   }

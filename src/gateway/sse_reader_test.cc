@@ -58,7 +58,7 @@ struct Case {
   Events expected;
 };
 
-class SseReaderTest : public testing::TestWithParam<Case> {};
+class SseReaderTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(SseReaderTest, ReadsWholeAndByteByByte) {
   EXPECT_EQ(read(GetParam().text), GetParam().expected);
@@ -67,7 +67,7 @@ TEST_P(SseReaderTest, ReadsWholeAndByteByByte) {
 
 INSTANTIATE_TEST_SUITE_P(
     Streams, SseReaderTest,
-    testing::Values(
+    ::testing::Values(
         Case{"nothing", "", {}},
         Case{"line_feeds", "data: a\n\ndata: b\n\n", {{"", "a"}, {"", "b"}}},
         Case{"crlf", "data: a\r\n\r\ndata: b\r\n\r\n", {{"", "a"}, {"", "b"}}},

@@ -68,8 +68,9 @@ std::string random_json(int depth_max) {
 std::string random_spelling(const std::string& key) {
   std::string out = "\"";
   for (const char c : key) {
-    if (*rc::gen::inRange(0, 8) == 0) {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80 && *rc::gen::inRange(0, 8) == 0) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(byte));
     } else {
       out.push_back(c);
     }

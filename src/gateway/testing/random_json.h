@@ -17,7 +17,7 @@ namespace gantry::gateway::testing {
 /// Numbers within a double's range.
 [[nodiscard]] std::string random_json(int depth_max);
 
-/// `key` as a JSON string, some characters written as \u escapes.
+/// `key` as a JSON string, some ASCII characters written as \u escapes.
 [[nodiscard]] std::string random_spelling(const std::string& key);
 
 /// An object of these members, whose keys and values are JSON already.

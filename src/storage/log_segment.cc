@@ -49,6 +49,34 @@ std::optional<std::uint32_t> parse_segment_name(std::string_view name) {
   return segment;
 }
 
+Result<SegmentHeader> parse_segment_header(std::span<const std::byte> bytes, std::uint32_t segment,
+                                           const Path& path_for_message) {
+  SegmentHeader header;
+  if (bytes.size() < kSegmentHeaderBytes) {
+    header.reason = fmt::format("segment of {} bytes is shorter than its header", bytes.size());
+    return header;
+  }
+  const bool has_magic = std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) == 0;
+  if (!has_magic || load_le<std::uint32_t>(bytes.data() + kHeaderCrcOffset) !=
+                        core::crc32c(bytes.first(kHeaderCrcOffset))) {
+    header.reason = "segment header fails its checksum";
+    return header;
+  }
+  const auto version = load_le<std::uint32_t>(bytes.data() + 8);
+  if (version > kLogFormatVersion) {
+    return fail(Code::FailedPrecondition,
+                fmt::format("\"{}\" has log format {}, this program reads up to {}: it was written "
+                            "by a newer version",
+                            path_for_message.native(), version, kLogFormatVersion));
+  }
+  if (load_le<std::uint32_t>(bytes.data() + 12) != segment) {
+    header.reason = "segment header has another segment's number";
+    return header;
+  }
+  header.first_sequence = load_le<std::uint64_t>(bytes.data() + 16);
+  return header;
+}
+
 void append_record(std::vector<std::byte>& out, std::uint8_t type, std::uint64_t sequence,
                    std::span<const std::byte> payload, std::uint32_t payload_crc) {
   std::array<std::byte, kRecordHeaderBytes> header;
@@ -99,30 +127,12 @@ Result<SegmentReader> SegmentReader::open(FileSystem& files, const Path& path,
 
 Result<void> SegmentReader::read_header() {
   is_bad_ = true;
-  if (size_bytes_ < kSegmentHeaderBytes) {
-    reason_ = fmt::format("segment of {} bytes is shorter than its header", size_bytes_);
-    return {};
-  }
-  GANTRY_TRY(const std::span<const std::byte> header, view(0, kSegmentHeaderBytes));
-  const bool has_magic = std::memcmp(header.data(), kMagic.data(), kMagic.size()) == 0;
-  if (!has_magic || load_le<std::uint32_t>(header.data() + kHeaderCrcOffset) !=
-                        core::crc32c(header.first(kHeaderCrcOffset))) {
-    reason_ = "segment header fails its checksum";
-    return {};
-  }
-  const auto version = load_le<std::uint32_t>(header.data() + 8);
-  if (version > kLogFormatVersion) {
-    return fail(Code::FailedPrecondition,
-                fmt::format("\"{}\" has log format {}, this program reads up to {}: it was written "
-                            "by a newer version",
-                            path_.native(), version, kLogFormatVersion));
-  }
-  if (load_le<std::uint32_t>(header.data() + 12) != segment_) {
-    reason_ = "segment header has another segment's number";
-    return {};
-  }
-  const auto first_sequence = load_le<std::uint64_t>(header.data() + 16);
-  last_sequence_ = first_sequence > 0 ? first_sequence - 1 : 0;
+  const std::size_t count = std::min<std::uint64_t>(size_bytes_, kSegmentHeaderBytes);
+  GANTRY_TRY(const std::span<const std::byte> bytes, view(0, count));
+  GANTRY_TRY(SegmentHeader header, parse_segment_header(bytes, segment_, path_));
+  reason_ = std::move(header.reason);
+  if (!reason_.empty()) return {};
+  last_sequence_ = header.first_sequence > 0 ? header.first_sequence - 1 : 0;
   offset_bytes_ = kSegmentHeaderBytes;
   is_bad_ = false;
   return {};

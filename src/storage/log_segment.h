@@ -1,6 +1,7 @@
 #pragma once
 
-// One file of the write-ahead log: a header and records. Used by write_ahead_log.cc only.
+// One file of the write-ahead log: a header and records. Used by write_ahead_log.cc and
+// log_reader.cc only.
 // Format: docs/formats.md, "Write-ahead log".
 
 #include <algorithm>
@@ -28,6 +29,16 @@ inline constexpr std::uint32_t kRecordBytesLimit = 1U << 30;
 /// "0000000042.wal"
 [[nodiscard]] std::string segment_name(std::uint32_t segment);
 [[nodiscard]] std::optional<std::uint32_t> parse_segment_name(std::string_view name);
+
+struct SegmentHeader {
+  std::uint64_t first_sequence = 0;
+  std::string reason;  ///< Why it is no good; empty if it is.
+};
+
+/// From the first kSegmentHeaderBytes of a segment, or fewer if it has not as many. Errors:
+/// FailedPrecondition (a newer format).
+Result<SegmentHeader> parse_segment_header(std::span<const std::byte> bytes, std::uint32_t segment,
+                                           const Path& path_for_message);
 
 /// Appends header and payload of a record. `payload_crc` is crc32c(payload).
 void append_record(std::vector<std::byte>& out, std::uint8_t type, std::uint64_t sequence,

@@ -1,7 +1,7 @@
 #pragma once
 
-// One file of the write-ahead log: a header and records. Used by write_ahead_log.cc and
-// log_reader.cc only.
+// One file of the write-ahead log: a header and records. Used by write_ahead_log.cc,
+// log_reader.cc and those who read records by position.
 // Format: docs/formats.md, "Write-ahead log".
 
 #include <algorithm>

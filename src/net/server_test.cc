@@ -105,6 +105,21 @@ TEST(Server, ReadsChunkedBodies) {
   EXPECT_EQ(client.receive().status, 200);
 }
 
+TEST(Server, ReadsAnEmptyChunkedBodyHoweverItIsSplit) {
+  TestServer server;
+  const std::string request =
+      "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+  for (std::size_t left = 1; left <= 5; ++left) {
+    RawClient client(server.port());
+    client.send(request.substr(0, request.size() - left));
+    for (std::size_t i = request.size() - left; i < request.size(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      client.send(request.substr(i, 1));
+    }
+    EXPECT_EQ(client.receive().status, 200) << left;
+  }
+}
+
 TEST(Server, LeavesReadableBytesBehindTheBody) {
   TestServer server;
   RawClient client(server.port());

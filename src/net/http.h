@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -94,12 +95,18 @@ struct Request {
 /// Produces the next piece of a streamed body; an empty piece ends it.
 using BodyStream = std::move_only_function<std::string()>;
 
+class DeferredAnswer;
+
 struct Response {
   int status = 200;
   Headers headers;
   std::string body;
   BodyStream stream;         ///< When set, sent chunked after `body`; called on a worker.
   bool may_compress = true;  ///< The server compresses bodies over 1 KiB as Accept-Encoding allows.
+
+  /// Set by AnswerStream::open (answer_stream.h): the answer is given later, by whoever holds that
+  /// stream. Of this response only `headers` count then, as more fields of that answer.
+  std::shared_ptr<DeferredAnswer> deferred;
 };
 
 [[nodiscard]] Response text_response(int status, std::string body);

@@ -29,6 +29,8 @@ std::string_view refusal_name(HttpRefusal reason) {
       return "write_timeout";
     case HttpRefusal::QueueFull:
       return "queue_full";
+    case HttpRefusal::Streams:
+      return "streams";
   }
   return "unknown";
 }
@@ -69,6 +71,7 @@ void HandlerMetrics::end(int status, Method method, double seconds,
 
 HttpMetrics::HttpMetrics(core::MetricRegistry& registry) : registry_(registry) {
   unrouted_ = &handler("none");
+  streams_ = &registry.gauge("gantry_http_streams", "Answers that are being given over time.", {});
   for (std::size_t i = 0; i < kHttpRefusalCount; ++i) {
     const auto reason = static_cast<HttpRefusal>(i);
     refused_[i] = &registry.counter("gantry_http_rejected_total",

@@ -30,8 +30,9 @@ enum class HttpRefusal : std::uint8_t {
   BodyMemory,      ///< http.bodies_bytes_max
   WriteTimeout,    ///< http.write_timeout
   QueueFull,       ///< The worker pool's queue.
+  Streams,         ///< http.streams_max
 };
-inline constexpr std::size_t kHttpRefusalCount = 11;
+inline constexpr std::size_t kHttpRefusalCount = 12;
 
 /// One handler's counters. Thread-safe.
 class HandlerMetrics {
@@ -75,12 +76,16 @@ class HttpMetrics {
 
   void refuse(HttpRefusal reason) { refused_[static_cast<std::size_t>(reason)]->add(); }
 
+  /// Answers that are being given over time.
+  core::Gauge& streams() { return *streams_; }
+
   [[nodiscard]] core::MetricRegistry& registry() { return registry_; }
 
  private:
   core::MetricRegistry& registry_;
   std::map<std::string, std::unique_ptr<HandlerMetrics>, std::less<>> handlers_;
   HandlerMetrics* unrouted_ = nullptr;
+  core::Gauge* streams_ = nullptr;
   std::array<core::Counter*, kHttpRefusalCount> refused_{};
 };
 

@@ -48,6 +48,8 @@ struct HttpLimits {
                                                    ///< 408.
   DurationMs write_timeout{30'000};        ///< For each 256 KiB of an answer; then it is cut.
   DurationMs keep_alive_timeout{120'000};  ///< Between two requests.
+  std::size_t streams_max = 3072;          ///< Answers that are given over time (answer_stream.h),
+                                           ///< at once; one more is answered 503.
 };
 
 struct ServerOptions {

@@ -31,19 +31,6 @@ std::string address_text(const Tcp::socket& socket) {
 
 }  // namespace
 
-void Event::set() {
-  is_set_ = true;
-  if (auto waiter = std::exchange(waiter_, nullptr)) waiter();
-}
-
-Task<void> Event::wait() {
-  if (!is_set_) {
-    co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
-        [this](auto handler) { waiter_ = std::move(handler); }, asio::use_awaitable);
-  }
-  is_set_ = false;
-}
-
 Session::Session(SessionShared& shared, ListenerShared& listener, Tcp::socket socket)
     : shared_(shared),
       listener_(listener),
@@ -75,8 +62,10 @@ void Session::drain() {
 void Session::abort() {
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
     self->is_draining_ = true;
+    self->is_cut_by_server_ = true;
     self->exchange_.cancel.cancel();
     self->close();
+    self->live_event_.set();
   });
 }
 
@@ -125,18 +114,23 @@ Task<bool> Session::serve_one() {
   } else {
     exchange_.metrics->begin();
   }
+  if (read != ReadResult::Closed && !exchange_.refusal) {
+    co_await run_handler();
+    if (exchange_.response.deferred != nullptr) read = co_await await_head();
+  }
+  bool is_written = false;
   if (read != ReadResult::Closed) {
-    if (!exchange_.refusal) co_await run_handler();
     if (exchange_.refusal) render_refusal();
     add_cors();
     // A body that was not read cannot be told from the next request.
     exchange_.keep_alive = exchange_.keep_alive && !exchange_.has_unread_body && !is_draining_;
-    const bool is_written = co_await write_answer();
+    is_written = co_await write_answer();
     exchange_.keep_alive = exchange_.keep_alive && is_written;
   } else {
     exchange_.response.status = 499;
     exchange_.keep_alive = false;
   }
+  end_live(is_written);
   end_exchange();
   co_return exchange_.keep_alive;
 }

@@ -76,6 +76,7 @@ void Session::call_handler() noexcept {
   std::string failure;
   try {
     exchange_.response = exchange_.match.route->handler(exchange_.request);
+    if (exchange_.response.deferred != nullptr) return;
     const auto compressed = compress_answer();
     if (compressed) return;
     failure = compressed.error().message;
@@ -124,6 +125,7 @@ void Session::render_refusal() {
     exchange_.response = text_response(refusal.status, refusal.message);
   }
   exchange_.compressor = nullptr;
+  exchange_.has_live_body = false;
   Headers& headers = exchange_.response.headers;
   if (!exchange_.match.allow.empty()) headers.set("Allow", exchange_.match.allow);
   if (refusal.has_retry_after) headers.set("Retry-After", std::string(kRetryAfterSeconds));
@@ -161,7 +163,8 @@ std::string Session::answer_head() const {
   }
   if (exchange_.is_chunked) {
     append_field(head, "Transfer-Encoding", "chunked");
-  } else if (!response.stream && response.status != 204 && response.status != 304) {
+  } else if (!response.stream && !exchange_.has_live_body && response.status != 204 &&
+             response.status != 304) {
     append_field(head, "Content-Length", std::to_string(response.body.size()));
   }
   if (!exchange_.keep_alive) {
@@ -175,7 +178,8 @@ std::string Session::answer_head() const {
 
 /// True when the whole answer was handed to the kernel.
 Task<bool> Session::write_answer() {
-  const bool is_streamed = exchange_.response.stream != nullptr && has_body();
+  const bool is_streamed =
+      (exchange_.response.stream != nullptr || exchange_.has_live_body) && has_body();
   exchange_.is_chunked = is_streamed && !exchange_.is_http_1_0;
   // HTTP/1.0 knows the end of such a body by the end of the connection.
   if (is_streamed && exchange_.is_http_1_0) exchange_.keep_alive = false;
@@ -184,6 +188,7 @@ Task<bool> Session::write_answer() {
   if (is_streamed) {
     // Not `a && co_await b`, here and below: g++ 12 awaits the second in any case.
     if (!co_await write_all(head, {})) co_return false;
+    if (exchange_.has_live_body) co_return co_await write_live();
     co_return co_await write_stream();
   }
   co_return co_await write_all(head, has_body() ? std::string_view(exchange_.response.body) : "");
@@ -239,7 +244,7 @@ Task<bool> Session::write_all(std::string_view head, std::string_view body) {
     if (is_closed_) co_return false;
     const std::string_view slice = body.substr(0, kWriteBytes);
     const std::array buffers{asio::buffer(head), asio::buffer(slice)};
-    set_deadline(Deadline::Write, shared_.options.limits.write_timeout);
+    set_deadline(Deadline::Write, write_timeout());
     const auto [error, count] =
         tls_ ? co_await asio::async_write(*tls_, buffers, asio::as_tuple(asio::use_awaitable))
              : co_await asio::async_write(socket_, buffers, asio::as_tuple(asio::use_awaitable));

@@ -26,7 +26,9 @@
 #include <boost/beast/http/parser.hpp>
 
 #include "core/metrics.h"
+#include "net/answer_stream_internal.h"
 #include "net/content_coding_internal.h"
+#include "net/coroutine_internal.h"
 #include "net/http.h"
 #include "net/http_metrics_internal.h"
 #include "net/padded_body_internal.h"
@@ -40,12 +42,6 @@ class RE2;
 
 namespace gantry::net {
 
-namespace asio = boost::asio;
-using Tcp = asio::ip::tcp;
-using ErrorCode = boost::system::error_code;
-template <class T>
-using Task = asio::awaitable<T>;
-
 class Session;
 
 /// What all sessions of a server share; outlives them.
@@ -55,6 +51,7 @@ struct SessionShared {
   HttpMetrics& metrics;
   const re2::RE2* cors_origin = nullptr;  ///< nullptr: any.
   std::atomic<std::uint64_t> held_body_bytes{0};
+  std::atomic<std::size_t> stream_count{0};
   std::function<void(Session&)> on_end;  ///< From the destructor of each session.
 };
 
@@ -68,22 +65,6 @@ struct ListenerShared {
   core::Gauge* active_connections = nullptr;
   core::Counter* accepted_connections = nullptr;
   core::Gauge* tls_expiry = nullptr;
-};
-
-/// Wakes one coroutine of the same strand.
-class Event {
- public:
-  void set();
-
-  /// Forgets that it was set.
-  void reset() { is_set_ = false; }
-
-  /// Returns at once when it was set since the last wait or reset.
-  Task<void> wait();
-
- private:
-  bool is_set_ = false;
-  std::move_only_function<void()> waiter_;
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -125,6 +106,8 @@ class Session : public std::enable_shared_from_this<Session> {
     std::optional<Refusal> refusal;
     HandlerMetrics* metrics = nullptr;
     std::unique_ptr<Compressor> compressor;  ///< Of a streamed answer.
+    std::shared_ptr<LiveAnswer> live;        ///< Of a deferred answer, from attach to end.
+    bool has_live_body = false;
     std::int64_t started_ns = 0;
     std::uint64_t request_body_bytes = 0;
     std::uint64_t held_body_bytes = 0;
@@ -170,6 +153,16 @@ class Session : public std::enable_shared_from_this<Session> {
   Task<bool> write_all(std::string_view head, std::string_view body);
   Task<bool> on_worker(core::WorkerPool& pool, std::function<void()> work);
 
+  // session_live.cc
+  Task<ReadResult> await_head();
+  Task<void> take_whole_answer();
+  Task<bool> write_live();
+  Task<bool> write_live_bytes(std::string bytes);
+  void watch_client();
+  void wake_live();
+  void end_live(bool is_written);
+  [[nodiscard]] DurationMs write_timeout() const;
+
   Task<void> close_gently();
   void close();
   void set_deadline(Deadline what, DurationMs from_now);
@@ -197,6 +190,7 @@ class Session : public std::enable_shared_from_this<Session> {
   ErrorCode read_error_;
   Event read_done_;
   Event work_done_;
+  Event live_event_;  // something happened to the deferred answer, or to its client
 
   asio::steady_timer deadline_timer_;
   std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
@@ -207,6 +201,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool is_idle_ = false;
   bool is_draining_ = false;
   bool is_closed_ = false;
+  bool is_cut_by_server_ = false;
 };
 
 }  // namespace gantry::net

@@ -79,7 +79,11 @@ void Session::start_read(std::size_t bytes) {
                     self->buffer_.commit(count);
                     self->read_error_ = error;
                     if (error) self->exchange_.cancel.cancel();
-                    self->read_done_.set();
+                    if (self->exchange_.live != nullptr) {
+                      self->watch_client();
+                    } else {
+                      self->read_done_.set();
+                    }
                   });
 }
 

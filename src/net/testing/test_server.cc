@@ -49,9 +49,11 @@ TestServer::TestServer(Options options)
                                .metrics = metrics_,
                                .limits = options.limits,
                                .cors_origin = options.cors_origin};
+  auto router = make_router();
+  if (options.add_routes) options.add_routes(*router);
   std::vector<ListenerOptions> listeners;
   listeners.push_back(
-      {.name = "main", .address = "127.0.0.1:0", .router = make_router(), .tls = options.tls});
+      {.name = "main", .address = "127.0.0.1:0", .router = std::move(router), .tls = options.tls});
   listeners.push_back({.name = "other", .address = "127.0.0.1:0", .router = other});
   auto started = Server::start(std::move(server_options), std::move(listeners));
   if (!started) throw std::runtime_error(started.error().message);
@@ -62,7 +64,7 @@ TestServer::~TestServer() {
   release();
 }
 
-std::shared_ptr<const Router> TestServer::make_router() {
+std::shared_ptr<Router> TestServer::make_router() {
   auto router = std::make_shared<Router>();
   router->add(Method::Get, "/hello", {.name = "hello"}, [](Request& request) {
     return text_response(200, "hello " + request.raw_query + " from " + request.peer_address);

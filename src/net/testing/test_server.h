@@ -30,6 +30,7 @@ class TestServer {
     std::size_t queue_length_max = 64;
     std::string cors_origin = ".*";
     std::optional<TlsOptions> tls = std::nullopt;
+    std::function<void(Router&)> add_routes = nullptr;  ///< Besides those of every test.
   };
 
   TestServer() : TestServer(Options()) {}
@@ -59,7 +60,7 @@ class TestServer {
   [[nodiscard]] int cancelled_count();
 
  private:
-  std::shared_ptr<const Router> make_router();
+  std::shared_ptr<Router> make_router();
   Response block(Request& request);
 
   core::Mutex mutex_;

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <map>
 #include <utility>
 
 #include <fmt/core.h>
@@ -202,7 +203,6 @@ struct Egress::Impl {
   Options options;
   std::vector<Range> networks;
   std::vector<std::string> hosts;
-  mutable core::WorkerPool pool;  // look-ups: they have no time-out of their own
 
   [[nodiscard]] bool is_listed(std::string_view host) const {
     return std::ranges::find(hosts, host) != hosts.end();
@@ -257,7 +257,54 @@ struct Egress::Impl {
   }
 
   [[nodiscard]] Result<std::vector<core::IpAddress>> resolve(const EgressUrl& url) const;
+
+  using OnAddresses = std::move_only_function<void(const Result<std::vector<core::IpAddress>>&)>;
+
+  mutable core::Mutex waiting_mutex;
+  /// Host: who waits for its addresses.
+  mutable std::map<std::string, std::vector<OnAddresses>> waiting GANTRY_GUARDED_BY(waiting_mutex);
+
+  void resolve_later(const std::string& host, OnAddresses done) const;
+  void tell_addresses(const std::string& host,
+                      const Result<std::vector<core::IpAddress>>& answer) const;
+  [[nodiscard]] Result<Destination> check_addresses(
+      const EgressUrl& url, const std::vector<core::IpAddress>& addresses) const;
+
+  // Look-ups: they have no time-out of their own. Last, so that they end before the rest goes.
+  mutable core::WorkerPool pool;
 };
+
+void Egress::Impl::resolve_later(const std::string& host, OnAddresses done) const {
+  {
+    const core::Lock lock(waiting_mutex);
+    auto& waiters = waiting[host];
+    waiters.push_back(std::move(done));
+    if (waiters.size() > 1) return;
+  }
+  const auto submitted = pool.submit([this, host] { tell_addresses(host, options.resolve(host)); });
+  if (!submitted) tell_addresses(host, std::unexpected(submitted.error()));
+}
+
+void Egress::Impl::tell_addresses(const std::string& host,
+                                  const Result<std::vector<core::IpAddress>>& answer) const {
+  std::vector<OnAddresses> waiters;
+  {
+    const core::Lock lock(waiting_mutex);
+    waiters = std::move(waiting[host]);
+    waiting.erase(host);
+  }
+  for (OnAddresses& done : waiters) done(answer);
+}
+
+/// One forbidden address is enough: which one a connection gets is up to whoever answers for the
+/// name.
+Result<Egress::Destination> Egress::Impl::check_addresses(
+    const EgressUrl& url, const std::vector<core::IpAddress>& addresses) const {
+  const bool is_allowed = std::ranges::all_of(
+      addresses, [&](const core::IpAddress& address) { return may_connect(address, url); });
+  if (!is_allowed) return block(url);
+  return Destination{.url = url, .addresses = addresses};
+}
 
 Result<std::vector<core::IpAddress>> Egress::Impl::resolve(const EgressUrl& url) const {
   if (url.address) return std::vector{*url.address};
@@ -331,16 +378,26 @@ Result<EgressUrl> Egress::check(std::string_view text) const {
   return url;
 }
 
+void Egress::find_destination(const EgressUrl& url, OnDestination done) const {
+  if (url.address) {
+    done(impl_->check_addresses(url, {*url.address}));
+    return;
+  }
+  impl_->resolve_later(url.host, [impl = impl_.get(), url, done = std::move(done)](
+                                     const Result<std::vector<core::IpAddress>>& found) mutable {
+    if (!found) return done(std::unexpected(found.error()));
+    done(impl->check_addresses(url, *found));
+  });
+}
+
 Result<EgressResponse> Egress::send(const EgressRequest& request) const {
   GANTRY_TRY(const EgressUrl url, check(request.url));
   if (url.scheme == "grpc") return fail(Code::InvalidArgument, "grpc:// is not spoken here");
   GANTRY_TRY(const std::vector<core::IpAddress> addresses, impl_->resolve(url));
+  GANTRY_CHECK(impl_->check_addresses(url, addresses));
   const auto may_connect = [this, &url](const core::IpAddress& address) {
     return impl_->may_connect(address, url);
   };
-  // One forbidden address is enough: which one a connection gets is up to whoever answers for the
-  // name.
-  if (!std::ranges::all_of(addresses, may_connect)) return impl_->block(url);
   ClientRequest exchange{.method = request.method,
                          .url = url.text(),
                          .headers = request.headers,

@@ -55,7 +55,8 @@ class Egress {
     DurationMs connect_timeout{5'000};
     DurationMs resolve_timeout{5'000};
 
-    /// Told of each request that was refused because of where it would go; on the caller's thread.
+    /// Told of each request that was refused because of where it would go; on the caller's thread,
+    /// or the resolver's (find_destination).
     std::function<void(const EgressUrl&)> on_blocked;
 
     /// For tests: names to addresses instead of the system's resolver.
@@ -80,6 +81,21 @@ class Egress {
   /// What can be said about a URL without the network: its form, scheme, port and literal address.
   /// Errors: InvalidArgument, PermissionDenied ("destination is not allowed").
   [[nodiscard]] Result<EgressUrl> check(std::string_view url) const;
+
+  /// A URL that may be connected to, and where.
+  struct Destination {
+    EgressUrl url;
+    std::vector<core::IpAddress> addresses;  ///< Each was checked. At least one.
+  };
+
+  using OnDestination = std::move_only_function<void(Result<Destination>)>;
+
+  /// Resolves the host of a URL that `check` gave and checks the addresses. For those that connect
+  /// by themselves: only to one of these. `done` is called once, before this returns or later on a
+  /// thread of the resolver, after resolve_timeout or not: the caller sees to deadlines. It must
+  /// not block. Look-ups of one host that come together share one. Errors: PermissionDenied,
+  /// Unavailable, ResourceExhausted (too many different hosts at once).
+  void find_destination(const EgressUrl& url, OnDestination done) const;
 
   /// No error names the query of the URL. Errors: as `check`; Unavailable (no connection, TLS, or a
   /// redirect, whose origin is named), DeadlineExceeded, TooLarge.

@@ -1,0 +1,235 @@
+#include "gateway/answer_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "gateway/content.h"
+#include "gateway/json_values_internal.h"
+
+namespace gantry::gateway {
+
+namespace ondemand = simdjson::ondemand;
+
+namespace {
+
+/// Texts are JSON, as they stand in the answer.
+struct Choice {
+  std::int64_t index = 0;
+  std::string finish_reason;
+  std::string native_finish_reason;
+  std::string_view content;
+  std::string_view refusal;
+  std::string_view reasoning;
+  std::string_view tool_calls;
+  std::int64_t tool_calls_count = 0;
+};
+
+/// JSON text that is not null.
+simdjson::error_code read_raw(ondemand::value& value, std::string_view& text) {
+  if (const auto error = raw_json(value).get(text)) return error;
+  if (text == "null") text = {};
+  return simdjson::SUCCESS;
+}
+
+class AnswerReader {
+ public:
+  explicit AnswerReader(Api api) : api_(api) {}
+
+  Result<Answer> read(std::string_view body);
+
+ private:
+  simdjson::error_code read_member(std::string_view key, ondemand::value& value);
+  simdjson::error_code read_choice(ondemand::value& value);
+  static simdjson::error_code read_choice_member(std::string_view key, ondemand::value& value,
+                                                 Choice& choice);
+  static simdjson::error_code read_message_member(std::string_view key, ondemand::value& value,
+                                                  Choice& choice);
+  simdjson::error_code read_usage(ondemand::value& value);
+  simdjson::error_code read_usage_member(std::string_view key, ondemand::value& value, Usage& usage,
+                                         bool& has_total);
+  void take_choices();
+
+  Api api_;
+  Answer answer_;
+  std::vector<Choice> choices_;
+  bool has_data_ = false;
+};
+
+Result<Answer> AnswerReader::read(std::string_view body) {
+  GANTRY_CHECK(read_json_object(
+      "answer", body,
+      [this](std::string_view key, ondemand::value& value) { return read_member(key, value); }));
+  if (api_ == Api::Embeddings) {
+    if (!has_data_) return fail(Code::InvalidArgument, "answer: has no data");
+  } else {
+    if (choices_.empty()) return fail(Code::InvalidArgument, "answer: has no choices");
+    take_choices();
+  }
+  return std::move(answer_);
+}
+
+simdjson::error_code AnswerReader::read_member(std::string_view key, ondemand::value& value) {
+  if (key == "id") {
+    answer_.upstream_id = as_string(value).value_or("");
+  } else if (key == "usage") {
+    return read_usage(value);
+  } else if (key == "choices" && api_ != Api::Embeddings) {
+    choices_.clear();
+    return each_element(value, [this](ondemand::value& element) { return read_choice(element); });
+  } else if (key == "data" && api_ == Api::Embeddings) {
+    ondemand::json_type type{};
+    if (const auto error = value.type().get(type)) return error;
+    has_data_ = type == ondemand::json_type::array;
+  }
+  return simdjson::SUCCESS;
+}
+
+simdjson::error_code AnswerReader::read_choice(ondemand::value& value) {
+  Choice& choice = choices_.emplace_back();
+  choice.index = static_cast<std::int64_t>(choices_.size()) - 1;
+  return each_member(value, [&choice](std::string_view key, ondemand::value& member) {
+    return read_choice_member(key, member, choice);
+  });
+}
+
+simdjson::error_code AnswerReader::read_choice_member(std::string_view key, ondemand::value& value,
+                                                      Choice& choice) {
+  if (key == "index") {
+    choice.index = as_count(value).value_or(choice.index);
+  } else if (key == "finish_reason") {
+    choice.finish_reason = as_string(value).value_or("");
+  } else if (key == "native_finish_reason") {
+    choice.native_finish_reason = as_string(value).value_or("");
+  } else if (key == "text") {
+    return read_raw(value, choice.content);
+  } else if (key == "message") {
+    return each_member(value, [&choice](std::string_view name, ondemand::value& member) {
+      return read_message_member(name, member, choice);
+    });
+  }
+  return simdjson::SUCCESS;
+}
+
+simdjson::error_code AnswerReader::read_message_member(std::string_view key, ondemand::value& value,
+                                                       Choice& choice) {
+  if (key == "content") return read_raw(value, choice.content);
+  if (key == "refusal") return read_raw(value, choice.refusal);
+  // The second is what vLLM and DeepSeek call it; a gateway behind this one may send both.
+  if (key == "reasoning") return read_raw(value, choice.reasoning);
+  if (key == "reasoning_content" && choice.reasoning.empty()) {
+    return read_raw(value, choice.reasoning);
+  }
+  if (key != "tool_calls") return simdjson::SUCCESS;
+
+  choice.tool_calls = {};
+  choice.tool_calls_count = 0;
+  ondemand::json_type type{};
+  if (const auto error = value.type().get(type)) return error;
+  if (type != ondemand::json_type::array) return simdjson::SUCCESS;
+  ondemand::array calls;
+  if (const auto error = value.get_array().get(calls)) return error;
+  std::size_t count = 0;
+  if (const auto error = calls.count_elements().get(count)) return error;
+  choice.tool_calls_count = static_cast<std::int64_t>(count);
+  return count == 0 ? simdjson::SUCCESS : calls.raw_json().get(choice.tool_calls);
+}
+
+simdjson::error_code AnswerReader::read_usage(ondemand::value& value) {
+  answer_.usage.reset();
+  Usage usage;
+  usage.input = -1;
+  bool has_total = false;
+  if (const auto error = each_member(value, [&](std::string_view key, ondemand::value& member) {
+        return read_usage_member(key, member, usage, has_total);
+      })) {
+    return error;
+  }
+  if (usage.input < 0) return simdjson::SUCCESS;
+  if (!has_total) usage.total = usage.input + usage.output;
+  answer_.usage = usage;
+  return simdjson::SUCCESS;
+}
+
+simdjson::error_code AnswerReader::read_usage_member(std::string_view key, ondemand::value& value,
+                                                     Usage& usage, bool& has_total) {
+  if (key == "prompt_tokens") {
+    usage.input = as_count(value).value_or(-1);
+  } else if (key == "completion_tokens") {
+    usage.output = as_count(value).value_or(0);
+  } else if (key == "total_tokens") {
+    const auto total = as_count(value);
+    has_total = total.has_value();
+    usage.total = total.value_or(0);
+  } else if (key == "cost") {
+    const auto cost = as_double(value);
+    answer_.reported_cost = cost ? round_usd(*cost) : std::nullopt;
+  } else if (key == "prompt_tokens_details") {
+    return each_member(value, [&usage](std::string_view name, ondemand::value& member) {
+      if (name == "cached_tokens") usage.cached = as_count(member);
+      if (name == "cache_write_tokens") usage.cache_write = as_count(member);
+      return simdjson::SUCCESS;
+    });
+  } else if (key == "completion_tokens_details") {
+    return each_member(value, [&usage](std::string_view name, ondemand::value& member) {
+      if (name == "reasoning_tokens") usage.reasoning = as_count(member);
+      return simdjson::SUCCESS;
+    });
+  }
+  return simdjson::SUCCESS;
+}
+
+void AnswerReader::take_choices() {
+  std::ranges::stable_sort(choices_, {}, &Choice::index);
+  for (const Choice& choice : choices_) {
+    answer_.tool_calls_count += choice.tool_calls_count;
+    if (!choice.finish_reason.empty()) {
+      answer_.finish_reasons.emplace_back(normalize_finish_reason(choice.finish_reason));
+    }
+  }
+  Choice& first = choices_.front();
+  answer_.finish_reason = normalize_finish_reason(first.finish_reason);
+  answer_.native_finish_reason = first.native_finish_reason.empty()
+                                     ? std::move(first.finish_reason)
+                                     : std::move(first.native_finish_reason);
+  answer_.completion = record_completion(first.content.empty() ? first.refusal : first.content,
+                                         first.reasoning, first.tool_calls);
+}
+
+}  // namespace
+
+Result<Answer> read_answer(Api api, std::string_view body) {
+  return AnswerReader(api).read(body);
+}
+
+std::string_view normalize_finish_reason(std::string_view native) {
+  struct Word {
+    std::string_view native;
+    std::string_view normal;
+  };
+
+  // OpenAI's own, then Anthropic's, Gemini's, Mistral's and those of servers of open models.
+  static constexpr std::array<Word, 18> kWords = {{{"length", "length"},
+                                                   {"tool_calls", "tool_calls"},
+                                                   {"content_filter", "content_filter"},
+                                                   {"error", "error"},
+                                                   {"function_call", "tool_calls"},
+                                                   {"max_tokens", "length"},
+                                                   {"model_context_window_exceeded", "length"},
+                                                   {"tool_use", "tool_calls"},
+                                                   {"refusal", "content_filter"},
+                                                   {"MAX_TOKENS", "length"},
+                                                   {"SAFETY", "content_filter"},
+                                                   {"RECITATION", "content_filter"},
+                                                   {"BLOCKLIST", "content_filter"},
+                                                   {"PROHIBITED_CONTENT", "content_filter"},
+                                                   {"SPII", "content_filter"},
+                                                   {"MALFORMED_FUNCTION_CALL", "error"},
+                                                   {"model_length", "length"},
+                                                   {"abort", "error"}}};
+  if (native.empty()) return {};
+  const auto* const word = std::ranges::find(kWords, native, &Word::native);
+  return word == kWords.end() ? "stop" : word->normal;
+}
+
+}  // namespace gantry::gateway

@@ -1,0 +1,50 @@
+#pragma once
+
+// The published cases of what a call becomes at a destination.
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "gateway/generation.h"
+#include "gateway/generation_trace.h"
+#include "telemetry/span_batch.h"
+
+namespace gantry::gateway::testing {
+
+/// A file of the broadcast vectors, or nothing when the directory is not there. The directory comes
+/// from the environment variable GANTRY_CONFORMANCE_DIR, else from the build.
+[[nodiscard]] std::optional<nlohmann::json> read_broadcast_json(std::string_view name);
+
+/// The names of the case files, in order; empty when they are not there.
+[[nodiscard]] std::vector<std::string> broadcast_case_names();
+
+/// With the bytes behind it that a JSON reader may read.
+[[nodiscard]] std::string padded(std::string_view text);
+
+/// What the gateway knows of the case's call when it is over. Requests and answers in one piece are
+/// read by the gateway's readers, streams here.
+[[nodiscard]] Generation generation_of(const nlohmann::json& broadcast_case);
+
+[[nodiscard]] TraceOptions options_of(const nlohmann::json& broadcast_case);
+
+/// In the shape of the cases' `expect`: resource, scope and spans, values as {"type","value"}.
+[[nodiscard]] nlohmann::json expectation_form(const telemetry::SpanBatch& batch);
+
+/// What is not as expected, one line for each thing. Spans are matched by their ids; the values of
+/// content attributes are compared as JSON, doubles to 1e-12, conditions (`match`) are checked.
+[[nodiscard]] std::vector<std::string> differences(const nlohmann::json& expected,
+                                                   const nlohmann::json& actual);
+
+}  // namespace gantry::gateway::testing
+
+/// Binds the file's JSON to `variable`, or skips the test saying what is missing.
+#define GANTRY_BROADCAST_JSON(variable, name)                                                   \
+  const auto variable##_file = ::gantry::gateway::testing::read_broadcast_json(name);           \
+  if (!variable##_file) {                                                                       \
+    GTEST_SKIP() << "no broadcast/" << (name) << ": set GANTRY_CONFORMANCE_DIR to the vectors"; \
+  }                                                                                             \
+  const nlohmann::json& variable = *variable##_file

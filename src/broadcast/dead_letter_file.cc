@@ -104,7 +104,7 @@ Result<std::vector<LetterPlace>> decode_letter_head(std::span<const std::byte> p
   common.refusal.status = read_number<std::uint32_t>(reader);
   common.refusal.message = reader.string();
   const std::size_t count = reader.count(kLetterBytesMin);
-  if (count > kLettersPerFileMax) reader.fail();
+  if (count == 0 || count > kLettersPerFileMax) reader.fail();
   if (common.refusal.message.size() > kRefusalMessageBytesMax) reader.fail();
   std::vector<LetterPlace> places;
   std::uint64_t offset = bytes;

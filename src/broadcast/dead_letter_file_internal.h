@@ -25,7 +25,7 @@ struct LetterPlace {
   std::uint32_t payload_crc = 0;
 };
 
-/// At most kLettersPerFileMax items.
+/// Of 1 to kLettersPerFileMax items.
 [[nodiscard]] std::vector<std::byte> encode_letters(std::span<const QueuedItem> items,
                                                     const Refusal& refusal,
                                                     std::int64_t refused_ms);

@@ -95,14 +95,18 @@ class FiledDeadLetters final : public DeadLetters {
   Result<BoxPtr> make_box(const DestinationId& id);
   Result<void> restore_box(const DestinationId& id);
   Result<std::vector<LetterPlace>> read_head(const Path& path);
+  Result<void> set_aside(const Box& box, std::uint64_t number, const Error& reason);
+  /// As read_head; a damaged file is set aside and has no letters.
+  Result<std::vector<LetterPlace>> read_head_of(Box& box, std::uint64_t number)
+      GANTRY_REQUIRES(box.mutex);
   Result<std::string> read_payload(const Path& path, const LetterPlace& place);
   Result<void> add_file(Box& box, std::span<const QueuedItem> items, const Refusal& refusal)
       GANTRY_REQUIRES(box.mutex);
   /// Oldest first, as the limits want it.
   Result<void> evict(Box& box) GANTRY_REQUIRES(box.mutex);
   Result<void> remove_file(Box& box, std::uint64_t number) GANTRY_REQUIRES(box.mutex);
-  Result<std::uint64_t> replay_file(const DestinationId& id, Box& box, std::uint64_t number,
-                                    Queue& queue);
+  Result<std::uint64_t> replay_file(const DestinationId& id, const Path& path,
+                                    std::span<const LetterPlace> places, Queue& queue);
 
   storage::FileSystem& files_;
   const Path directory_;
@@ -121,6 +125,22 @@ Result<std::vector<LetterPlace>> FiledDeadLetters::read_head(const Path& path) {
   bytes.resize(head_bytes);
   GANTRY_CHECK(read_exactly(*file, 0, bytes, path));
   return decode_letter_head(bytes);
+}
+
+Result<void> FiledDeadLetters::set_aside(const Box& box, std::uint64_t number,
+                                         const Error& reason) {
+  GANTRY_TRY(const Path kept_as, move_to_quarantine(files_, box.directory / file_name(number),
+                                                    box.directory / "quarantine"));
+  log::error("dead letters damaged", {{"reason", reason.message}, {"kept_as", kept_as.native()}});
+  return {};
+}
+
+Result<std::vector<LetterPlace>> FiledDeadLetters::read_head_of(Box& box, std::uint64_t number) {
+  auto places = read_head(box.directory / file_name(number));
+  if (places || places.error().code != Code::DataLoss) return places;
+  GANTRY_CHECK(set_aside(box, number, places.error()));
+  GANTRY_CHECK(remove_file(box, number));
+  return std::vector<LetterPlace>{};
 }
 
 Result<std::string> FiledDeadLetters::read_payload(const Path& path, const LetterPlace& place) {
@@ -156,15 +176,10 @@ Result<void> FiledDeadLetters::restore_box(const DestinationId& id) {
   for (const storage::DirectoryEntry& entry : entries) {
     const std::optional<std::uint64_t> number = parse_file_name(entry.name);
     if (!number || entry.is_directory) continue;
-    const Path path = box->directory / entry.name;
-    auto places = read_head(path);
+    auto places = read_head(box->directory / entry.name);
     if (!places) {
       if (places.error().code != Code::DataLoss) return std::unexpected(places.error());
-      GANTRY_TRY(const Path kept_as,
-                 move_to_quarantine(files_, path, box->directory / "quarantine"));
-      log::error(
-          "dead letters damaged",
-          {{"destination", id}, {"reason", places.error().message}, {"kept_as", kept_as.native()}});
+      GANTRY_CHECK(set_aside(*box, *number, places.error()));
       // Its number is not given again: pages are told apart by it.
       box->next_number = std::max(box->next_number, *number + 1);
       continue;
@@ -262,10 +277,11 @@ Result<DeadLetterPage> FiledDeadLetters::list(const DestinationId& id,
   if (!box || limit == 0) return page;
   const core::Lock lock(box->mutex);
   GANTRY_CHECK(evict(*box));
-  for (auto file = box->files.rbegin(); file != box->files.rend(); ++file) {
-    const std::uint64_t number = file->first;
+  for (auto file = box->files.end(); file != box->files.begin();) {
+    const std::uint64_t number = (--file)->first;
     if (before && (number << kPlaceBits) >= *before) continue;
-    GANTRY_TRY(std::vector<LetterPlace> places, read_head(box->directory / file_name(number)));
+    GANTRY_TRY(std::vector<LetterPlace> places, read_head_of(*box, number));
+    file = box->files.lower_bound(number);
     for (LetterPlace& place : places | std::views::reverse) {
       place.letter.id += number << kPlaceBits;
       if (before && place.letter.id >= *before) continue;
@@ -291,7 +307,7 @@ Result<DeadLetterContent> FiledDeadLetters::read(const DestinationId& id, std::u
   GANTRY_CHECK(evict(*box));
   if (!box->files.contains(number)) return absent();
   const Path path = box->directory / file_name(number);
-  GANTRY_TRY(std::vector<LetterPlace> places, read_head(path));
+  GANTRY_TRY(std::vector<LetterPlace> places, read_head_of(*box, number));
   if (index >= places.size()) return absent();
   GANTRY_TRY(std::string payload, read_payload(path, places[index]));
   DeadLetterContent content{.letter = std::move(places[index].letter),
@@ -300,10 +316,9 @@ Result<DeadLetterContent> FiledDeadLetters::read(const DestinationId& id, std::u
   return content;
 }
 
-Result<std::uint64_t> FiledDeadLetters::replay_file(const DestinationId& id, Box& box,
-                                                    std::uint64_t number, Queue& queue) {
-  const Path path = box.directory / file_name(number);
-  GANTRY_TRY(const std::vector<LetterPlace> places, read_head(path));
+Result<std::uint64_t> FiledDeadLetters::replay_file(const DestinationId& id, const Path& path,
+                                                    std::span<const LetterPlace> places,
+                                                    Queue& queue) {
   std::uint64_t count = 0;
   for (const LetterPlace& place : places) {
     const auto payload = read_payload(path, place);
@@ -335,16 +350,19 @@ Result<std::uint64_t> FiledDeadLetters::replay(const DestinationId& id, Queue& q
       return fail(Code::NotFound, fmt::format("no destination \"{}\" in the queue", id));
     }
     std::uint64_t number = 0;
+    std::vector<LetterPlace> places;
     {
       const core::Lock lock(box->mutex);
       const auto file = std::ranges::find_if(
           box->files, [](const auto& entry) { return !entry.second.is_taken; });
       if (file == box->files.end()) break;
-      file->second.is_taken = true;
       number = file->first;
+      GANTRY_TRY(places, read_head_of(*box, number));
+      if (places.empty()) continue;
+      file->second.is_taken = true;
     }
     // Not under the lock: each append waits for the disk.
-    const auto replayed = replay_file(id, *box, number, queue);
+    const auto replayed = replay_file(id, box->directory / file_name(number), places, queue);
     const core::Lock lock(box->mutex);
     const auto file = box->files.find(number);
     const bool is_there = file != box->files.end();

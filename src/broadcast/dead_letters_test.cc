@@ -205,6 +205,33 @@ TEST_F(DeadLettersTest, ADamagedHeadIsSetAsideAndADamagedPayloadLeftOut) {
   EXPECT_EQ(drain(house_.queue(), kFirst), count_up(3, 1));
 }
 
+TEST_F(DeadLettersTest, DamageThatComesLaterIsSetAsideToo) {
+  house_.add({kFirst});
+  for (int i = 0; i < 5; ++i) add(i, 1);
+  const storage::Path directory = kLetters / kFirst;
+  ASSERT_TRUE(house_.files.corrupt(directory / "000000000001.letters", 25, 1));
+  ASSERT_TRUE(house_.files.corrupt(directory / "000000000003.letters", 25, 1));
+  ASSERT_TRUE(house_.files.corrupt(directory / "000000000005.letters", 25, 1));
+  EXPECT_EQ(*letters_->replay(kFirst, house_.queue(), 1), 1U) << "one damaged does not stop all";
+  EXPECT_EQ(drain(house_.queue(), kFirst), count_up(1, 1));
+  EXPECT_EQ(all(1), count_up(3, 1));
+  EXPECT_EQ(letters_->count(kFirst).letters, 1U);
+  EXPECT_EQ(house_.files.list(directory / "quarantine")->size(), 3U);
+}
+
+TEST_F(DeadLettersTest, ReplayedLettersComeTwiceRatherThanNever) {
+  house_.add({kFirst});
+  add(0, 3);
+  house_.files.inject({.operation = Operation::Remove});
+  EXPECT_FALSE(letters_->replay(kFirst, house_.queue(), 9));
+  house_.crash();
+  letters_.reset();
+  reopen();
+  EXPECT_EQ(drain(house_.queue(), kFirst), count_up(0, 3));
+  EXPECT_EQ(*letters_->replay(kFirst, house_.queue(), 9), 3U);
+  EXPECT_EQ(drain(house_.queue(), kFirst), count_up(0, 3));
+}
+
 TEST_F(DeadLettersTest, MoreThanFitsAFileIsSplit) {
   add(0, 1200);
   EXPECT_EQ(letters_->count(kFirst).letters, 1200U);

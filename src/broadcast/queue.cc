@@ -189,6 +189,12 @@ Result<void> LoggedQueue::add_destination(const DestinationId& id) {
   {
     const core::Lock lock(mutex_);
     if (lanes_.contains(id)) return {};
+    if (lanes_.size() >= options_.destinations_max) {
+      return fail(Code::ResourceExhausted,
+                  fmt::format("the broadcast queue has {} destinations, the limit is {} "
+                              "(Queue::Options::destinations_max)",
+                              lanes_.size(), options_.destinations_max));
+    }
     lane = make_lane({.destination = id, .resume = end_.position(), .unfinished = {}});
   }
   GANTRY_CHECK(lane->write_cursor(cursors_));

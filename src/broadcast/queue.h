@@ -85,8 +85,9 @@ class Queue {
     /// Of the log, all destinations together: items that only some of them still need keep the rest
     /// of their segments too.
     std::uint64_t log_bytes_max = std::uint64_t{16} << 30;
-    DurationMs age_max{24 * 3'600'000};       ///< Older items are dropped before sending.
-    DurationMs cursor_interval{1000};         ///< finish writes a cursor that is older than this.
+    DurationMs age_max{24 * 3'600'000};  ///< Older items are dropped before sending.
+    DurationMs cursor_interval{1000};    ///< finish writes a cursor that is older than this.
+    std::size_t destinations_max = 1000;
     std::size_t read_ahead_items_max = 4096;  ///< Places held per destination, not in flight.
     storage::LogDurability durability = storage::LogDurability::Synced;
   };
@@ -106,7 +107,8 @@ class Queue {
   Queue& operator=(const Queue&) = delete;
 
   /// Begins at the end of the queue, unless it has a cursor from before; that cursor is on disk
-  /// when this returns. Errors: InvalidArgument (no DestinationId), those of File.
+  /// when this returns. Errors: InvalidArgument (no DestinationId), ResourceExhausted
+  /// (destinations_max), those of File.
   virtual Result<void> add_destination(const DestinationId& id) = 0;
 
   /// Forgets its cursor: what it had not finished counts as Removed. NotFound if there is none.

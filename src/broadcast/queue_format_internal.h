@@ -16,7 +16,7 @@
 namespace gantry::broadcast {
 
 inline constexpr std::uint8_t kItemRecordType = 1;
-/// More destinations than one item can name, and far more than anybody has.
+/// Many times what a queue's destinations take.
 inline constexpr std::uint32_t kItemHeadBytesMax = 1 << 20;
 
 /// What stands before the payload in an item's record.

@@ -122,6 +122,7 @@ RC_GTEST_PROP(QueueFormatProperty, CursorsRoundTrip,
 RC_GTEST_PROP(QueueFormatProperty, LettersRoundTrip,
               (const std::vector<std::string>& payloads, std::uint32_t status,
                const std::string& message, std::int64_t refused_ms)) {
+  RC_PRE(!payloads.empty());
   std::vector<QueuedItem> items;
   for (const std::string& payload : payloads) {
     items.push_back({.position = {},

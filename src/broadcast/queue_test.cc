@@ -144,6 +144,16 @@ TEST_F(QueueTest, IdsThatAreNoFileNamesAreRefused) {
   }
 }
 
+TEST_F(QueueTest, DestinationsAreLimited) {
+  QueueHouse house({.destinations_max = 1});
+  house.add({kFirst});
+  house.add({kFirst});
+  const auto added = house.queue().add_destination(kSecond);
+  ASSERT_FALSE(added);
+  EXPECT_EQ(added.error().code, Code::ResourceExhausted);
+  EXPECT_EQ(house.queue().destinations(), std::vector{kFirst});
+}
+
 TEST_F(QueueTest, AnItemOverTheLimitIsRefused) {
   QueueHouse house({.item_bytes_max = 100});
   house.add({kFirst});
@@ -322,6 +332,48 @@ TEST_P(QueueDamageTest, IsCountedByARestartToo) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Bytes, QueueDamageTest, testing::Values(0, 3, 17, 21, 30, 60));
+
+TEST_F(QueueTest, AMissingSegmentIsSkippedAndCounted) {
+  house_.add({kFirst});
+  house_.append(0, 100);
+  const std::vector<std::string> segments = queue_segments(house_.files);
+  ASSERT_GT(segments.size(), 3U);
+  ASSERT_TRUE(house_.files.remove(kQueueDirectory / "log" / segments[1]));
+  const std::vector<int> numbers = drain(house_.queue(), kFirst);
+  EXPECT_EQ(numbers.front(), 0);
+  EXPECT_EQ(numbers.back(), 99);
+  EXPECT_LT(numbers.size(), 100U);
+  EXPECT_EQ(house_.queue().dropped(kFirst, DropReason::Corrupt), 100 - numbers.size());
+  EXPECT_EQ(house_.queue().depth(kFirst).items, 0U);
+}
+
+TEST_F(QueueTest, AMissingSegmentDoesNotKeepItFromOpening) {
+  house_.add({kFirst});
+  house_.append(0, 100);
+  const std::vector<std::string> segments = queue_segments(house_.files);
+  house_.close();
+  ASSERT_TRUE(house_.files.remove(kQueueDirectory / "log" / segments[1]));
+  house_.reopen();
+  const std::uint64_t left = house_.queue().depth(kFirst).items;
+  const std::vector<int> numbers = drain(house_.queue(), kFirst);
+  EXPECT_EQ(numbers.size(), left);
+  EXPECT_EQ(numbers.front(), 0);
+  EXPECT_EQ(numbers.back(), 99);
+}
+
+TEST_F(QueueTest, AFailedWriteIsNobodysItem) {
+  house_.add({kFirst});
+  house_.append(0, 5);
+  house_.files.inject({.operation = Operation::Sync});
+  EXPECT_FALSE(append_item(house_.queue(), {.number = 5}));
+  EXPECT_EQ(house_.queue().depth(kFirst).items, 5U);
+  house_.append(6, 5);
+  std::vector<int> expected = count_up(0, 5);
+  std::ranges::copy(count_up(6, 5), std::back_inserter(expected));
+  EXPECT_EQ(drain(house_.queue(), kFirst), expected);
+  EXPECT_EQ(house_.queue().dropped(kFirst, DropReason::Corrupt), 0U);
+  EXPECT_EQ(house_.queue().depth(kFirst).items, 0U);
+}
 
 TEST_F(QueueTest, ADamagedCursorStartsAtTheOldestSegment) {
   house_.add({kFirst, kSecond});

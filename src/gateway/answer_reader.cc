@@ -1,7 +1,7 @@
 #include "gateway/answer_reader.h"
 
 #include <algorithm>
-#include <array>
+#include <span>
 #include <utility>
 
 #include "gateway/content.h"
@@ -203,33 +203,22 @@ Result<Answer> read_answer(Api api, std::string_view body) {
 }
 
 std::string_view normalize_finish_reason(std::string_view native) {
-  struct Word {
-    std::string_view native;
-    std::string_view normal;
+  // OpenAI's own words first, then those of Anthropic, Gemini, Mistral and servers of open models.
+  static constexpr std::string_view kLength[] = {
+      "length", "max_tokens", "model_context_window_exceeded", "MAX_TOKENS", "model_length"};
+  static constexpr std::string_view kToolCalls[] = {"tool_calls", "function_call", "tool_use"};
+  static constexpr std::string_view kContentFilter[] = {
+      "content_filter",     "refusal", "SAFETY", "RECITATION", "BLOCKLIST",
+      "PROHIBITED_CONTENT", "SPII"};
+  static constexpr std::string_view kError[] = {"error", "MALFORMED_FUNCTION_CALL", "abort"};
+  const auto is_one_of = [native](std::span<const std::string_view> words) {
+    return std::ranges::find(words, native) != words.end();
   };
-
-  // OpenAI's own, then Anthropic's, Gemini's, Mistral's and those of servers of open models.
-  static constexpr std::array<Word, 18> kWords = {{{"length", "length"},
-                                                   {"tool_calls", "tool_calls"},
-                                                   {"content_filter", "content_filter"},
-                                                   {"error", "error"},
-                                                   {"function_call", "tool_calls"},
-                                                   {"max_tokens", "length"},
-                                                   {"model_context_window_exceeded", "length"},
-                                                   {"tool_use", "tool_calls"},
-                                                   {"refusal", "content_filter"},
-                                                   {"MAX_TOKENS", "length"},
-                                                   {"SAFETY", "content_filter"},
-                                                   {"RECITATION", "content_filter"},
-                                                   {"BLOCKLIST", "content_filter"},
-                                                   {"PROHIBITED_CONTENT", "content_filter"},
-                                                   {"SPII", "content_filter"},
-                                                   {"MALFORMED_FUNCTION_CALL", "error"},
-                                                   {"model_length", "length"},
-                                                   {"abort", "error"}}};
   if (native.empty()) return {};
-  const auto* const word = std::ranges::find(kWords, native, &Word::native);
-  return word == kWords.end() ? "stop" : word->normal;
+  if (is_one_of(kLength)) return "length";
+  if (is_one_of(kToolCalls)) return "tool_calls";
+  if (is_one_of(kContentFilter)) return "content_filter";
+  return is_one_of(kError) ? "error" : "stop";
 }
 
 }  // namespace gantry::gateway

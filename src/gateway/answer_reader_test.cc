@@ -1,10 +1,14 @@
 #include "gateway/answer_reader.h"
 
+#include <cstdint>
+#include <random>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+// After GoogleTest, or it does not compile.
+#include <rapidcheck/gtest.h>
 
 #include "gateway/content.h"
 #include "gateway/testing/broadcast_cases.h"
@@ -123,6 +127,20 @@ TEST(AnswerReaderTest, CutsLongAnswers) {
            Api::Completions);
   EXPECT_TRUE(answer->completion.is_cut);
   EXPECT_EQ(answer->completion.json.size(), kContentBytesMax);
+}
+
+RC_GTEST_PROP(AnswerReaderTest, SurvivesBrokenAnswers, ()) {
+  std::string body =
+      R"({"id":"c","choices":[{"index":0,"message":{"content":"x","tool_calls":[{"id":[]}]},)"
+      R"("finish_reason":"stop"}],"usage":{"prompt_tokens":1,"prompt_tokens_details":{"a":1}}})";
+  std::mt19937 random(*rc::gen::arbitrary<std::uint32_t>());
+  RC_ASSERT(!read(std::string_view(body).substr(0, random() % body.size())));
+  constexpr std::string_view kBytes = "{}[]:,\"\\ntu01-. \xff";
+  for (auto left = 1 + random() % 4; left > 0; --left) {
+    body[random() % body.size()] = kBytes[random() % kBytes.size()];
+  }
+  const auto answer = read(body);
+  RC_ASSERT(!answer || !answer->usage || answer->usage->input >= 0);
 }
 
 TEST(FinishReasonTest, HasFiveWords) {

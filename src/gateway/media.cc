@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -18,25 +17,25 @@ namespace {
 
 /// Parts of OpenAI's chat (image_url, input_audio, file) and Responses API (input_*, the results of
 /// tools) and of Anthropic's messages (image, document).
-constexpr std::array<std::string_view, 15> kMediaTypes = {"image_url",
-                                                          "image",
-                                                          "input_image",
-                                                          "image_generation_call",
-                                                          "computer_screenshot",
-                                                          "input_audio",
-                                                          "audio",
-                                                          "audio_url",
-                                                          "output_audio",
-                                                          "video_url",
-                                                          "video",
-                                                          "input_video",
-                                                          "file",
-                                                          "input_file",
-                                                          "document"};
+constexpr std::string_view kMediaTypes[] = {"image_url",
+                                            "image",
+                                            "input_image",
+                                            "image_generation_call",
+                                            "computer_screenshot",
+                                            "input_audio",
+                                            "audio",
+                                            "audio_url",
+                                            "output_audio",
+                                            "video_url",
+                                            "video",
+                                            "input_video",
+                                            "file",
+                                            "input_file",
+                                            "document"};
 
 /// Members that can hold parts again. Arguments of tools are not among them: a tool may call
 /// anything an image.
-constexpr std::array<std::string_view, 3> kHolders = {"content", "output", "images"};
+constexpr std::string_view kHolders[] = {"content", "output", "images"};
 
 /// Messages in lists, parts in them, results of tools in those: four. Deeper text is kept as it is.
 constexpr int kDepthMax = 8;

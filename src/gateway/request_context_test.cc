@@ -400,15 +400,32 @@ RC_GTEST_PROP(PromptTest, IsTheRequestsOwnWhereThereIsNoMedia, ()) {
   RC_ASSERT(prompt_of({{"messages", messages}}) == json({{"messages", messages}}));
 }
 
-RC_GTEST_PROP(RequestContextTest, SurvivesAnyCutOfARequest, ()) {
+/// Some bytes of `body` made others, most of them ones that JSON is built from.
+std::string broken(std::string body, std::mt19937& random) {
+  constexpr std::string_view kBytes = "{}[]:,\"\\ntu01-. \xff";
+  for (auto left = 1 + random() % 4; left > 0; --left) {
+    body[random() % body.size()] = kBytes[random() % kBytes.size()];
+  }
+  return body;
+}
+
+RC_GTEST_PROP(RequestContextTest, SurvivesBrokenRequests, ()) {
   const std::string body =
       R"({"model":"a/b","messages":[{"role":"user","content":[{"type":"image_url","x":[1,{}]}]}],)"
       R"("trace":{"trace_id":1,"a":{"b":[1,"\u00e9"]},"c":1e3},"stop":["x"],"tools":[{}]})";
-  const auto end = *rc::gen::inRange<std::size_t>(0, body.size());
-  RC_ASSERT(!read(body.substr(0, end)).has_value());
-  std::string broken = body;
-  broken[end] = *rc::gen::arbitrary<char>();
-  static_cast<void>(read(broken));
+  std::mt19937 random(*rc::gen::arbitrary<std::uint32_t>());
+  RC_ASSERT(!read(std::string_view(body).substr(0, random() % body.size())));
+  const auto context = read(broken(body, random));
+  RC_ASSERT(!context || context->trace.metadata.size() <= 64);
+}
+
+TEST(RequestContextTest, PassesNumbersOfAnySize) {
+  const auto context = read(
+      R"({"x":1e999999,"y":[123456789012345678901234567890],"seed":123456789012345678901234567890,
+          "messages":[{"n":-1e-999999}]})");
+  ASSERT_TRUE(context) << context.error().message;
+  EXPECT_EQ(context->parameters.seed, std::nullopt);
+  EXPECT_EQ(context->prompt.json, R"({"messages":[{"n":-1e-999999}]})");
 }
 
 }  // namespace

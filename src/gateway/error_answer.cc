@@ -1,0 +1,229 @@
+#include "gateway/error_answer.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "core/json_writer.h"
+#include "core/utf8.h"
+
+namespace gantry::gateway {
+namespace {
+
+struct Row {
+  ErrorType type;
+  std::string_view word;
+  int status;
+  std::string_view anthropic = "api_error";
+};
+
+constexpr std::string_view kAnthropicRequest = "invalid_request_error";
+
+constexpr std::array kRows = {
+    Row{ErrorType::InvalidRequest, "invalid_request", 400, kAnthropicRequest},
+    Row{ErrorType::InvalidPrompt, "invalid_prompt", 400},
+    Row{ErrorType::ContextLengthExceeded, "context_length_exceeded", 400, kAnthropicRequest},
+    Row{ErrorType::MaxTokensExceeded, "max_tokens_exceeded", 400},
+    Row{ErrorType::TokenLimitExceeded, "token_limit_exceeded", 400},
+    Row{ErrorType::StringTooLong, "string_too_long", 400},
+    Row{ErrorType::ContentPolicyViolation, "content_policy_violation", 400, kAnthropicRequest},
+    Row{ErrorType::Refusal, "refusal", 400},
+    Row{ErrorType::InvalidImage, "invalid_image", 400},
+    Row{ErrorType::ImageTooLarge, "image_too_large", 400},
+    Row{ErrorType::ImageTooSmall, "image_too_small", 400},
+    Row{ErrorType::UnsupportedImageFormat, "unsupported_image_format", 400},
+    Row{ErrorType::ImageDownloadFailed, "image_download_failed", 400},
+    Row{ErrorType::Authentication, "authentication", 401, "authentication_error"},
+    Row{ErrorType::PaymentRequired, "payment_required", 402, "billing_error"},
+    Row{ErrorType::PermissionDenied, "permission_denied", 403, "permission_error"},
+    Row{ErrorType::NotFound, "not_found", 404, "not_found_error"},
+    Row{ErrorType::ImageNotFound, "image_not_found", 404},
+    Row{ErrorType::PreconditionFailed, "precondition_failed", 412},
+    Row{ErrorType::PayloadTooLarge, "payload_too_large", 413},
+    Row{ErrorType::Unprocessable, "unprocessable", 422},
+    Row{ErrorType::RateLimitExceeded, "rate_limit_exceeded", 429, "rate_limit_error"},
+    Row{ErrorType::ClientDisconnected, "client_disconnected", 499},
+    Row{ErrorType::Server, "server", 500},
+    Row{ErrorType::Unmapped, "unmapped", 500},
+    Row{ErrorType::ProviderUnavailable, "provider_unavailable", 502},
+    Row{ErrorType::ProviderOverloaded, "provider_overloaded", 503, "overloaded_error"},
+    Row{ErrorType::Timeout, "timeout", 504, "timeout_error"},
+};
+
+constexpr bool rows_follow_types() {
+  for (std::size_t i = 0; i < kRows.size(); ++i) {
+    if (static_cast<std::size_t>(kRows[i].type) != i) return false;
+  }
+  return true;
+}
+
+static_assert(rows_follow_types(), "a row is found by its type's number");
+
+const Row& row(ErrorType type) {
+  return kRows.at(static_cast<std::size_t>(type));
+}
+
+void write_strings(core::JsonWriter& json, std::string_view key,
+                   const std::vector<std::string>& values) {
+  json.key(key).begin_array();
+  for (const std::string& value : values) json.string(value);
+  json.end_array();
+}
+
+void write_availability(core::JsonWriter& json, const TypedError& error) {
+  const Availability& availability = *error.availability;
+  const auto write_text = [&](std::string_view key, const std::string& value) {
+    json.key(key);
+    value.empty() ? json.null() : json.string(value);
+  };
+  json.key("availability").begin_object();
+  json.key("code").string(availability.code);
+  json.key("retryable").boolean(availability.is_retryable);
+  json.key("retry_after");
+  error.retry_after_s ? json.integer(*error.retry_after_s) : json.null();
+  write_strings(json, "requested_models", availability.requested_models);
+  write_strings(json, "affected_providers", availability.affected_providers);
+  write_strings(json, "excluded_by", availability.excluded_by);
+  write_strings(json, "fallback_models", availability.fallback_models);
+  write_text("constraint", availability.constraint);
+  write_text("docs_url", availability.docs_url);
+  json.end_object();
+}
+
+std::string_view cut_to_characters(std::string_view text, std::size_t characters) {
+  std::size_t end = 0;
+  for (std::size_t i = 0; i < characters && end < text.size(); ++i) {
+    static_cast<void>(core::next_code_point(text, end));
+  }
+  return text.substr(0, end);
+}
+
+void write_moderation(core::JsonWriter& json, const Moderation& moderation) {
+  constexpr std::size_t kFlaggedCharactersMax = 100;
+  write_strings(json, "reasons", moderation.reasons);
+  json.key("flagged_input")
+      .string(cut_to_characters(moderation.flagged_input, kFlaggedCharactersMax));
+  json.key("provider_name").string(moderation.provider_name);
+  json.key("model_slug").string(moderation.model_slug);
+}
+
+void write_metadata(core::JsonWriter& json, const TypedError& error) {
+  json.begin_object();
+  json.key("error_type").string(error_word(error.type));
+  // The text of a 500 is masked, and the provider's code would tell it after all.
+  if (!error.provider_code.empty() && http_status(error.type) != 500) {
+    json.key("provider_code").string(error.provider_code);
+  }
+  if (error.moderation) write_moderation(json, *error.moderation);
+  if (!error.previous_errors.empty()) {
+    json.key("previous_errors").begin_array();
+    for (const PreviousError& previous : error.previous_errors) {
+      json.begin_object();
+      json.key("provider").string(previous.provider);
+      json.key("code").string(previous.code);
+      json.key("status");
+      previous.status ? json.integer(*previous.status) : json.null();
+      json.end_object();
+    }
+    json.end_array();
+  }
+  json.end_object();
+}
+
+void write_error(core::JsonWriter& json, const TypedError& error) {
+  json.begin_object();
+  json.key("code").integer(http_status(error.type));
+  json.key("message").string(error.message);
+  json.key("metadata");
+  write_metadata(json, error);
+  if (error.availability) write_availability(json, error);
+  json.end_object();
+}
+
+}  // namespace
+
+std::string_view error_word(ErrorType type) {
+  return row(type).word;
+}
+
+std::optional<ErrorType> find_error_type(std::string_view word) {
+  const auto found = std::ranges::find(kRows, word, &Row::word);
+  if (found == kRows.end()) return std::nullopt;
+  return found->type;
+}
+
+int http_status(ErrorType type) {
+  return row(type).status;
+}
+
+std::string_view anthropic_error_word(ErrorType type) {
+  return row(type).anthropic;
+}
+
+std::string openai_error_object(const TypedError& error) {
+  std::string out;
+  core::JsonWriter json(out);
+  write_error(json, error);
+  return out;
+}
+
+std::string openai_error_body(const TypedError& error) {
+  std::string out;
+  core::JsonWriter json(out);
+  json.begin_object().key("error");
+  write_error(json, error);
+  json.end_object();
+  return out;
+}
+
+std::string anthropic_error_body(const TypedError& error, std::string_view request_id) {
+  std::string out;
+  core::JsonWriter json(out);
+  json.begin_object();
+  json.key("type").string("error");
+  json.key("error").begin_object();
+  json.key("type").string(anthropic_error_word(error.type));
+  json.key("message").string(error.message);
+  json.key("error_type").string(error_word(error.type));
+  json.end_object();
+  json.key("request_id");
+  request_id.empty() ? json.null() : json.string(request_id);
+  json.end_object();
+  return out;
+}
+
+TypedError provider_disconnected() {
+  return {.type = ErrorType::ProviderUnavailable, .message = "Provider disconnected"};
+}
+
+TypedError provider_timeout(std::int64_t waited_ms) {
+  return {.type = ErrorType::Timeout,
+          .message = fmt::format("Provider did not answer in {} ms", waited_ms)};
+}
+
+TypedError combine_attempts(std::span<const FailedAttempt> attempts) {
+  GANTRY_ASSERT(!attempts.empty(), "a call fails after an attempt");
+  TypedError combined = attempts.back().error;
+  const bool is_one_type = std::ranges::all_of(
+      attempts, [&](const FailedAttempt& each) { return each.error.type == combined.type; });
+  if (!is_one_type) {
+    combined = {.type = ErrorType::ProviderUnavailable, .message = "Provider returned error"};
+  }
+  for (const FailedAttempt& attempt : attempts) {
+    const auto& wait = attempt.error.retry_after_s;
+    if (is_one_type && wait && wait < combined.retry_after_s.value_or(*wait + 1)) {
+      combined.retry_after_s = wait;
+    }
+  }
+  for (const FailedAttempt& attempt : attempts.first(attempts.size() - 1)) {
+    combined.previous_errors.push_back({.provider = attempt.provider_name,
+                                        .code = std::string(error_word(attempt.error.type)),
+                                        .status = attempt.status});
+  }
+  return combined;
+}
+
+}  // namespace gantry::gateway

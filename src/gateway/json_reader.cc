@@ -336,6 +336,16 @@ std::optional<std::int64_t> JsonReader::integer() {
   return static_cast<std::int64_t>(number);
 }
 
+std::optional<double> JsonReader::number() {
+  const bool is_number = kind() == JsonKind::Number;
+  const std::string_view digits = skip().of(text_);
+  if (!is_number || has_failed()) return std::nullopt;
+  double value = 0;
+  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (parsed.ec != std::errc()) return std::nullopt;
+  return value;
+}
+
 bool JsonReader::finish() {
   if (has_failed()) return false;
   skip_space();

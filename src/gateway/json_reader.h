@@ -96,6 +96,9 @@ class JsonReader {
   /// A number whose value is an integer of 64 bits, however it is written (1e3); else nothing.
   [[nodiscard]] std::optional<std::int64_t> integer();
 
+  /// Nothing for a number that no double holds.
+  [[nodiscard]] std::optional<double> number();
+
   /// True if the text held one value and nothing is left but white space.
   [[nodiscard]] bool finish();
 

@@ -1,0 +1,172 @@
+#include "gateway/stream_translate.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "core/error.h"
+#include "core/json_writer.h"
+#include "gateway/chunk_editor_internal.h"
+
+namespace gantry::gateway {
+namespace {
+
+constexpr std::string_view kDone = "[DONE]";
+
+/// `data` is JSON: its line feeds stand between tokens only, and in a frame each would end a line.
+void append_frame(std::string& out, std::string_view data) {
+  out.append("data: ");
+  const std::size_t begin = out.size();
+  out.append(data);
+  std::replace(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), '\n', ' ');
+  out.append("\n\n");
+}
+
+std::string_view trim(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(" \t\n");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t\n") - begin + 1);
+}
+
+/// A last chunk: SDKs that know no `error` see that the choice ended.
+std::string error_chunk(const AnswerShape& shape, const TypedError& error) {
+  const bool is_chat = shape.api == Api::Chat;
+  std::string out;
+  core::JsonWriter json(out);
+  json.begin_object();
+  json.key("id").string(shape.generation_id);
+  json.key("object").string(is_chat ? "chat.completion.chunk" : "text_completion");
+  json.key("created").integer(shape.created_unix_s);
+  json.key("model").string(shape.model);
+  if (!shape.provider_name.empty()) json.key("provider").string(shape.provider_name);
+  json.key("error").raw(openai_error_object(error));
+  json.key("choices").begin_array().begin_object();
+  json.key("index").integer(0);
+  if (is_chat) {
+    json.key("delta").begin_object().key("content").string("").end_object();
+  } else {
+    json.key("text").string("");
+  }
+  json.key("finish_reason").string("error");
+  json.end_object().end_array().end_object();
+  return out;
+}
+
+std::string responses_error(const TypedError& error) {
+  std::string out;
+  core::JsonWriter json(out);
+  json.begin_object();
+  json.key("type").string("error");
+  json.key("code").string(error_word(error.type));
+  json.key("message").string(error.message);
+  json.key("param").null();
+  json.key("error_type").string(error_word(error.type));
+  json.end_object();
+  return out;
+}
+
+/// The event's name, or the `type` that says the same.
+std::string event_type(const SseEvent& event) {
+  std::string type(event.name);
+  if (!type.empty()) return type;
+  JsonReader json(event.data);
+  json.object([&](const JsonMember& member) {
+    if (member.key == "type") type = json.string().value_or("");
+  });
+  return type;
+}
+
+bool is_last_event(std::string_view type) {
+  return type == "message_stop" || type == "response.completed" || type == "response.incomplete";
+}
+
+/// Of response.failed, the error is one level down.
+std::string failed_response_error(std::string_view data) {
+  std::string error(data);
+  JsonReader json(data);
+  json.object([&](const JsonMember& member) {
+    if (member.key != "response") return;
+    json.object([&](const JsonMember& part) {
+      if (part.key == "error") error = json.skip().of(data);
+    });
+  });
+  return error;
+}
+
+}  // namespace
+
+StreamState StreamTranslator::translate(const SseEvent& event, std::string& out) {
+  if (state_ != StreamState::Open || trim(event.data).empty()) return state_;
+  if (trim(event.data) == kDone) {
+    append_frame(out, kDone);
+    state_ = StreamState::Done;
+  } else if (shape_.api == Api::Responses || shape_.api == Api::Messages) {
+    pass_on(event, out);
+  } else {
+    translate_chunk(event, out);
+  }
+  return state_;
+}
+
+void StreamTranslator::translate_chunk(const SseEvent& event, std::string& out) {
+  if (event.name == "error") return fail(classify_stream_error(event.data), out);
+  ChunkEditor editor(event.data, shape_, tool_calls_);
+  switch (editor.run()) {
+    case ChunkEditor::Outcome::Chunk:
+      append_frame(out, editor.edited());
+      break;
+    case ChunkEditor::Outcome::Dropped:
+      break;
+    case ChunkEditor::Outcome::Error:
+      return fail(classify_stream_error(event.data), out);
+    case ChunkEditor::Outcome::Broken:
+      return fail(provider_disconnected(), out);
+  }
+  has_finish_reason_ |= editor.has_finish_reason();
+}
+
+void StreamTranslator::pass_on(const SseEvent& event, std::string& out) {
+  if (!event.name.empty()) out.append("event: ").append(event.name).append("\n");
+  append_frame(out, event.data);
+  const std::string type = event_type(event);
+  if (type == "error" || type == "response.failed") {
+    error_ = classify_stream_error(type == "error" ? std::string(event.data)
+                                                   : failed_response_error(event.data));
+    state_ = StreamState::Failed;
+  } else if (is_last_event(type)) {
+    state_ = StreamState::Done;
+  }
+}
+
+StreamState StreamTranslator::finish(std::string& out) {
+  if (state_ != StreamState::Open) return state_;
+  const bool is_whole = has_finish_reason_;
+  if (!is_whole) {
+    fail(provider_disconnected(), out);
+  } else {
+    append_frame(out, kDone);
+    state_ = StreamState::Done;
+  }
+  return state_;
+}
+
+void StreamTranslator::fail(TypedError error, std::string& out) {
+  GANTRY_ASSERT(state_ == StreamState::Open, "a stream ends once");
+  error_ = std::move(error);
+  state_ = StreamState::Failed;
+  switch (shape_.api) {
+    case Api::Messages:
+      out.append("event: error\n");
+      return append_frame(out, anthropic_error_body(error_, shape_.generation_id));
+    case Api::Responses:
+      out.append("event: error\n");
+      return append_frame(out, responses_error(error_));
+    case Api::Chat:
+    case Api::Completions:
+    case Api::Embeddings:
+      append_frame(out, error_chunk(shape_, error_));
+      return append_frame(out, kDone);
+  }
+}
+
+}  // namespace gantry::gateway

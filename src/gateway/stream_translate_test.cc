@@ -1,0 +1,317 @@
+#include "gateway/stream_translate.h"
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <rapidcheck/gtest.h>
+
+#include "gateway/testing/random_json.h"
+
+namespace gantry::gateway {
+namespace {
+
+using nlohmann::json;
+
+AnswerShape options(Api api = Api::Chat) {
+  return {.api = api, .generation_id = "gen-1", .model = "a/b", .created_unix_s = 17};
+}
+
+/// One chunk through a new translator.
+std::string chunk(const std::string& data, AnswerShape with = options()) {
+  StreamTranslator translator(std::move(with));
+  std::string out;
+  translator.translate({.data = data}, out);
+  return out;
+}
+
+std::string frame(const std::string& data) {
+  return "data: " + data + "\n\n";
+}
+
+const std::string kDone = frame("[DONE]");
+
+TEST(StreamTranslate, ReplacesIdAndModelAlone) {
+  EXPECT_EQ(
+      chunk(R"({"id":"c-1","object":"chat.completion.chunk", "created":1.70e9,"model":"up",)"
+            R"("x":[1.0],"choices":[{"index":0,"delta":{"content":"\u00e9"},)"
+            R"("finish_reason":null}]})"),
+      frame(R"({"id":"gen-1","object":"chat.completion.chunk", "created":1.70e9,"model":"a/b",)"
+            R"("x":[1.0],"choices":[{"index":0,"delta":{"content":"\u00e9"},)"
+            R"("finish_reason":null}]})"));
+}
+
+TEST(StreamTranslate, AddsWhatIsMissing) {
+  EXPECT_EQ(chunk(R"({"choices":[]})"), frame(R"({"id":"gen-1","model":"a/b","choices":[]})"));
+  EXPECT_EQ(chunk("{}"), frame(R"({"id":"gen-1","model":"a/b"})"));
+  auto with = options();
+  with.provider_name = "P \"q\"";
+  EXPECT_EQ(chunk(R"({"id":"","model":"","choices":[]})", with),
+            frame(R"({"provider":"P \"q\"","id":"gen-1","model":"a/b","choices":[]})"));
+  EXPECT_EQ(chunk(R"({"id":null,"model":1,"provider":"x"})", with),
+            frame(R"({"id":"gen-1","model":"a/b","provider":"P \"q\""})"));
+}
+
+TEST(StreamTranslate, PutsAChunkOnOneLine) {
+  EXPECT_EQ(chunk("{\"id\":1,\n\"model\":2,\n\"x\":\"\\n\"}"),
+            frame(R"({"id":"gen-1", "model":"a/b", "x":"\n"})"));
+}
+
+TEST(StreamTranslate, KeepsUsageFromThoseWhoDidNotAsk) {
+  const std::string usage = R"({"id":"","model":"","choices":[],"usage":{"prompt_tokens":1}})";
+  EXPECT_EQ(chunk(usage), "");
+  EXPECT_EQ(chunk(R"({"usage":null,"id":"","model":"","choices":[{}]})"),
+            frame(R"({"id":"gen-1","model":"a/b","choices":[{}]})"));
+  EXPECT_EQ(chunk(R"({"id":"","model":"","choices":[{}],"usage":{"prompt_tokens":1}})"),
+            frame(R"({"id":"gen-1","model":"a/b","choices":[{}]})"));
+  EXPECT_EQ(chunk(R"({"usage":null})"), frame(R"({"id":"gen-1","model":"a/b"})"));
+  auto asked = options();
+  asked.forwards_usage = true;
+  EXPECT_EQ(chunk(usage, asked),
+            frame(R"({"id":"gen-1","model":"a/b","choices":[],"usage":{"prompt_tokens":1}})"));
+}
+
+TEST(StreamTranslate, KeepsChunksWithoutChoicesThatSayOtherThings) {
+  EXPECT_EQ(chunk(R"({"id":"","model":"","choices":[],"prompt_filter_results":[]})"),
+            frame(R"({"id":"gen-1","model":"a/b","choices":[],"prompt_filter_results":[]})"));
+}
+
+TEST(StreamTranslate, NormalisesFinishReasons) {
+  const auto reason = [](const std::string& members) {
+    const std::string start = R"({"id":"","model":"","choices":[{"index":0,)";
+    const std::string sent = chunk(start + members + "}]}");
+    const std::string head = R"(data: {"id":"gen-1","model":"a/b","choices":[{"index":0,)";
+    return sent.substr(head.size(), sent.size() - head.size() - 5);
+  };
+  EXPECT_EQ(reason(R"("finish_reason":"length")"), R"("finish_reason":"length")");
+  EXPECT_EQ(reason(R"("finish_reason":"end_turn")"),
+            R"("finish_reason":"stop","native_finish_reason":"end_turn")");
+  EXPECT_EQ(reason(R"("finish_reason":"STOP","native_finish_reason":"STOP")"),
+            R"("finish_reason":"stop","native_finish_reason":"STOP")");
+  EXPECT_EQ(reason(R"("finish_reason":"tool_use","delta":{})"),
+            R"("finish_reason":"tool_calls","native_finish_reason":"tool_use","delta":{})");
+}
+
+/// Chunks with these `tool_calls` through one translator; what came out of each, "gone" for none.
+std::vector<std::string> tool_calls(const std::vector<std::string>& fragments) {
+  StreamTranslator translator(options());
+  std::vector<std::string> results;
+  for (const std::string& fragment : fragments) {
+    std::string out;
+    translator.translate(
+        {.data = R"({"id":"","model":"","choices":[{"delta":{"tool_calls":)" + fragment + "}}]}"},
+        out);
+    const auto parsed = json::parse(out.substr(6));
+    EXPECT_EQ(parsed["id"], "gen-1");
+    const auto begin = out.find("\"tool_calls\":") + 13;
+    results.push_back(out.substr(begin, out.rfind("}}]}") - begin));
+  }
+  return results;
+}
+
+using Texts = std::vector<std::string>;
+
+TEST(StreamTranslate, LeavesGoodToolCallsAlone) {
+  const Texts good = {
+      R"([{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}])",
+      R"([{"index":0,"function":{"arguments":"{\"x\":"}}])",
+      R"([{"index":1,"id":"b","type":"function","function":{"name":"f","arguments":""}}])",
+      R"([{"index":0,"function":{"arguments":"1}"}},{"index":1,"function":{"arguments":"{}"}}])",
+      R"([{"index":3,"id":"c","function":{"name":"g"}}])"};
+  EXPECT_EQ(tool_calls(good), good);
+}
+
+TEST(StreamTranslate, NumbersToolCallsWithoutIndex) {
+  EXPECT_EQ(
+      tool_calls(
+          {R"([{"id":"a","function":{"name":"f"}}])", R"([{"function":{"arguments":"1"}}])",
+           R"([{"id":"b","function":{"name":"f"}},{"index":-1,"id":"c","function":{"name":"g"}}])",
+           R"([{ "index" : null , "function":{"arguments":"2"}}])",
+           R"([{"id":"a","function":{"arguments":"3"}}])", R"([{}])"}),
+      (Texts{
+          R"([{"index":0,"id":"a","function":{"name":"f"}}])",
+          R"([{"index":0,"function":{"arguments":"1"}}])",
+          R"([{"index":1,"id":"b","function":{"name":"f"}},{"index":2,"id":"c","function":{"name":"g"}}])",
+          R"([{ "index" : 2 , "function":{"arguments":"2"}}])",
+          R"([{"index":0,"function":{"arguments":"3"}}])", R"([{"index":2}])"}));
+}
+
+TEST(StreamTranslate, TellsCallsWithOneIndexApart) {
+  EXPECT_EQ(tool_calls({R"([{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}])",
+                        R"([{"index":0,"id":"b","function":{"name":"f","arguments":"{"}}])",
+                        R"([{"index":0,"function":{"arguments":"}"}}])"}),
+            (Texts{R"([{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}])",
+                   R"([{"index":1,"id":"b","function":{"name":"f","arguments":"{"}}])",
+                   R"([{"index":1,"function":{"arguments":"}"}}])"}));
+}
+
+TEST(StreamTranslate, NeverRepeatsAnId) {
+  EXPECT_EQ(tool_calls({R"([{"index":0,"id":"a","function":{"name":"f","arguments":""}}])",
+                        R"([{"index":0,"id":"a","function":{"name":"f","arguments":"1"}}])",
+                        R"([{"index":0,"id":"other","function":{"arguments":"2"}}])",
+                        R"([{"index":1,"id":"a","function":{"name":"g"}}])", R"([{"id":"a"}])"}),
+            (Texts{R"([{"index":0,"id":"a","function":{"name":"f","arguments":""}}])",
+                   R"([{"index":0,"function":{"arguments":"1"}}])",
+                   R"([{"index":0,"function":{"arguments":"2"}}])",
+                   R"([{"index":1,"id":"a-1","function":{"name":"g"}}])", R"([{"index":1}])"}));
+}
+
+TEST(StreamTranslate, CountsToolCallsByChoice) {
+  StreamTranslator translator(options());
+  std::string out;
+  const std::string call = R"("delta":{"tool_calls":[{"id":"ID","function":{"name":"f"}}]}})";
+  auto second = call;
+  second.replace(second.find("ID"), 2, "b");
+  translator.translate(
+      {.data = R"({"choices":[{"index":0,)" + call + R"(,{"index":1,)" + second + "]}"}, out);
+  const auto parsed = json::parse(out.substr(6));
+  EXPECT_EQ(parsed["choices"][0]["delta"]["tool_calls"][0]["index"], 0);
+  EXPECT_EQ(parsed["choices"][1]["delta"]["tool_calls"][0]["index"], 0);
+}
+
+std::string error_frame(const std::string& error) {
+  return frame(
+      R"({"id":"gen-1","object":"chat.completion.chunk","created":17,"model":"a/b","error":)" +
+      error + R"(,"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]})");
+}
+
+const std::string kDisconnected =
+    R"({"code":502,"message":"Provider disconnected","metadata":{"error_type":"provider_unavailable"}})";
+
+TEST(StreamTranslate, EndsAStreamThatBringsAnError) {
+  for (const char* data :
+       {R"({"error":{"code":502,"message":"upstream reset"}})",
+        R"({"id":"","error":{"message":"m"},"choices":[]})", "{\"id\":", "[1]", "broken"}) {
+    StreamTranslator translator(options());
+    std::string out;
+    EXPECT_EQ(translator.translate({.data = data}, out), StreamState::Failed);
+    EXPECT_EQ(out, error_frame(kDisconnected) + kDone) << data;
+    EXPECT_EQ(translator.error().type, ErrorType::ProviderUnavailable);
+    // It says nothing after that.
+    translator.translate({.data = R"({"choices":[]})"}, out);
+    translator.finish(out);
+    EXPECT_EQ(out, error_frame(kDisconnected) + kDone);
+  }
+}
+
+TEST(StreamTranslate, UnderstandsNamedErrors) {
+  StreamTranslator translator(options());
+  std::string out;
+  translator.translate({.name = "error", .data = R"({"type":"rate_limit_error","message":"m"})"},
+                       out);
+  EXPECT_EQ(
+      out,
+      error_frame(R"({"code":429,"message":"Provider returned error","metadata":)"
+                  R"({"error_type":"rate_limit_exceeded","provider_code":"rate_limit_error"}})") +
+          kDone);
+}
+
+TEST(StreamTranslate, WritesErrorsOfCompletionsAsText) {
+  StreamTranslator translator(options(Api::Completions));
+  std::string out;
+  translator.fail(provider_timeout(60000), out);
+  EXPECT_EQ(out, frame(R"({"id":"gen-1","object":"text_completion","created":17,"model":"a/b",)"
+                       R"("error":{"code":504,"message":"Provider did not answer in 60000 ms",)"
+                       R"("metadata":{"error_type":"timeout"}},)"
+                       R"("choices":[{"index":0,"text":"","finish_reason":"error"}]})") +
+                     kDone);
+}
+
+TEST(StreamTranslate, EndsOnceWithDone) {
+  StreamTranslator translator(options());
+  std::string out;
+  EXPECT_EQ(translator.translate({.data = " [DONE] "}, out), StreamState::Done);
+  translator.translate({.data = "[DONE]"}, out);
+  EXPECT_EQ(translator.finish(out), StreamState::Done);
+  EXPECT_EQ(out, kDone);
+}
+
+TEST(StreamTranslate, SuppliesDoneWhenTheProviderForgotIt) {
+  StreamTranslator translator(options());
+  std::string out;
+  translator.translate({.data = R"({"choices":[{"finish_reason":"stop"}]})"}, out);
+  out.clear();
+  EXPECT_EQ(translator.finish(out), StreamState::Done);
+  EXPECT_EQ(out, kDone);
+}
+
+TEST(StreamTranslate, TellsABrokenStreamFromAFinishedOne) {
+  StreamTranslator translator(options());
+  std::string out;
+  translator.translate({.data = R"({"choices":[{"delta":{"content":"Hel"}}]})"}, out);
+  out.clear();
+  EXPECT_EQ(translator.finish(out), StreamState::Failed);
+  EXPECT_EQ(out, error_frame(kDisconnected) + kDone);
+}
+
+TEST(StreamTranslate, PassesOnMessages) {
+  StreamTranslator translator(options(Api::Messages));
+  std::string out;
+  translator.translate(
+      {.name = "message_start", .data = R"({"type":"message_start","message":{"id":"m"}})"}, out);
+  EXPECT_EQ(out,
+            "event: message_start\n" + frame(R"({"type":"message_start","message":{"id":"m"}})"));
+  EXPECT_EQ(
+      translator.translate({.name = "message_stop", .data = R"({"type":"message_stop"})"}, out),
+      StreamState::Done);
+  EXPECT_FALSE(out.contains("[DONE]"));
+}
+
+TEST(StreamTranslate, PassesOnResponses) {
+  StreamTranslator translator(options(Api::Responses));
+  std::string out;
+  EXPECT_EQ(translator.translate({.data = R"({"type":"response.created"})"}, out),
+            StreamState::Open);
+  EXPECT_EQ(out, frame(R"({"type":"response.created"})"));
+  out.clear();
+  EXPECT_EQ(translator.translate(
+                {.name = "response.failed",
+                 .data = R"({"response":{"error":{"code":"server_error","message":"m"}}})"},
+                out),
+            StreamState::Failed);
+  EXPECT_EQ(out, "event: response.failed\n" +
+                     frame(R"({"response":{"error":{"code":"server_error","message":"m"}}})"));
+  EXPECT_EQ(translator.error().type, ErrorType::Server);
+}
+
+TEST(StreamTranslate, TellsMessagesAndResponsesOfABreak) {
+  std::string out;
+  EXPECT_EQ(StreamTranslator(options(Api::Messages)).finish(out), StreamState::Failed);
+  EXPECT_EQ(out,
+            "event: error\n" +
+                frame(R"({"type":"error","error":{"type":"api_error",)"
+                      R"("message":"Provider disconnected","error_type":"provider_unavailable"},)"
+                      R"("request_id":"gen-1"})"));
+  out.clear();
+  EXPECT_EQ(StreamTranslator(options(Api::Responses)).finish(out), StreamState::Failed);
+  EXPECT_EQ(out, "event: error\n" + frame(R"({"type":"error","code":"provider_unavailable",)"
+                                          R"("message":"Provider disconnected","param":null,)"
+                                          R"("error_type":"provider_unavailable"})"));
+}
+
+RC_GTEST_PROP(StreamTranslateProperty, KeepsEveryOtherValue, ()) {
+  // Keys that mean nothing here, with any values, around those that do.
+  std::vector<std::pair<std::string, std::string>> members;
+  auto expected = json::object();
+  const auto add = [&](const std::string& key, const std::string& value) {
+    members.emplace_back(testing::random_spelling(key), value);
+    expected[key] = json::parse(value);
+  };
+  for (const char* key : {"id", "usage", "x", "model", "created", "y"}) {
+    if (*rc::gen::arbitrary<bool>()) add(key, testing::random_json(2));
+  }
+  add("choices", R"([{"index": 0, "delta":{ "content" : )" + testing::random_json_string() + "}}]");
+  if (*rc::gen::arbitrary<bool>()) add("z", testing::random_json(2));
+  expected["id"] = "gen-1";
+  expected["model"] = "a/b";
+  expected.erase("usage");
+  const std::string data = testing::random_layout(members);
+  const std::string out = chunk(data);
+  RC_LOG() << data << "\n" << out;
+  RC_ASSERT(out.starts_with("data: ") && out.find('\n') == out.size() - 2);
+  RC_ASSERT(json::parse(out.substr(6)) == expected);
+}
+
+}  // namespace
+}  // namespace gantry::gateway

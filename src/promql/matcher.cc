@@ -4,15 +4,11 @@
 #include <optional>
 #include <utility>
 
-#include <fmt/format.h>
-#include <re2/re2.h>
+#include "promql/anchored_regex.h"
 
 namespace gantry::promql {
 
 namespace {
-
-// Memory that one compiled expression and its caches may take.
-constexpr std::int64_t kRegexBytesMax = std::int64_t{16} << 20;
 
 // Groups are multiplied out ("(a|b)(c|d)") up to this many alternatives.
 constexpr std::size_t kAlternativesMax = 4096;
@@ -137,44 +133,6 @@ std::string read_literal_prefix(std::string_view text) {
   return text.substr(i).contains('|') ? std::string() : prefix;
 }
 
-// RE2's codes in the words of Go's regexp package, which clients know.
-std::string_view regex_error_text(RE2::ErrorCode code) {
-  switch (code) {
-    case RE2::NoError:
-    case RE2::ErrorInternal:
-      return "regexp/syntax: internal error";
-    case RE2::ErrorBadEscape:
-      return "invalid escape sequence";
-    case RE2::ErrorBadCharClass:
-      return "invalid character class";
-    case RE2::ErrorBadCharRange:
-      return "invalid character class range";
-    case RE2::ErrorMissingBracket:
-      return "missing closing ]";
-    case RE2::ErrorMissingParen:
-      return "missing closing )";
-    case RE2::ErrorUnexpectedParen:
-      return "unexpected )";
-    case RE2::ErrorTrailingBackslash:
-      return "trailing backslash at end of expression";
-    case RE2::ErrorRepeatArgument:
-      return "missing argument to repetition operator";
-    case RE2::ErrorRepeatSize:
-      return "invalid repeat count";
-    case RE2::ErrorRepeatOp:
-      return "invalid nested repetition operator";
-    case RE2::ErrorBadPerlOp:
-      return "invalid or unsupported Perl syntax";
-    case RE2::ErrorBadUTF8:
-      return "invalid UTF-8";
-    case RE2::ErrorBadNamedCapture:
-      return "invalid named capture";
-    case RE2::ErrorPatternTooLarge:
-      return "expression too large";
-  }
-  return "invalid expression";
-}
-
 }  // namespace
 
 // Most matchers of dashboards are one of the simple shapes and never reach RE2.
@@ -191,7 +149,7 @@ struct Matcher::Regex {
   Shape shape = Shape::General;
   Strings alternatives;
   std::string prefix;
-  std::unique_ptr<RE2> expression;
+  std::optional<AnchoredRegex> expression;
 
   void set_alternatives(Strings texts) {
     std::ranges::sort(texts);
@@ -216,8 +174,7 @@ struct Matcher::Regex {
       case Shape::LongerPrefix:
         return value.size() > prefix.size() && value.starts_with(prefix);
       case Shape::General:
-        return value.starts_with(prefix) &&
-               RE2::FullMatch(re2::StringPiece(value.data(), value.size()), *expression);
+        return value.starts_with(prefix) && expression->matches(value);
     }
     return false;
   }
@@ -265,15 +222,7 @@ Result<Matcher> Matcher::make(MatchOp op, std::string name, std::string value) {
   if (auto alternatives = LiteralReader(matcher.value_).read()) {
     regex->set_alternatives(*std::move(alternatives));
   } else if (!regex->set_prefix_shape(matcher.value_)) {
-    RE2::Options options(RE2::Quiet);
-    options.set_max_mem(kRegexBytesMax);
-    regex->expression = std::make_unique<RE2>("^(?s:" + matcher.value_ + ")$", options);
-    if (!regex->expression->ok()) {
-      return fail(Code::InvalidArgument,
-                  fmt::format("error parsing regexp: {}: `{}`",
-                              regex_error_text(regex->expression->error_code()),
-                              regex->expression->error_arg()));
-    }
+    GANTRY_TRY(regex->expression, AnchoredRegex::compile(matcher.value_));
     regex->prefix = read_literal_prefix(matcher.value_);
   }
   matcher.regex_ = std::move(regex);

@@ -1,100 +1,22 @@
 #include "promql/eval/label_functions.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <memory>
 #include <numeric>
 #include <string_view>
 #include <unordered_map>
-#include <utility>
-
-#include <fmt/format.h>
-#include <re2/re2.h>
 
 #include "core/utf8.h"
+#include "promql/anchored_regex.h"
 #include "promql/kernels/float_functions.h"
 #include "telemetry/labels.h"
 
 namespace gantry::promql::eval {
 namespace {
 
-constexpr std::int64_t kRegexBytesMax = std::int64_t{16} << 20;
-
 bool is_valid_label_name(std::string_view name) {
   return !name.empty() && core::is_valid_utf8(name);
 }
-
-bool is_word(char c) {
-  return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/// A replacement text of Go's regexp.Expand: literals and group references.
-class Template {
- public:
-  Template(std::string_view text, const RE2& regex) {
-    std::string literal;
-    while (!text.empty()) {
-      const std::size_t dollar = text.find('$');
-      literal += text.substr(0, dollar);
-      if (dollar == std::string_view::npos) break;
-      text.remove_prefix(dollar + 1);
-      if (text.starts_with('$')) {
-        literal += '$';
-        text.remove_prefix(1);
-        continue;
-      }
-      const std::string_view name = take_name(text);
-      if (name.empty()) {
-        literal += '$';  // Malformed: stands for itself.
-        continue;
-      }
-      parts_.push_back({.literal = std::exchange(literal, {}), .group = find_group(name, regex)});
-    }
-    parts_.push_back({.literal = std::move(literal), .group = kNoGroup});
-  }
-
-  [[nodiscard]] std::string expand(std::span<const re2::StringPiece> groups) const {
-    std::string result;
-    for (const Part& part : parts_) {
-      result += part.literal;
-      if (part.group < 0 || static_cast<std::size_t>(part.group) >= groups.size()) continue;
-      const re2::StringPiece& group = groups[static_cast<std::size_t>(part.group)];
-      result.append(group.data(), group.size());
-    }
-    return result;
-  }
-
- private:
-  static constexpr int kNoGroup = -1;
-
-  struct Part {
-    std::string literal;
-    int group = kNoGroup;  ///< What follows the literal.
-  };
-
-  /// The name after `$`, moved past; empty (nothing moved) when there is none.
-  static std::string_view take_name(std::string_view& text) {
-    const bool is_braced = text.starts_with('{');
-    const std::string_view rest = is_braced ? text.substr(1) : text;
-    const auto end = std::ranges::find_if_not(rest, is_word);
-    const auto length = static_cast<std::size_t>(end - rest.begin());
-    if (length == 0 || (is_braced && (end == rest.end() || *end != '}'))) return {};
-    text.remove_prefix(length + (is_braced ? 2 : 0));
-    return rest.substr(0, length);
-  }
-
-  static int find_group(std::string_view name, const RE2& regex) {
-    int number = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (error == std::errc() && end == name.data() + name.size()) return number;
-    const auto& named = regex.NamedCapturingGroups();
-    const auto found = named.find(std::string(name));
-    return found == named.end() ? kNoGroup : found->second;
-  }
-
-  std::vector<Part> parts_;
-};
 
 void set_labels(Matrix& matrix, std::size_t row, LabelSetId labels, bool clears_flag) {
   matrix.labels[row] = labels;
@@ -121,11 +43,8 @@ Result<Matrix> in_order(QueryContext& context, const std::vector<std::size_t>& o
 
 Result<Matrix> label_replace(QueryContext& context, const LabelReplacement& arguments,
                              Matrix matrix) {
-  RE2::Options options;
-  options.set_log_errors(false);
-  options.set_max_mem(kRegexBytesMax);
-  const RE2 regex("^(?s:" + arguments.regex + ")$", options);
-  if (!regex.ok()) {
+  const auto regex = AnchoredRegex::compile(arguments.regex);
+  if (!regex) {
     return fail(Code::FailedPrecondition,
                 "invalid regular expression in label_replace(): " + arguments.regex);
   }
@@ -134,23 +53,17 @@ Result<Matrix> label_replace(QueryContext& context, const LabelReplacement& argu
                 "invalid destination label name in label_replace(): " + arguments.destination);
   }
   LabelTable& table = context.labels;
-  const Template replacement(arguments.replacement, regex);
+  const GroupTemplate replacement(arguments.replacement, *regex);
   const Symbol source = table.intern(arguments.source);
   const Symbol destination = table.intern(arguments.destination);
   // The same values come again and again: one match for each.
   std::unordered_map<Symbol, std::optional<Symbol>> results;
-  std::vector<re2::StringPiece> groups(static_cast<std::size_t>(regex.NumberOfCapturingGroups()) +
-                                       1);
+  std::vector<std::string_view> groups;
   for (std::size_t row = 0; row < matrix.count(); ++row) {
     const Symbol value = table.value(matrix.labels[row], source);
     const auto [place, is_new] = results.try_emplace(value);
-    if (is_new) {
-      const std::string_view text = table.text(value);
-      if (regex.Match(re2::StringPiece(text.data(), text.size()), 0, text.size(), RE2::ANCHOR_BOTH,
-                      groups.data(), static_cast<int>(groups.size()))) {
-        place->second = table.intern(replacement.expand(groups));
-      }
-    }
+    if (is_new && regex->match(table.text(value), groups))
+      place->second = table.intern(replacement.expand(groups));
     if (!place->second) continue;
     set_labels(matrix, row, table.with(matrix.labels[row], destination, *place->second),
                destination == table.metric_name());

@@ -1,11 +1,13 @@
 #include "gateway/answer_reader.h"
 
 #include <algorithm>
-#include <span>
 #include <utility>
 
 #include "gateway/content.h"
+#include "gateway/finish_reason.h"
+#include "gateway/json_reader.h"
 #include "gateway/json_values_internal.h"
+#include "gateway/usage_reader.h"
 
 namespace gantry::gateway {
 
@@ -46,8 +48,6 @@ class AnswerReader {
   static simdjson::error_code read_message_member(std::string_view key, ondemand::value& value,
                                                   Choice& choice);
   simdjson::error_code read_usage(ondemand::value& value);
-  simdjson::error_code read_usage_member(std::string_view key, ondemand::value& value, Usage& usage,
-                                         bool& has_total);
   void take_choices();
 
   Api api_;
@@ -136,46 +136,13 @@ simdjson::error_code AnswerReader::read_message_member(std::string_view key, ond
 }
 
 simdjson::error_code AnswerReader::read_usage(ondemand::value& value) {
-  answer_.usage.reset();
-  Usage usage;
-  usage.input = -1;
-  bool has_total = false;
-  if (const auto error = each_member(value, [&](std::string_view key, ondemand::value& member) {
-        return read_usage_member(key, member, usage, has_total);
-      })) {
-    return error;
-  }
-  if (usage.input < 0) return simdjson::SUCCESS;
-  if (!has_total) usage.total = usage.input + usage.output;
-  answer_.usage = usage;
-  return simdjson::SUCCESS;
-}
-
-simdjson::error_code AnswerReader::read_usage_member(std::string_view key, ondemand::value& value,
-                                                     Usage& usage, bool& has_total) {
-  if (key == "prompt_tokens") {
-    usage.input = as_count(value).value_or(-1);
-  } else if (key == "completion_tokens") {
-    usage.output = as_count(value).value_or(0);
-  } else if (key == "total_tokens") {
-    const auto total = as_count(value);
-    has_total = total.has_value();
-    usage.total = total.value_or(0);
-  } else if (key == "cost") {
-    const auto cost = as_double(value);
-    answer_.reported_cost = cost ? round_usd(*cost) : std::nullopt;
-  } else if (key == "prompt_tokens_details") {
-    return each_member(value, [&usage](std::string_view name, ondemand::value& member) {
-      if (name == "cached_tokens") usage.cached = as_count(member);
-      if (name == "cache_write_tokens") usage.cache_write = as_count(member);
-      return simdjson::SUCCESS;
-    });
-  } else if (key == "completion_tokens_details") {
-    return each_member(value, [&usage](std::string_view name, ondemand::value& member) {
-      if (name == "reasoning_tokens") usage.reasoning = as_count(member);
-      return simdjson::SUCCESS;
-    });
-  }
+  std::string_view text;
+  if (const auto error = raw_json(value).get(text)) return error;
+  JsonReader json(text);
+  const ReportedUsage reported = read_openai_usage(json);
+  if (!json.finish()) return simdjson::TAPE_ERROR;
+  answer_.usage = reported.usage;
+  answer_.reported_cost = reported.cost;
   return simdjson::SUCCESS;
 }
 
@@ -184,11 +151,11 @@ void AnswerReader::take_choices() {
   for (const Choice& choice : choices_) {
     answer_.tool_calls_count += choice.tool_calls_count;
     if (!choice.finish_reason.empty()) {
-      answer_.finish_reasons.emplace_back(normalize_finish_reason(choice.finish_reason));
+      answer_.finish_reasons.emplace_back(normalise_finish_reason(choice.finish_reason));
     }
   }
   Choice& first = choices_.front();
-  answer_.finish_reason = normalize_finish_reason(first.finish_reason);
+  answer_.finish_reason = normalise_finish_reason(first.finish_reason);
   answer_.native_finish_reason = first.native_finish_reason.empty()
                                      ? std::move(first.finish_reason)
                                      : std::move(first.native_finish_reason);
@@ -200,25 +167,6 @@ void AnswerReader::take_choices() {
 
 Result<Answer> read_answer(Api api, std::string_view body) {
   return AnswerReader(api).read(body);
-}
-
-std::string_view normalize_finish_reason(std::string_view native) {
-  // OpenAI's own words first, then those of Anthropic, Gemini, Mistral and servers of open models.
-  static constexpr std::string_view kLength[] = {
-      "length", "max_tokens", "model_context_window_exceeded", "MAX_TOKENS", "model_length"};
-  static constexpr std::string_view kToolCalls[] = {"tool_calls", "function_call", "tool_use"};
-  static constexpr std::string_view kContentFilter[] = {
-      "content_filter",     "refusal", "SAFETY", "RECITATION", "BLOCKLIST",
-      "PROHIBITED_CONTENT", "SPII"};
-  static constexpr std::string_view kError[] = {"error", "MALFORMED_FUNCTION_CALL", "abort"};
-  const auto is_one_of = [native](std::span<const std::string_view> words) {
-    return std::ranges::find(words, native) != words.end();
-  };
-  if (native.empty()) return {};
-  if (is_one_of(kLength)) return "length";
-  if (is_one_of(kToolCalls)) return "tool_calls";
-  if (is_one_of(kContentFilter)) return "content_filter";
-  return is_one_of(kError) ? "error" : "stop";
 }
 
 }  // namespace gantry::gateway

@@ -33,8 +33,4 @@ struct Answer {
 /// then it is not one that a client could use.
 [[nodiscard]] Result<Answer> read_answer(Api api, std::string_view body);
 
-/// "stop", "length", "tool_calls", "content_filter" and "error" as they are, the words of other
-/// providers as one of these, unknown ones as "stop". Empty: empty.
-[[nodiscard]] std::string_view normalize_finish_reason(std::string_view native);
-
 }  // namespace gantry::gateway

@@ -143,18 +143,6 @@ RC_GTEST_PROP(AnswerReaderTest, SurvivesBrokenAnswers, ()) {
   RC_ASSERT(!answer || !answer->usage || answer->usage->input >= 0);
 }
 
-TEST(FinishReasonTest, HasFiveWords) {
-  EXPECT_EQ(normalize_finish_reason(""), "");
-  for (const std::string_view word : {"stop", "length", "tool_calls", "content_filter", "error"}) {
-    EXPECT_EQ(normalize_finish_reason(word), word);
-  }
-  EXPECT_EQ(normalize_finish_reason("end_turn"), "stop");
-  EXPECT_EQ(normalize_finish_reason("max_tokens"), "length");
-  EXPECT_EQ(normalize_finish_reason("MAX_TOKENS"), "length");
-  EXPECT_EQ(normalize_finish_reason("tool_use"), "tool_calls");
-  EXPECT_EQ(normalize_finish_reason("SAFETY"), "content_filter");
-}
-
 TEST(CutTextTest, EndsWithAWholeCharacter) {
   EXPECT_EQ(cut_text("a€b", 5), "a€b");
   EXPECT_EQ(cut_text("a€b", 4), "a€");

@@ -129,12 +129,10 @@ class ChatFormat final : public StreamFormat {
   }
 
   void add(std::int64_t choice, const Delta& delta) {
-    const bool is_recorded = choice == 0;
-    if (delta.text) add_text(is_recorded ? Part::Text : Part::Unrecorded, *delta.text);
-    if (!delta.reasoning.empty()) {
-      add_text(is_recorded ? Part::Reasoning : Part::Unrecorded, delta.reasoning);
-    }
-    add_text(Part::Unrecorded, delta.refusal);
+    const Recording recording = choice == 0 ? Recording::On : Recording::Off;
+    if (delta.text) add_text(Part::Text, *delta.text, recording);
+    if (!delta.reasoning.empty()) add_text(Part::Reasoning, delta.reasoning, recording);
+    if (!delta.refusal.empty()) add_text(Part::Refusal, delta.refusal, recording);
     for (const Fragment& fragment : delta.fragments) add(choice, fragment);
   }
 
@@ -144,7 +142,8 @@ class ChatFormat final : public StreamFormat {
     if (place.is_first) {
       calls_.push_back({.choice = choice,
                         .index = place.index,
-                        .recorded = add_tool_call(fragment.id, fragment.name, choice == 0)});
+                        .recorded = add_tool_call(fragment.id, fragment.name,
+                                                  choice == 0 ? Recording::On : Recording::Off)});
     }
     const auto call = std::ranges::find_if(calls_, [&](const Call& each) {
       return each.choice == choice && each.index == place.index;

@@ -103,8 +103,8 @@ class MessagesFormat final : public StreamFormat {
   void begin_block(const Event& event) {
     // server_tool_use and the like are run by the provider: the client is not called.
     if (event.block_type == "tool_use") {
-      calls_.push_back({.index = event.index,
-                        .recorded = add_tool_call(event.block_id, event.block_name, true)});
+      calls_.push_back(
+          {.index = event.index, .recorded = add_tool_call(event.block_id, event.block_name)});
     }
     add_texts(event);
   }

@@ -50,7 +50,7 @@ std::string printable_key(std::string_view key) {
 
 class RequestBody::Parser {
  public:
-  Parser(RequestBody& request) : request_(request), json_(request.body_) {}
+  explicit Parser(RequestBody& request) : request_(request), json_(request.body_) {}
 
   Result<void> run();
 

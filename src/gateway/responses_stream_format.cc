@@ -80,11 +80,11 @@ class ResponsesFormat final : public StreamFormat {
                event.type == "response.reasoning_summary_text.delta") {
       add_text(Part::Reasoning, event.delta);
     } else if (event.type == "response.refusal.delta") {
-      add_text(Part::Unrecorded, event.delta);
+      add_text(Part::Refusal, event.delta);
     } else if (event.type == "response.output_item.added") {
       if (event.item_type != "function_call") return;
       calls_.push_back({.output_index = event.output_index,
-                        .recorded = add_tool_call(event.item_call_id, event.item_name, true)});
+                        .recorded = add_tool_call(event.item_call_id, event.item_name)});
     } else if (event.type == "response.function_call_arguments.delta") {
       const auto call = std::ranges::find(calls_, event.output_index, &Call::output_index);
       add_arguments(call == calls_.end() ? std::nullopt : call->recorded, event.delta);

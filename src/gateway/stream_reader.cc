@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "core/json_writer.h"
+#include "gateway/byte_edits.h"
 #include "gateway/finish_reason.h"
 #include "gateway/stream_reader_internal.h"
 
@@ -29,31 +31,32 @@ std::unique_ptr<StreamFormat> make_format(Api api, std::size_t content_bytes_max
 }  // namespace
 
 void StreamFormat::append_within_limit(std::string& target, std::string_view text) {
-  std::size_t length = text.size();
-  if (length > content_bytes_left_) {
-    length = content_bytes_left_;
-    while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xc0U) == 0x80) --length;
-    answer_.is_cut = true;
-  }
-  target.append(text.substr(0, length));
-  // After a cut nothing may follow, not even what would fit: the text would have a hole.
-  content_bytes_left_ = answer_.is_cut ? 0 : content_bytes_left_ - length;
+  const std::string_view fitting = cut_text(text, content_bytes_left_);
+  target.append(fitting);
+  content_bytes_left_ -= fitting.size();
+  if (fitting.size() == text.size()) return;
+  // Nothing may follow, not even what would fit: the text would have a hole.
+  answer_.is_cut = true;
+  content_bytes_left_ = 0;
 }
 
-void StreamFormat::add_text(Part part, std::string_view text) {
+void StreamFormat::add_text(Part part, std::string_view text, Recording recording) {
   answer_.output_bytes += text.size();
-  if (part == Part::Unrecorded) return;
-  auto& target = part == Part::Text ? answer_.text : answer_.reasoning;
+  if (recording == Recording::Off) return;
+  auto& target = part == Part::Text        ? answer_.text
+                 : part == Part::Reasoning ? answer_.reasoning
+                                           : answer_.refusal;
   if (!target) target.emplace();
   append_within_limit(*target, text);
 }
 
 std::optional<std::size_t> StreamFormat::add_tool_call(std::string id, std::string name,
-                                                       bool is_recorded) {
+                                                       Recording recording) {
   has_tool_call_ = true;
   ++answer_.tool_calls_count;
   answer_.output_bytes += name.size();
-  if (!is_recorded || answer_.tool_calls.size() == kToolCallsMax) return std::nullopt;
+  const bool is_full = answer_.tool_calls.size() == kToolCallsMax;
+  if (recording == Recording::Off || is_full) return std::nullopt;
   StreamedToolCall& call = answer_.tool_calls.emplace_back();
   append_within_limit(call.id, id);
   append_within_limit(call.name, name);
@@ -72,9 +75,38 @@ void StreamFormat::take_usage(const ReportedUsage& reported) {
 
 void StreamFormat::set_finish_reason(std::size_t choice, std::string_view native) {
   if (choice >= kChoicesMax) return;
-  if (answer_.finish_reasons.size() <= choice) answer_.finish_reasons.resize(choice + 1);
-  answer_.finish_reasons[choice] = normalise_finish_reason(native);
-  if (choice == 0) answer_.native_finish_reason = native;
+  if (reasons_by_choice_.size() <= choice) reasons_by_choice_.resize(choice + 1);
+  reasons_by_choice_[choice] = normalise_finish_reason(native);
+  if (choice == 0) {
+    answer_.finish_reason = reasons_by_choice_[0];
+    answer_.native_finish_reason = native;
+  }
+  answer_.finish_reasons = reasons_by_choice_;
+  std::erase(answer_.finish_reasons, "");
+}
+
+RecordedContent record_streamed(const StreamedAnswer& answer) {
+  const auto& text = answer.text ? answer.text : answer.refusal;
+  const bool has_output = text || answer.reasoning || !answer.tool_calls.empty();
+  if (!has_output && answer.finish_reasons.empty()) return {};
+  std::string tool_calls;
+  core::JsonWriter json(tool_calls);
+  if (!answer.tool_calls.empty()) json.begin_array();
+  for (const StreamedToolCall& call : answer.tool_calls) {
+    json.begin_object();
+    json.key("id").string(call.id);
+    json.key("type").string("function");
+    json.key("function").begin_object();
+    json.key("name").string(call.name);
+    json.key("arguments").string(call.arguments);
+    json.end_object().end_object();
+  }
+  if (!answer.tool_calls.empty()) json.end_array();
+  RecordedContent content =
+      record_completion(text ? json_string(*text) : "",
+                        answer.reasoning ? json_string(*answer.reasoning) : "", tool_calls);
+  content.is_cut |= answer.is_cut;
+  return content;
 }
 
 StreamReader::StreamReader(Api api, std::size_t content_bytes_max)

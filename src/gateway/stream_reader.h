@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/content.h"
 #include "gateway/generation.h"
 #include "gateway/sse_reader.h"
 
@@ -32,23 +33,26 @@ struct StreamedAnswer {
   std::optional<PicoUsd> reported_cost;  ///< The usage's own `cost`.
   std::optional<std::string> text;  ///< Nothing: no text came, as with an answer of tool calls.
   std::optional<std::string> reasoning;
+  std::optional<std::string> refusal;
   std::vector<StreamedToolCall> tool_calls;
-  bool is_cut = false;  ///< The limit was reached.
-  /// Normalised, one per choice in the order of the choices; "" for one that did not end.
-  std::vector<std::string> finish_reasons;
-  std::string native_finish_reason;   ///< Of choice 0.
-  std::int64_t tool_calls_count = 0;  ///< Of all choices.
+  bool is_cut = false;                      ///< The limit was reached.
+  std::string finish_reason;                ///< Of choice 0; normalised.
+  std::string native_finish_reason;         ///< Of choice 0; the provider's own word.
+  std::vector<std::string> finish_reasons;  ///< Of the choices that ended, by index; normalised.
+  std::int64_t tool_calls_count = 0;        ///< Of all choices.
   /// Text, reasoning, refusals and arguments of all choices, uncut: what an estimate counts.
   std::size_t output_bytes = 0;
 };
+
+/// In the form in which answers in one piece are recorded. Nothing if neither output nor a finish
+/// reason came.
+[[nodiscard]] RecordedContent record_streamed(const StreamedAnswer& answer);
 
 class StreamFormat;
 
 /// Events that it does not know, or that are not JSON, add nothing. Not thread-safe.
 class StreamReader {
  public:
-  static constexpr std::size_t kContentBytesMax = 1 << 20;
-
   /// Of Chat, Completions, Responses or Messages.
   explicit StreamReader(Api api, std::size_t content_bytes_max = kContentBytesMax);
   ~StreamReader();

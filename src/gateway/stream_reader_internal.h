@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gateway/json_reader.h"
 #include "gateway/stream_reader.h"
@@ -29,18 +31,20 @@ class StreamFormat {
   [[nodiscard]] bool has_output() const { return answer_.output_bytes > 0 || has_tool_call_; }
 
  protected:
-  enum class Part : std::uint8_t { Text, Reasoning, Unrecorded };
+  enum class Part : std::uint8_t { Text, Reasoning, Refusal };
+  enum class Recording : bool { Off, On };
 
-  void add_text(Part part, std::string_view text);
+  void add_text(Part part, std::string_view text, Recording recording = Recording::On);
 
   /// A call that begins; the index for add_arguments, or nothing if it is not recorded.
-  std::optional<std::size_t> add_tool_call(std::string id, std::string name, bool is_recorded);
+  std::optional<std::size_t> add_tool_call(std::string id, std::string name,
+                                           Recording recording = Recording::On);
   void add_arguments(std::optional<std::size_t> call, std::string_view text);
 
   /// What a later usage leaves out stays.
   void take_usage(const ReportedUsage& reported);
 
-  /// Of choice 0 for the formats that know no choices.
+  /// Formats that know no choices have choice 0.
   void set_finish_reason(std::size_t choice, std::string_view native);
 
   StreamedAnswer answer_;
@@ -50,6 +54,7 @@ class StreamFormat {
 
   std::size_t content_bytes_left_;
   bool has_tool_call_ = false;
+  std::vector<std::string> reasons_by_choice_;
 };
 
 [[nodiscard]] std::unique_ptr<StreamFormat> make_chat_format(std::size_t content_bytes_max);

@@ -10,7 +10,7 @@ namespace {
 
 /// The events' data in order; the index of the event with the first token goes to `first`.
 StreamedAnswer read(Api api, const std::vector<std::string>& events, std::size_t* first = nullptr,
-                    std::size_t limit = StreamReader::kContentBytesMax) {
+                    std::size_t limit = kContentBytesMax) {
   StreamReader reader(api, limit);
   for (std::size_t i = 0; i < events.size(); ++i) {
     if (reader.read({.data = events[i]}) && first != nullptr) *first = i;
@@ -72,7 +72,8 @@ TEST(ChatStream, RecordsTheFirstChoiceAndCountsAll) {
                                        R"({"choices":[{"index":1,"finish_reason":"length"}]})"});
   EXPECT_EQ(answer.text, "A");
   EXPECT_EQ(answer.output_bytes, 3U);
-  EXPECT_EQ(answer.finish_reasons, (std::vector<std::string>{"", "length"}));
+  EXPECT_EQ(answer.finish_reasons, (std::vector<std::string>{"length"}));
+  EXPECT_EQ(answer.finish_reason, "");
   EXPECT_EQ(answer.native_finish_reason, "");
 }
 
@@ -86,6 +87,7 @@ TEST(ChatStream, HasOtherSpellings) {
       "ab");
   const auto refused = read(Api::Chat, {delta(R"("refusal":"no")")});
   EXPECT_EQ(refused.text, std::nullopt);
+  EXPECT_EQ(refused.refusal, "no");
   EXPECT_EQ(refused.output_bytes, 2U);
 }
 
@@ -112,6 +114,25 @@ TEST(StreamLimit, CutsAtACharacter) {
   const auto whole = read(Api::Chat, {delta(R"("content":"abcd")")}, nullptr, 4);
   EXPECT_EQ(whole.text, "abcd");
   EXPECT_FALSE(whole.is_cut);
+}
+
+TEST(RecordStreamed, HasTheFormOfWholeAnswers) {
+  StreamedAnswer answer;
+  EXPECT_EQ(record_streamed(answer).json, "");
+  answer.finish_reasons = {"stop"};
+  EXPECT_EQ(record_streamed(answer).json, R"({"completion":null,"reasoning":null})");
+  answer.refusal = "no";
+  EXPECT_EQ(record_streamed(answer).json, R"({"completion":"no","reasoning":null})");
+  answer.text = "say \"hi\"";
+  answer.reasoning = "hm";
+  answer.tool_calls = {{.id = "a", .name = "f", .arguments = "{\"x\":1}"}, {.id = "b"}};
+  answer.is_cut = true;
+  const RecordedContent content = record_streamed(answer);
+  EXPECT_EQ(content.json,
+            R"({"completion":"say \"hi\"","reasoning":"hm","toolCalls":[)"
+            R"({"id":"a","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}},)"
+            R"({"id":"b","type":"function","function":{"name":"","arguments":""}}]})");
+  EXPECT_TRUE(content.is_cut);
 }
 
 TEST(ResponsesStream, IsCollected) {

@@ -66,8 +66,8 @@ void read_member(JsonReader& json, std::string_view key, OpenAiCounts& counts) {
 ReportedUsage read_openai_usage(JsonReader& json) {
   OpenAiCounts counts;
   json.object([&](const JsonMember& member) { read_member(json, member.key, counts); });
-  if (!counts.input && !counts.output) return {.cost = counts.cost};
-  Usage usage{.input = counts.input.value_or(0),
+  if (!counts.input) return {.cost = counts.cost};
+  Usage usage{.input = *counts.input,
               .output = counts.output.value_or(0),
               .cached = counts.cached,
               .cache_write = counts.cache_write,

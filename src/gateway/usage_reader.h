@@ -12,7 +12,7 @@
 namespace gantry::gateway {
 
 struct ReportedUsage {
-  std::optional<Usage> usage;   ///< Nothing: neither input nor output was counted.
+  std::optional<Usage> usage;   ///< Nothing: the input was not counted.
   std::optional<PicoUsd> cost;  ///< Some gateways behind this one say what the call cost.
 };
 

@@ -67,8 +67,9 @@ TEST(OpenAiUsage, OfEmbeddingsHasInputOnly) {
 }
 
 TEST(OpenAiUsage, IsNothingWithoutCounts) {
-  for (const char* text : {"null", "{}", "[]", R"({"total_tokens":3})", R"({"prompt_tokens":-1})",
-                           R"({"prompt_tokens":"3"})", R"({"prompt_tokens":1e300})"}) {
+  for (const char* text :
+       {"null", "{}", "[]", R"({"total_tokens":3})", R"({"completion_tokens":3})",
+        R"({"prompt_tokens":-1})", R"({"prompt_tokens":"3"})", R"({"prompt_tokens":1e300})"}) {
     EXPECT_FALSE(openai(text)) << text;
   }
 }

@@ -9,8 +9,9 @@
 #include <gtest/gtest.h>
 
 #include "gateway/answer_reader.h"
-#include "gateway/content.h"
 #include "gateway/request_context.h"
+#include "gateway/stream_reader.h"
+#include "gateway/token_estimate.h"
 
 namespace gantry::gateway::testing {
 
@@ -102,30 +103,23 @@ void read_whole_answer(const json& body, Generation& generation) {
   generation.completion = answer->completion;
 }
 
-void read_stream(const json& events, Generation& generation) {
-  std::string text;
+void read_stream(const json& events, const std::string& request_body, Generation& generation) {
+  StreamReader reader(generation.api);
   for (const json& event : events) {
-    if (!event.is_object()) continue;
-    for (const json& choice : event.value("choices", json::array())) {
-      text += choice.at("delta").value("content", "");
-      if (!choice.at("finish_reason").is_string()) continue;
-      generation.native_finish_reason = choice.at("finish_reason");
-      generation.finish_reason = normalize_finish_reason(generation.native_finish_reason);
-      generation.finish_reasons = {generation.finish_reason};
-    }
-    if (event.contains("usage")) {
-      const json& usage = event.at("usage");
-      generation.usage = Usage{.input = usage.at("prompt_tokens"),
-                               .output = usage.at("completion_tokens"),
-                               .total = usage.at("total_tokens")};
-    }
+    const std::string data = event.is_string() ? event.get<std::string>() : event.dump();
+    static_cast<void>(reader.read({.data = data}));
   }
-  generation.completion = record_completion(json(text).dump(), "", "");
+  const StreamedAnswer& answer = reader.answer();
+  generation.upstream_id = answer.upstream_id;
+  generation.finish_reason = answer.finish_reason;
+  generation.native_finish_reason = answer.native_finish_reason;
+  generation.finish_reasons = answer.finish_reasons;
+  generation.tool_calls_count = answer.tool_calls_count;
+  generation.completion = record_streamed(answer);
+  generation.usage = answer.usage;
   if (generation.usage) return;
-  Usage estimate{.input = 5, .output = static_cast<std::int64_t>(text.size() + 3) / 4};
-  estimate.total = estimate.input + estimate.output;
-  estimate.is_estimated = true;
-  generation.usage = estimate;
+  generation.usage =
+      estimate_usage(estimate_input_tokens(generation.api, request_body), answer.output_bytes);
 }
 
 void read_error(const json& broadcast_case, Generation& generation) {
@@ -199,7 +193,7 @@ Generation generation_of(const json& broadcast_case) {
         served_model(request.at("body"), generation.attempts.back().upstream_model);
     const json& upstream = broadcast_case.at("upstream").back();
     if (upstream.contains("events")) {
-      read_stream(upstream.at("events"), generation);
+      read_stream(upstream.at("events"), request.at("body").dump(), generation);
     } else {
       read_whole_answer(upstream.at("body"), generation);
     }

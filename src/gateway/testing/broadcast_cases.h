@@ -25,8 +25,7 @@ namespace gantry::gateway::testing {
 /// With the bytes behind it that a JSON reader may read.
 [[nodiscard]] std::string padded(std::string_view text);
 
-/// What the gateway knows of the case's call when it is over. Requests and answers in one piece are
-/// read by the gateway's readers, streams here.
+/// What the gateway knows of the case's call when it is over, as its readers read it.
 [[nodiscard]] Generation generation_of(const nlohmann::json& broadcast_case);
 
 [[nodiscard]] TraceOptions options_of(const nlohmann::json& broadcast_case);

@@ -72,6 +72,23 @@ TEST(AnswerJson, WritesHistogramsBesideFloats) {
       R"("histograms":[[2,{"count":"6","sum":"12.5","buckets":[[1,"-2","-1","1"],[3,"-0.001","0.001","2"],[0,"0.5","1","3"]]}]]}]}})");
 }
 
+TEST(AnswerJson, BucketsOfHistogramsBeginWhereTheZeroBucketEnds) {
+  const telemetry::FloatHistogram histogram{.schema = 0,
+                                            .zero_threshold = 0.75,
+                                            .zero_count = 2,
+                                            .count = 6,
+                                            .sum = 1,
+                                            .positive_spans = {{.offset = 0, .length = 1}},
+                                            .negative_spans = {{.offset = 0, .length = 1}},
+                                            .positive_counts = {3},
+                                            .negative_counts = {1}};
+  std::string out;
+  append_histogram(out, histogram);
+  EXPECT_EQ(
+      out,
+      R"({"count":"6","sum":"1","buckets":[[1,"-1","-0.75","1"],[3,"-0.75","0.75","2"],[0,"0.75","1","3"]]})");
+}
+
 TEST(AnswerJson, TellsOfTenAnnotationsAndHowManyMore) {
   promql::Annotations annotations;
   for (int i = 0; i < 12; ++i) annotations.warnings.push_back("w<" + std::to_string(i));

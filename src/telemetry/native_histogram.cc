@@ -177,6 +177,13 @@ void list_negative(const FloatHistogram& h, std::vector<Bucket>& out) {
   std::reverse(out.begin(), out.end());
 }
 
+Bucket zero_bucket(const FloatHistogram& h) {
+  return {.boundary_rule = 3,
+          .lower = -h.zero_threshold,
+          .upper = h.zero_threshold,
+          .count = h.zero_count};
+}
+
 void list_positive(const FloatHistogram& h, std::vector<Bucket>& out) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   for_each_bucket(h.positive_spans, h.positive_counts, [&](std::int64_t index, double count) {
@@ -245,13 +252,12 @@ Result<void> validate(const NativeHistogram& histogram) {
 std::vector<Bucket> list_buckets(const FloatHistogram& histogram) {
   std::vector<Bucket> out;
   list_negative(histogram, out);
-  if (histogram.zero_count != 0) {
-    out.push_back({.boundary_rule = 3,
-                   .lower = -histogram.zero_threshold,
-                   .upper = histogram.zero_threshold,
-                   .count = histogram.zero_count});
-  }
+  if (histogram.zero_count > 0) out.push_back(zero_bucket(histogram));
   list_positive(histogram, out);
+  for (Bucket& bucket : out) {
+    if (bucket.upper < 0) bucket.upper = std::min(bucket.upper, -histogram.zero_threshold);
+    if (bucket.lower > 0) bucket.lower = std::max(bucket.lower, histogram.zero_threshold);
+  }
   return out;
 }
 
@@ -260,7 +266,11 @@ std::string format_histogram(const FloatHistogram& histogram) {
   core::append_float_general(out, histogram.count);
   out += ", sum:";
   core::append_float_general(out, histogram.sum);
-  for (const Bucket& bucket : list_buckets(histogram)) {
+  std::vector<Bucket> buckets;
+  list_negative(histogram, buckets);
+  if (histogram.zero_count != 0) buckets.push_back(zero_bucket(histogram));
+  list_positive(histogram, buckets);
+  for (const Bucket& bucket : buckets) {
     const bool is_left_closed = bucket.boundary_rule == 1 || bucket.boundary_rule == 3;
     const bool is_right_closed = bucket.boundary_rule == 0 || bucket.boundary_rule == 3;
     out += is_left_closed ? ", [" : ", (";

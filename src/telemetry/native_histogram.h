@@ -74,10 +74,12 @@ struct Bucket {
 };
 
 /// The non-empty buckets, ascending: negative side, zero bucket, positive side (spec: rules 0, 1, 3
-/// as in Prometheus).
+/// as in Prometheus). The inner edge of a bucket is not nearer to zero than the zero threshold,
+/// even where the whole bucket is; a zero bucket is there if its count is above 0.
 [[nodiscard]] std::vector<Bucket> list_buckets(const FloatHistogram& histogram);
 
 /// {count:3, sum:2.5, [-2,-1):1, [-0.001,0.001]:1, (1,2]:1}
+/// with the buckets' own edges, whatever the zero bucket covers of them.
 [[nodiscard]] std::string format_histogram(const FloatHistogram& histogram);
 
 }  // namespace gantry::telemetry

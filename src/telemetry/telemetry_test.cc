@@ -105,6 +105,46 @@ TEST(NativeHistogram, ListsBucketsFromLowToHigh) {
             "{count:9, sum:12.5, [-1,-0.5):1, [-0.001,0.001]:2, (0.5,1]:1, (1,2]:2, (4,8]:3}");
 }
 
+TEST(NativeHistogram, ListedBucketsBeginWhereTheZeroBucketEnds) {
+  FloatHistogram h{.schema = 0,
+                   .zero_threshold = 3,
+                   .zero_count = 4,
+                   .count = 10,
+                   .sum = 1,
+                   .positive_spans = {{.offset = 1, .length = 3}},
+                   .negative_spans = {{.offset = 2, .length = 2}},
+                   .positive_counts = {1, 1, 1},
+                   .negative_counts = {1, 2}};
+  const auto edges_of = [](const std::vector<Bucket>& buckets) {
+    std::vector<double> edges;
+    for (const Bucket& bucket : buckets) edges.insert(edges.end(), {bucket.lower, bucket.upper});
+    return edges;
+  };
+  EXPECT_EQ(edges_of(list_buckets(h)),
+            (std::vector<double>{-8, -4, -4, -3, -3, 3, 3, 2, 3, 4, 4, 8}));
+  EXPECT_EQ(format_histogram(h),
+            "{count:10, sum:1, [-8,-4):2, [-4,-2):1, [-3,3]:4, (1,2]:1, (2,4]:1, (4,8]:1}");
+  h.zero_count = -1;
+  EXPECT_EQ(edges_of(list_buckets(h)), (std::vector<double>{-8, -4, -4, -3, 3, 2, 3, 4, 4, 8}));
+  EXPECT_EQ(format_histogram(h),
+            "{count:10, sum:1, [-8,-4):2, [-4,-2):1, [-3,3]:-1, (1,2]:1, (2,4]:1, (4,8]:1}");
+}
+
+TEST(NativeHistogram, CustomBucketsAroundZeroAreListedWhole) {
+  const FloatHistogram h{.schema = kCustomBucketsSchema,
+                         .count = 3,
+                         .sum = 4,
+                         .positive_spans = {{.offset = 0, .length = 3}},
+                         .positive_counts = {1, 1, 1},
+                         .custom_values = {-1, 1}};
+  const auto buckets = list_buckets(h);
+  ASSERT_EQ(buckets.size(), 3U);
+  EXPECT_EQ(buckets[0].upper, -1);
+  EXPECT_EQ(buckets[1].lower, -1);
+  EXPECT_EQ(buckets[1].upper, 1);
+  EXPECT_EQ(buckets[2].lower, 1);
+}
+
 TEST(NativeHistogram, IdentityIsByBits) {
   auto a = example();
   auto b = example();

@@ -62,14 +62,15 @@ class Streams {
 
   [[nodiscard]] TestServer::Options options(HttpLimits limits = {},
                                             RunsOn runs_on = RunsOn::QueryPool) {
-    return {.limits = limits, .add_routes = [this, runs_on](Router& router) {
-              router.add(Method::Get, "/live", {.runs_on = runs_on},
-                         [this](Request&) { return open(); });
-              router.add(Method::Get, "/forgotten", {}, [this](Request&) {
-                open();
-                return text_response(200, "something else");
-              });
-            }};
+    return {
+        .limits = limits, .queue_length_max = 1024, .add_routes = [this, runs_on](Router& router) {
+          router.add(Method::Get, "/live", {.runs_on = runs_on},
+                     [this](Request&) { return open(); });
+          router.add(Method::Get, "/forgotten", {}, [this](Request&) {
+            open();
+            return text_response(200, "something else");
+          });
+        }};
   }
 
   DurationMs write_timeout{0};

@@ -21,6 +21,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kReadBytesMin = 4 << 10;
 constexpr std::size_t kReadBytesMax = 64 << 10;
 
+constexpr DurationMs kSettleTimeout{1000};
+
 Code code_of(CallFailure failure) {
   switch (failure) {
     case CallFailure::BadRequest:
@@ -126,6 +128,7 @@ void ClientCall::State::read(OnPiece given) {
 
 void ClientCall::State::cancel() {
   on_strand([this] {
+    if (is_given_) return;
     is_cancelled_ = true;
     stop(CallFailure::Cancelled);
     wake_.set();
@@ -141,6 +144,7 @@ Task<void> ClientCall::State::run([[maybe_unused]] std::shared_ptr<State> self,
   if (has_head && parser_->is_done()) release_connection();
   std::exchange(on_head_, nullptr)(std::move(head));
   if (has_head) co_await give_body();
+  co_await settle();
   finish();
 }
 
@@ -283,6 +287,8 @@ void ClientCall::State::start_write() {
       strand_, [self = shared_from_this(), connection = connection_](ErrorCode error, std::size_t) {
         connection->is_writing = false;
         connection->has_write_failed = error.failed();
+        if (self->connection_ == connection && self->parser_->is_done()) self->release_connection();
+        self->wake_.set();
       });
   if (connection_->tls) {
     asio::async_write(*connection_->tls, std::move(buffers), std::move(written));
@@ -311,12 +317,13 @@ ClientCall::State::Expected<void> ClientCall::State::parse() {
   return {};
 }
 
-/// The end of an answer: its connection waits for another call, if it may.
+/// The end of an answer: its connection waits for another call, if it may. The answer may be here
+/// before it is known that the request went out: then that comes back here.
 void ClientCall::State::release_connection() {
+  if (connection_ != nullptr && connection_->is_writing && !stopped_by_) return;
   const auto connection = std::exchange(connection_, nullptr);
   if (connection == nullptr) return;
-  const bool is_clean =
-      !connection->is_writing && !connection->has_write_failed && connection->buffer.size() == 0;
+  const bool is_clean = !connection->has_write_failed && connection->is_empty();
   if (is_clean && parser_->keeps_alive() && !stopped_by_) {
     shared_.idle.put(prepared_.url.origin(), connection);
   } else {
@@ -330,6 +337,7 @@ Task<void> ClientCall::State::give_body() {
     auto piece = co_await next_piece();
     if (!piece) co_return co_await give_error(std::move(piece).error());
     const bool is_end = piece->empty();
+    is_given_ = is_end;  // a handle that goes inside the last callback cancels nothing
     std::exchange(on_piece_, nullptr)(std::move(piece));
     if (is_end) co_return;
   }
@@ -363,6 +371,13 @@ Task<void> ClientCall::State::give_error(CallError error) {
   if (connection_ != nullptr) std::exchange(connection_, nullptr)->close();
   while (!on_piece_ && !is_cancelled_) co_await wake_.wait();
   if (on_piece_) std::exchange(on_piece_, nullptr)(std::unexpected(std::move(error)));
+}
+
+/// Waits a moment for the rest of the request to go out, so that the connection can be kept.
+Task<void> ClientCall::State::settle() {
+  if (connection_ == nullptr || !parser_ || !parser_->is_done()) co_return;
+  set_deadline(CallFailure::IdleTimeout, kSettleTimeout);
+  while (connection_ != nullptr && !stopped_by_) co_await wake_.wait();
 }
 
 void ClientCall::State::finish() {

@@ -77,6 +77,7 @@ struct ClientCall::State : std::enable_shared_from_this<ClientCall::State> {
   void start_write();
   void release_connection();
   Task<void> give_error(CallError error);
+  Task<void> settle();
   void finish();
 
   [[nodiscard]] std::unexpected<CallError> failed(CallFailure failure, std::string_view what) const;
@@ -113,6 +114,7 @@ struct ClientCall::State : std::enable_shared_from_this<ClientCall::State> {
   CallFailure deadline_kind_ = CallFailure::TotalTimeout;
   std::optional<CallFailure> stopped_by_;
   bool is_cancelled_ = false;
+  bool is_given_ = false;
   bool is_over_ = false;
 
   core::Mutex mutex_;

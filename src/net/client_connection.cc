@@ -1,5 +1,6 @@
 #include <cerrno>
 
+#include <openssl/ssl.h>
 #include <sys/socket.h>
 
 #include "net/client_connection_internal.h"
@@ -15,6 +16,14 @@ bool ClientConnection::is_quiet() {
   char byte = 0;
   const ssize_t count = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+bool ClientConnection::is_empty() {
+  if (buffer.size() > 0) return false;
+  if (!tls) return true;
+  // What is not decrypted yet, too.
+  SSL* const handle = tls->native_handle();
+  return SSL_has_pending(handle) == 0 && BIO_pending(SSL_get_rbio(handle)) == 0;
 }
 
 bool IdleConnections::is_usable(ClientConnection& connection, std::int64_t now_ns) const {

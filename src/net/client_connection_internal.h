@@ -45,6 +45,9 @@ class ClientConnection {
 
   /// The peer has neither closed it nor said anything. When nothing is under way.
   [[nodiscard]] bool is_quiet();
+
+  /// Nothing that was received waits here: it would be taken for the next answer.
+  [[nodiscard]] bool is_empty();
 };
 
 /// Open connections without a call, by origin. Thread-safe.

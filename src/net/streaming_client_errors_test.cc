@@ -67,8 +67,8 @@ TEST(StreamingClientReuse, DropsConnectionsThatThePeerClosed) {
   for (int i = 0; i < 3; ++i) {
     WaitingCall call(caller.client(), {.url = Caller::url(server)});
     EXPECT_EQ(call.rest(), "hello");
-    // Until the FIN has come: the next call must notice it, not fail on it.
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    // The next call must notice the end, not fail on it.
+    wait_until([&] { return server.open_count() == 0; });
   }
   EXPECT_EQ(server.connection_count(), 3);
   EXPECT_EQ(caller.client().counts().repeated_calls, 0U);
@@ -95,7 +95,7 @@ TEST(StreamingClientReuse, RepeatsOnlyWhatMayBeRepeated) {
   request.may_repeat = false;
   WaitingCall third(caller.client(), request);
   EXPECT_EQ(third.rest(), "hello") << "the second connection answers twice";
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // its end
+  wait_until([&] { return server.open_count() == 0; });
   WaitingCall fourth(caller.client(), request);
   EXPECT_EQ(fourth.rest(), "hello");
   WaitingCall refused(caller.client(), request);

@@ -182,6 +182,11 @@ std::uint16_t RawServer::port() const {
   return impl_->port;
 }
 
+int RawServer::open_count() const {
+  const core::Lock lock(impl_->mutex);
+  return static_cast<int>(impl_->open.size());
+}
+
 int RawServer::connection_count() const {
   return impl_->count;
 }

@@ -57,6 +57,9 @@ class RawServer {
 
   [[nodiscard]] int connection_count() const;
 
+  /// Of those, whose end has not been sent.
+  [[nodiscard]] int open_count() const;
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

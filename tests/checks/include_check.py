@@ -21,7 +21,7 @@ THIRD_PARTY = {
     "grpc": ["net"],
     "absl/": ["net"],
     "curl/": ["net"],
-    "openssl/": ["net", "access"],
+    "openssl/": ["core", "net", "access"],
     "sodium": ["core", "access", "cli"],
     "cjose/": ["access"],
     "CLI/": ["cli"],

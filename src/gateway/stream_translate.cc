@@ -140,12 +140,11 @@ void StreamTranslator::pass_on(const SseEvent& event, std::string& out) {
 
 StreamState StreamTranslator::finish(std::string& out) {
   if (state_ != StreamState::Open) return state_;
-  const bool is_whole = has_finish_reason_;
-  if (!is_whole) {
-    fail(provider_disconnected(), out);
-  } else {
+  if (has_finish_reason_) {
     append_frame(out, kDone);
     state_ = StreamState::Done;
+  } else {
+    fail(provider_disconnected(), out);
   }
   return state_;
 }

@@ -1,0 +1,61 @@
+#include "broadcast/destination.h"
+
+#include <algorithm>
+#include <array>
+
+namespace gantry::broadcast {
+namespace {
+
+struct TypeFacts {
+  DestinationType type;
+  std::string_view name;
+  Signal signal;
+  ConfigFieldNames fields;
+};
+
+constexpr std::array<TypeFacts, 6> kTypes = {{
+    {DestinationType::Grafana, "grafana", Signal::Spans, {"baseUrl", "instanceId", "apiKey"}},
+    {DestinationType::OtelCollector, "otel-collector", Signal::Spans, {"endpoint", "", ""}},
+    {DestinationType::Webhook, "webhook", Signal::Spans, {"url", "", ""}},
+    {DestinationType::Gantry, "gantry", Signal::Spans, {"baseUrl", "instanceId", "token"}},
+    {DestinationType::PrometheusRemoteWrite,
+     "prometheus-remote-write",
+     Signal::Metrics,
+     {"url", "instanceId", "apiKey"}},
+    {DestinationType::Influx, "influx", Signal::Metrics, {"url", "instanceId", "apiKey"}},
+}};
+
+const TypeFacts& facts_of(DestinationType type) {
+  const TypeFacts& facts = kTypes.at(static_cast<std::size_t>(type));
+  GANTRY_DEBUG_ASSERT(facts.type == type, "the table has the enum's order");
+  return facts;
+}
+
+}  // namespace
+
+std::string_view destination_type_name(DestinationType type) {
+  return facts_of(type).name;
+}
+
+std::optional<DestinationType> parse_destination_type(std::string_view name) {
+  const auto found = std::ranges::find(kTypes, name, &TypeFacts::name);
+  return found == kTypes.end() ? std::nullopt : std::optional(found->type);
+}
+
+ConfigFieldNames config_field_names(DestinationType type) {
+  return facts_of(type).fields;
+}
+
+Signal signal_of(DestinationType type) {
+  return facts_of(type).signal;
+}
+
+bool takes_key(const Destination& destination, std::string_view key_hash) {
+  const auto has = [&](const std::vector<std::string>& hashes) {
+    return !key_hash.empty() && std::ranges::find(hashes, key_hash) != hashes.end();
+  };
+  if (has(destination.excluded_api_key_hashes)) return false;
+  return !destination.api_key_hashes || has(*destination.api_key_hashes);
+}
+
+}  // namespace gantry::broadcast

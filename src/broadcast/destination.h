@@ -1,0 +1,96 @@
+#pragma once
+
+// Where copies of a stack's data go, as its owner has set it up: what kind of system it is, how to
+// reach it, and what of the data it gets.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broadcast/filter_rules.h"
+#include "broadcast/queue.h"
+#include "core/error.h"
+#include "core/time.h"
+
+namespace gantry::broadcast {
+
+enum class DestinationType : std::uint8_t {
+  Grafana,                ///< Grafana Cloud's OTLP gateway: base URL, instance id, API key.
+  OtelCollector,          ///< Any OTLP/HTTP receiver: a full URL, used as it is.
+  Webhook,                ///< OTLP JSON to any URL.
+  Gantry,                 ///< Another Gantry: base URL, instance id, token.
+  PrometheusRemoteWrite,  ///< Metrics.
+  Influx,                 ///< Metrics as line protocol.
+};
+
+/// "grafana", "otel-collector", "webhook", "gantry", "prometheus-remote-write", "influx".
+[[nodiscard]] std::string_view destination_type_name(DestinationType type);
+[[nodiscard]] std::optional<DestinationType> parse_destination_type(std::string_view name);
+
+/// What the fields of `config` that people fill in are called, for messages; "" for none.
+struct ConfigFieldNames {
+  std::string_view url;
+  std::string_view instance_id;
+  std::string_view secret;
+};
+
+[[nodiscard]] ConfigFieldNames config_field_names(DestinationType type);
+
+/// Which signal a destination of the type takes.
+[[nodiscard]] Signal signal_of(DestinationType type);
+
+enum class Encoding : std::uint8_t { Json, Protobuf };
+
+enum class Compression : std::uint8_t { None, Gzip, Snappy };
+
+/// How to reach it: the fields of `config`, secrets in clear. Never printed or logged whole.
+struct DestinationConfig {
+  std::string url;  ///< As entered: base URL, endpoint or url, by type.
+  std::string instance_id;
+  std::string secret;           ///< apiKey or token; empty: none.
+  std::string method = "POST";  ///< Webhook: POST or PUT.
+  Encoding encoding = Encoding::Json;
+  Compression compression = Compression::Gzip;
+  int remote_write_version = 1;  ///< 1 or 2.
+  /// Sent with every request; the values are secrets.
+  std::map<std::string, std::string, std::less<>> headers;
+
+  friend bool operator==(const DestinationConfig&, const DestinationConfig&) = default;
+};
+
+/// Attributes beyond the usual ones that a destination asks for.
+struct GenerationExtras {
+  bool cost = false;
+  bool identity = false;
+  bool request_context = false;
+
+  friend bool operator==(const GenerationExtras&, const GenerationExtras&) = default;
+};
+
+struct Destination {
+  DestinationId id;
+  std::uint32_t stack = 0;  ///< Instance id of the stack whose data it gets.
+  DestinationType type = DestinationType::Grafana;
+  std::string name;  ///< May be empty.
+  bool is_enabled = true;
+  bool is_private = false;   ///< Privacy mode.
+  double sampling_rate = 1;  ///< 0.0001 to 1.
+  /// Absent: all keys and everything that no key brought; else only those.
+  std::optional<std::vector<std::string>> api_key_hashes;
+  std::vector<std::string> excluded_api_key_hashes;  ///< Wins.
+  std::string filter_rules_json;                     ///< As entered; empty: none.
+  FilterRules filter_rules;
+  GenerationExtras extras;
+  DestinationConfig config;
+  TimestampMs created_at;
+  TimestampMs updated_at;
+};
+
+/// Whether what the key brought goes there; `key_hash` empty: no key. The list of excluded keys
+/// wins.
+[[nodiscard]] bool takes_key(const Destination& destination, std::string_view key_hash);
+
+}  // namespace gantry::broadcast

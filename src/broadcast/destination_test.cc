@@ -1,0 +1,50 @@
+#include "broadcast/destination.h"
+
+#include <gtest/gtest.h>
+
+namespace gantry::broadcast {
+namespace {
+
+constexpr DestinationType kAll[] = {
+    DestinationType::Grafana, DestinationType::OtelCollector,         DestinationType::Webhook,
+    DestinationType::Gantry,  DestinationType::PrometheusRemoteWrite, DestinationType::Influx};
+
+TEST(Destination, TypesHaveNames) {
+  std::string names;
+  for (const DestinationType type : kAll) {
+    names += std::string(destination_type_name(type)) + " ";
+    EXPECT_EQ(parse_destination_type(destination_type_name(type)), type);
+    EXPECT_NE(config_field_names(type).url, "");
+  }
+  EXPECT_EQ(names, "grafana otel-collector webhook gantry prometheus-remote-write influx ");
+  for (const std::string_view unknown : {"", "Grafana", "grafana ", "s3"})
+    EXPECT_FALSE(parse_destination_type(unknown)) << unknown;
+}
+
+TEST(Destination, TypesTakeOneSignal) {
+  for (const DestinationType type : kAll) {
+    const bool is_metric =
+        type == DestinationType::PrometheusRemoteWrite || type == DestinationType::Influx;
+    EXPECT_EQ(signal_of(type), is_metric ? Signal::Metrics : Signal::Spans);
+  }
+}
+
+TEST(Destination, TakesKeys) {
+  Destination all;
+  EXPECT_TRUE(takes_key(all, ""));
+  EXPECT_TRUE(takes_key(all, "a"));
+  Destination some{.api_key_hashes = {{"a", "b"}}};
+  EXPECT_TRUE(takes_key(some, "a"));
+  EXPECT_FALSE(takes_key(some, "c"));
+  EXPECT_FALSE(takes_key(some, ""));
+  some.excluded_api_key_hashes = {"a"};
+  EXPECT_FALSE(takes_key(some, "a"));
+  EXPECT_TRUE(takes_key(some, "b"));
+  all.excluded_api_key_hashes = {"a", ""};
+  EXPECT_FALSE(takes_key(all, "a"));
+  EXPECT_TRUE(takes_key(all, "b"));
+  EXPECT_TRUE(takes_key(all, ""));
+}
+
+}  // namespace
+}  // namespace gantry::broadcast

@@ -1,0 +1,88 @@
+#include "broadcast/test_connection.h"
+
+#include <utility>
+
+#include "codec/otlp_traces_encoder.h"
+#include "codec/otlp_traces_json_encoder.h"
+#include "telemetry/span_batch.h"
+
+namespace gantry::broadcast {
+namespace {
+
+constexpr std::uint64_t kNanosecondsPerMs = 1'000'000;
+
+std::string encode(Encoding encoding, const telemetry::SpanBatch& batch) {
+  if (encoding == Encoding::Protobuf) return codec::encode_otlp_traces(batch);
+  std::string body;
+  codec::append_otlp_traces_json(batch, body);
+  return body;
+}
+
+/// A span that receivers know by its name and its ids.
+void add_test_span(telemetry::SpanBatch& batch, std::string_view service_name, TimestampMs now) {
+  using telemetry::AttributeValue;
+  const std::string_view service = batch.arena.copy(service_name);
+  batch.attributes.push_back(
+      {.key = "service.name", .value = {.kind = AttributeValue::Kind::String, .text = service}});
+  batch.resources.push_back({.attributes = {.begin = 0, .count = 1}});
+  batch.scopes.push_back({.name = service});
+  telemetry::BatchSpan span{
+      .span_id = 1, .kind = telemetry::SpanKind::Internal, .status = telemetry::SpanStatus::Ok};
+  span.trace_id.bytes.back() = 1;
+  span.name = batch.arena.copy(std::string(service_name).append("-connection-test"));
+  span.end_ns = static_cast<std::uint64_t>(now.since_epoch) * kNanosecondsPerMs;
+  span.start_ns = span.end_ns - kNanosecondsPerMs;
+  batch.spans.push_back(span);
+}
+
+std::string test_body(const Destination& destination, std::string_view service_name,
+                      TimestampMs now) {
+  telemetry::SpanBatch batch;
+  switch (destination.type) {
+    case DestinationType::Grafana:
+    case DestinationType::OtelCollector:
+    case DestinationType::Gantry:
+      add_test_span(batch, service_name, now);
+      return encode(destination.config.encoding, batch);
+    case DestinationType::Webhook:
+      return encode(destination.config.encoding, batch);
+    case DestinationType::PrometheusRemoteWrite:
+      return "";  // A write request without series.
+    case DestinationType::Influx:
+      return "# connection test\n";
+  }
+  return "";
+}
+
+bool passes(const Destination& destination, int status, const Classified& classified) {
+  if (classified.kind == FailureKind::None) return true;
+  return destination.type == DestinationType::Webhook && status == 400;
+}
+
+}  // namespace
+
+ConnectionTestResult test_connection(const Destination& destination, std::string_view service_name,
+                                     Transport& transport, const Clock& clock,
+                                     const CancelToken& cancel) {
+  ConnectionTestResult result;
+  const auto fail_with = [&](Classified classified) {
+    result.kind = classified.kind;
+    result.message = std::move(classified.message);
+    return result;
+  };
+  auto request =
+      make_export_request(destination, test_body(destination, service_name, clock.now()));
+  if (!request) return fail_with(classify_config_error(request.error().message));
+  request->headers.set("X-Test-Connection", "true");
+  const std::int64_t start_ns = monotonic_ns();
+  const auto answer = transport.send(*request, kConnectionTestTimeout, cancel);
+  result.latency = {(monotonic_ns() - start_ns) / 1'000'000};
+  if (!answer) return fail_with(classify_failure(destination, answer.error()));
+  result.status = answer->status;
+  Classified classified = classify_answer(destination, *answer, clock.now());
+  if (!passes(destination, answer->status, classified)) return fail_with(std::move(classified));
+  result.is_ok = true;
+  return result;
+}
+
+}  // namespace gantry::broadcast

@@ -46,6 +46,21 @@ bool is_html(const ExportAnswer& answer) {
   return lower_case(answer.headers.find("Content-Type")).starts_with("text/html");
 }
 
+/// Valid UTF-8 of one line, at most `bytes_max` long.
+std::string one_line(std::string_view text, std::size_t bytes_max) {
+  std::string out;
+  for (std::size_t position = 0; position < text.size();) {
+    char32_t c = core::next_code_point(text, position);
+    if (c < 0x20 || c == 0x7f) c = ' ';
+    const std::size_t before = out.size();
+    core::append_utf8(out, c);
+    if (out.size() <= bytes_max) continue;
+    out.resize(before);
+    break;
+  }
+  return out;
+}
+
 /// What of the destination may never be quoted, longest first: whole values, their last word
 /// ("Bearer <x>"), and what goes over the wire for them.
 std::vector<std::string> secrets_of(const DestinationConfig& config) {
@@ -62,35 +77,22 @@ std::vector<std::string> secrets_of(const DestinationConfig& config) {
         space != std::string::npos && space + 1 < value.size())
       secrets.push_back(value.substr(space + 1));
   }
+  for (std::string& secret : secrets) secret = one_line(secret, std::string::npos);
   std::ranges::sort(secrets, std::greater{}, &std::string::size);
   return secrets;
 }
 
-/// Whether `text` can be quoted; secrets in it are then replaced.
-bool redact(const DestinationConfig& config, std::string& text) {
+/// `text` in one line and without secrets; "" when one is too short to be told from other text.
+std::string quotable(const DestinationConfig& config, std::string_view text) {
   constexpr std::string_view kMask = "****";
+  std::string quoted = one_line(text, std::string::npos);
   for (const std::string& secret : secrets_of(config)) {
-    std::size_t at = text.find(secret);
-    if (at != std::string::npos && secret.size() < kRedactedBytesMin) return false;
-    for (; at != std::string::npos; at = text.find(secret, at + kMask.size()))
-      text.replace(at, secret.size(), kMask);
+    std::size_t at = quoted.find(secret);
+    if (at != std::string::npos && secret.size() < kRedactedBytesMin) return "";
+    for (; at != std::string::npos; at = quoted.find(secret, at + kMask.size()))
+      quoted.replace(at, secret.size(), kMask);
   }
-  return true;
-}
-
-/// Valid UTF-8 of one line, at most `bytes_max` long.
-std::string one_line(std::string_view text, std::size_t bytes_max) {
-  std::string out;
-  for (std::size_t position = 0; position < text.size();) {
-    char32_t c = core::next_code_point(text, position);
-    if (c < 0x20 || c == 0x7f) c = ' ';
-    const std::size_t before = out.size();
-    core::append_utf8(out, c);
-    if (out.size() <= bytes_max) continue;
-    out.resize(before);
-    break;
-  }
-  return out;
+  return quoted;
 }
 
 /// What the receiver said, in its own words; "" when it is a page for people or must not be quoted.
@@ -98,7 +100,7 @@ std::string words_of(const DestinationConfig& config, const ExportAnswer& answer
   if (is_html(answer)) return "";
   std::string text = codec::decode_status_message(answer_encoding(answer), answer.body);
   if (text.empty() && core::is_valid_utf8(answer.body)) text = answer.body;
-  return redact(config, text) ? text : "";
+  return quotable(config, text);
 }
 
 void set_message(Classified& classified, std::string_view ours, std::string_view theirs) {
@@ -179,7 +181,7 @@ Classified classify_success(const Destination& destination, const ExportAnswer& 
       codec::decode_otlp_response(answer_encoding(answer), codec::OtlpSignal::Traces, answer.body);
   // With a 2xx the data was taken, whatever the body looks like.
   if (!partial || (partial->rejected == 0 && partial->message.empty())) return classified;
-  if (!redact(destination.config, partial->message)) partial->message.clear();
+  partial->message = quotable(destination.config, partial->message);
   classified.rejected_items = partial->rejected;
   if (partial->rejected == 0) {
     classified.message = one_line(partial->message, kVerdictMessageBytesMax);

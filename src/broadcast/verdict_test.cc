@@ -152,6 +152,9 @@ TEST(Verdict, QuotesTheAnswerWithoutSecrets) {
                      R"({"partialSuccess":{"rejectedSpans":1,"errorMessage":"glc_secret"}})")
                 .message,
             "the receiver rejected 1 spans; the answer: ****");
+  EXPECT_EQ(classify(collector_destination(), 400, "Bearer\theader-\nsecret\nBearer\nheader-secret")
+                .message,
+            "the receiver refused the data with 400; the answer: Bearer header- secret ****");
   Destination tiny = collector_destination();
   tiny.config.headers = {{"X-Key", "ab"}};
   EXPECT_EQ(classify(tiny, 400, "cabbage").message, "the receiver refused the data with 400");

@@ -339,6 +339,35 @@ CREATE TABLE secrets (
 CREATE INDEX secrets_by_data_key ON secrets (org_id, data_key);
 )sql";
 
+constexpr std::string_view kDestinations = R"sql(
+-- Where copies of a stack's data go. Deleted ones keep their row, without secrets. config: JSON
+-- with masks; the secrets themselves are rows of `secrets`. version grows with every change.
+CREATE TABLE destinations (
+  id                       TEXT PRIMARY KEY,
+  org_id                   INTEGER NOT NULL REFERENCES organisations (id),
+  stack_id                 INTEGER NOT NULL REFERENCES stacks (id),
+  type                     TEXT NOT NULL,
+  name                     TEXT NOT NULL,
+  is_enabled               INTEGER NOT NULL CHECK (is_enabled IN (0, 1)),
+  is_private               INTEGER NOT NULL CHECK (is_private IN (0, 1)),
+  sampling_rate_billionths INTEGER NOT NULL
+    CHECK (sampling_rate_billionths BETWEEN 1 AND 1000000000),
+  api_key_hashes           TEXT,
+  excluded_api_key_hashes  TEXT NOT NULL,
+  filter_rules             TEXT,
+  has_generation_cost      INTEGER NOT NULL CHECK (has_generation_cost IN (0, 1)),
+  has_generation_identity  INTEGER NOT NULL CHECK (has_generation_identity IN (0, 1)),
+  has_generation_request   INTEGER NOT NULL CHECK (has_generation_request IN (0, 1)),
+  config                   TEXT NOT NULL,
+  version                  INTEGER NOT NULL,
+  created_at_ms            INTEGER NOT NULL,
+  updated_at_ms            INTEGER NOT NULL,
+  deleted_at_ms            INTEGER
+) STRICT;
+CREATE INDEX destinations_by_stack ON destinations (org_id, stack_id, created_at_ms, id)
+  WHERE deleted_at_ms IS NULL;
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{.version = 1, .name = "access", .sql = kAccess},
     Migration{.version = 2, .name = "access_control", .sql = kAccessControl},
@@ -347,6 +376,7 @@ constexpr std::array kMigrations = {
     Migration{.version = 5, .name = "organisation_deletion", .sql = kOrganisationDeletion},
     Migration{.version = 6, .name = "personal_tokens", .sql = kPersonalTokens},
     Migration{.version = 7, .name = "secrets", .sql = kSecrets},
+    Migration{.version = 8, .name = "destinations", .sql = kDestinations},
 };
 
 }  // namespace

@@ -21,8 +21,8 @@ constexpr std::array<TypeFacts, 6> kTypes = {{
     {DestinationType::PrometheusRemoteWrite,
      "prometheus-remote-write",
      Signal::Metrics,
-     {"url", "instanceId", "apiKey"}},
-    {DestinationType::Influx, "influx", Signal::Metrics, {"url", "instanceId", "apiKey"}},
+     {"url", "username", "token"}},
+    {DestinationType::Influx, "influx", Signal::Metrics, {"url", "username", "token"}},
 }};
 
 const TypeFacts& facts_of(DestinationType type) {

@@ -48,8 +48,8 @@ enum class Compression : std::uint8_t { None, Gzip, Snappy };
 
 /// How to reach it: the fields of `config`, secrets in clear. Never printed or logged whole.
 struct DestinationConfig {
-  std::string url;  ///< As entered: base URL, endpoint or url, by type.
-  std::string instance_id;
+  std::string url;              ///< Base URL, endpoint or url, by type.
+  std::string instance_id;      ///< Or user name, by type.
   std::string secret;           ///< apiKey or token; empty: none.
   std::string method = "POST";  ///< Webhook: POST or PUT.
   Encoding encoding = Encoding::Json;

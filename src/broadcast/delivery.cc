@@ -21,7 +21,6 @@ namespace {
 
 using Items = std::span<const QueuedItem>;
 using Effect = DeliveryGate::Effect;
-using Turn = DeliveryGate::Turn;
 
 /// After the queue's or the dead letters' disk failed.
 constexpr std::int64_t kDiskPauseMs = 5'000;
@@ -252,15 +251,31 @@ class DeliveryThreads final : public Delivery {
 
   PartEnd settle(Part& part) {
     while (true) {
-      const Turn turn = gate_.enter(part.not_before);
-      if (turn == Turn::Never) return PartEnd::GiveBack;
+      if (!gate_.enter(part.not_before)) return PartEnd::GiveBack;
       std::optional<Classified> classified;
       const bool is_on_disk = expire(part);
       if (is_on_disk && !part.items.empty()) classified = attempt(part);
-      gate_.leave(turn, classified ? effect_of(*classified, part) : Effect::Nothing);
+      log_change(gate_.leave(classified ? effect_of(*classified, part) : Effect::Nothing), part);
       if (part.items.empty()) return PartEnd::Settled;
       if (!classified) return PartEnd::GiveBack;
       if (const auto end = act(part, *classified)) return *end;
+    }
+  }
+
+  void log_change(DeliveryGate::Change change, const Part& part) {
+    switch (change) {
+      case DeliveryGate::Change::None:
+        return;
+      case DeliveryGate::Change::Held:
+        log::error("broadcast destination held",
+                   {{"destination", destination_.id},
+                    {"type", destination_type_name(destination_.type)},
+                    {"reason", failure_kind_name(part.last.kind)},
+                    {"error", part.last.message}});
+        return;
+      case DeliveryGate::Change::Resumed:
+        log::info("broadcast destination resumed", {{"destination", destination_.id}});
+        return;
     }
   }
 

@@ -8,27 +8,27 @@ bool DeliveryGate::is_open() const {
   return is_held_ || failures_in_row_ >= options_.breaker_failures;
 }
 
-DeliveryGate::Turn DeliveryGate::enter(DurationMs not_before) {
+bool DeliveryGate::enter(DurationMs not_before) {
   core::Lock lock(mutex_);
   while (true) {
     const DurationMs until = std::max(not_before, not_before_);
-    if (is_stopped_ || until > deadline_) return Turn::Never;
+    if (is_stopped_ || until > deadline_) return false;
     if (pace_.elapsed() < until) {
       pace_.wait(changed_, lock, until);
       continue;
     }
-    if (!is_open()) return Turn::Any;
-    if (!is_probing_) {
-      is_probing_ = true;
-      return Turn::Probe;
+    if (!is_open() || attempts_ == 0) {
+      ++attempts_;
+      return true;
     }
     pace_.wait(changed_, lock, Pace::kForever);
   }
 }
 
-void DeliveryGate::leave(Turn turn, Effect effect) {
+DeliveryGate::Change DeliveryGate::leave(Effect effect) {
   core::Lock lock(mutex_);
-  if (turn == Turn::Probe) is_probing_ = false;
+  const bool was_held = is_held_;
+  --attempts_;
   switch (effect) {
     case Effect::Alive:
       failures_in_row_ = 0;
@@ -46,6 +46,8 @@ void DeliveryGate::leave(Turn turn, Effect effect) {
       break;
   }
   changed_.notify_all();
+  if (was_held == is_held_) return Change::None;
+  return is_held_ ? Change::Held : Change::Resumed;
 }
 
 void DeliveryGate::pause(DurationMs until) {

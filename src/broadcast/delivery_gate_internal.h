@@ -17,19 +17,17 @@ class DeliveryGate {
  public:
   DeliveryGate(Pace& pace, const Delivery::Options& options) : pace_(pace), options_(options) {}
 
-  enum class Turn : std::uint8_t {
-    Any,    ///< One of several at a time.
-    Probe,  ///< The only one.
-    Never,  ///< The delivery stops, or will before the turn comes.
-  };
-
   /// What an attempt says about the receiver.
   enum class Effect : std::uint8_t { Alive, Failed, Held, Nothing };
 
-  /// Waits until a batch that is not to be sent before `not_before` may be. Unless it is Never,
-  /// `leave` follows.
-  [[nodiscard]] Turn enter(DurationMs not_before) GANTRY_EXCLUDES(mutex_);
-  void leave(Turn turn, Effect effect) GANTRY_EXCLUDES(mutex_);
+  /// What an effect changed.
+  enum class Change : std::uint8_t { None, Held, Resumed };
+
+  /// Waits until a batch that is not to be sent before `not_before` may be: beside others, or as
+  /// the only one while the receiver fails. True: `leave` follows. False: the delivery has stopped,
+  /// or will have before that time.
+  [[nodiscard]] bool enter(DurationMs not_before) GANTRY_EXCLUDES(mutex_);
+  [[nodiscard]] Change leave(Effect effect) GANTRY_EXCLUDES(mutex_);
 
   /// No batch is sent before `until`.
   void pause(DurationMs until) GANTRY_EXCLUDES(mutex_);
@@ -66,11 +64,11 @@ class DeliveryGate {
   DurationMs not_before_ GANTRY_GUARDED_BY(mutex_);
   DurationMs deadline_ GANTRY_GUARDED_BY(mutex_){Pace::kForever};
   std::uint32_t failures_in_row_ GANTRY_GUARDED_BY(mutex_) = 0;
+  std::uint32_t attempts_ GANTRY_GUARDED_BY(mutex_) = 0;  ///< Between enter and leave.
   std::uint32_t batches_ GANTRY_GUARDED_BY(mutex_) = 0;
   std::size_t events_ GANTRY_GUARDED_BY(mutex_) = 0;
   std::size_t threads_ended_ GANTRY_GUARDED_BY(mutex_) = 0;
   bool is_held_ GANTRY_GUARDED_BY(mutex_) = false;
-  bool is_probing_ GANTRY_GUARDED_BY(mutex_) = false;
   bool is_draining_ GANTRY_GUARDED_BY(mutex_) = false;
   bool is_stopped_ GANTRY_GUARDED_BY(mutex_) = false;
 };

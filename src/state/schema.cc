@@ -368,6 +368,72 @@ CREATE INDEX destinations_by_stack ON destinations (org_id, stack_id, created_at
   WHERE deleted_at_ms IS NULL;
 )sql";
 
+constexpr std::string_view kGatewayKeys = R"sql(
+-- id: the keyed hash of the secret under that pepper, in hexadecimal. Amounts are 10^-12 USD.
+-- allowed_models: one a line; empty: all.
+CREATE TABLE gateway_keys (
+  id             TEXT PRIMARY KEY CHECK (length(id) = 64),
+  org_id         INTEGER NOT NULL REFERENCES organisations (id),
+  stack_id       INTEGER NOT NULL REFERENCES stacks (id),
+  pepper_id      INTEGER NOT NULL,
+  name           TEXT NOT NULL,
+  label          TEXT NOT NULL,
+  spend_limit    INTEGER CHECK (spend_limit >= 0),
+  limit_reset    TEXT NOT NULL CHECK (limit_reset IN ('never', 'daily', 'weekly', 'monthly')),
+  includes_byok  INTEGER NOT NULL CHECK (includes_byok IN (0, 1)),
+  rpm            INTEGER CHECK (rpm > 0),
+  tpm            INTEGER CHECK (tpm > 0),
+  max_concurrent INTEGER CHECK (max_concurrent > 0),
+  allowed_models TEXT NOT NULL,
+  is_disabled    INTEGER NOT NULL CHECK (is_disabled IN (0, 1)),
+  expires_at_ms  INTEGER,
+  created_by     TEXT NOT NULL,
+  created_at_ms  INTEGER NOT NULL,
+  updated_at_ms  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX gateway_keys_by_stack ON gateway_keys (org_id, stack_id, created_at_ms, id);
+
+-- What a key has spent: ever, and in the UTC day, week and month of as_of_ms. byok: at providers
+-- whose key is the client's own.
+CREATE TABLE gateway_key_usage (
+  key_id       TEXT PRIMARY KEY REFERENCES gateway_keys (id) ON DELETE CASCADE,
+  org_id       INTEGER NOT NULL REFERENCES organisations (id),
+  as_of_ms     INTEGER NOT NULL,
+  total        INTEGER NOT NULL,
+  daily        INTEGER NOT NULL,
+  weekly       INTEGER NOT NULL,
+  monthly      INTEGER NOT NULL,
+  byok_total   INTEGER NOT NULL,
+  byok_daily   INTEGER NOT NULL,
+  byok_weekly  INTEGER NOT NULL,
+  byok_monthly INTEGER NOT NULL
+) STRICT;
+
+-- What a replica may spend of a key's limit without asking; counts as spent until it expires.
+CREATE TABLE gateway_budget_leases (
+  key_id        TEXT NOT NULL REFERENCES gateway_keys (id) ON DELETE CASCADE,
+  holder        TEXT NOT NULL,
+  org_id        INTEGER NOT NULL REFERENCES organisations (id),
+  amount        INTEGER NOT NULL,
+  expires_at_ms INTEGER NOT NULL,
+  PRIMARY KEY (key_id, holder)
+) STRICT;
+)sql";
+
+constexpr std::string_view kGatewayGenerations = R"sql(
+-- Finished calls of the gateway, without what was asked and answered. record: the JSON object that
+-- the API shows.
+CREATE TABLE gateway_generations (
+  org_id        INTEGER NOT NULL REFERENCES organisations (id),
+  id            TEXT NOT NULL,
+  stack_id      INTEGER NOT NULL REFERENCES stacks (id),
+  created_at_ms INTEGER NOT NULL,
+  record        TEXT NOT NULL,
+  PRIMARY KEY (org_id, id)
+) STRICT;
+CREATE INDEX gateway_generations_by_time ON gateway_generations (created_at_ms);
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{.version = 1, .name = "access", .sql = kAccess},
     Migration{.version = 2, .name = "access_control", .sql = kAccessControl},
@@ -377,6 +443,8 @@ constexpr std::array kMigrations = {
     Migration{.version = 6, .name = "personal_tokens", .sql = kPersonalTokens},
     Migration{.version = 7, .name = "secrets", .sql = kSecrets},
     Migration{.version = 8, .name = "destinations", .sql = kDestinations},
+    Migration{.version = 9, .name = "gateway_keys", .sql = kGatewayKeys},
+    Migration{.version = 10, .name = "gateway_generations", .sql = kGatewayGenerations},
 };
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <sodium.h>
 
+#include "access/random_text.h"
+
 namespace gantry::access {
 namespace {
 
@@ -68,12 +70,6 @@ std::string encode_base64(std::string_view text) {
                     sodium_base64_VARIANT_ORIGINAL);
   encoded.pop_back();  // the terminating zero
   return encoded;
-}
-
-std::string random_hexadecimal(std::size_t bytes) {
-  std::string text;
-  for (std::size_t i = 0; i < bytes; ++i) text += fmt::format("{:02x}", randombytes_uniform(256));
-  return text;
 }
 
 /// The payload as JSON; discarded when it is not JSON or has a key twice.

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "codec/otlp_values.h"
+#include "gateway/api_names_internal.h"
 #include "gateway/attribute_list_internal.h"
 #include "gateway/trace_ids.h"
 
@@ -20,36 +21,6 @@ using telemetry::SpanBatch;
 using telemetry::SpanId;
 using telemetry::SpanKind;
 using telemetry::SpanStatus;
-
-std::string_view operation_name(Api api) {
-  switch (api) {
-    case Api::Completions:
-      return "text_completion";
-    case Api::Embeddings:
-      return "embeddings";
-    case Api::Chat:
-    case Api::Responses:
-    case Api::Messages:
-      break;
-  }
-  return "chat";
-}
-
-/// As the generation record has it: chat completions are completions there too.
-std::string_view api_type(Api api) {
-  switch (api) {
-    case Api::Embeddings:
-      return "embeddings";
-    case Api::Responses:
-      return "responses";
-    case Api::Messages:
-      return "messages";
-    case Api::Chat:
-    case Api::Completions:
-      break;
-  }
-  return "completions";
-}
 
 class TraceBuilder {
  public:
@@ -239,9 +210,7 @@ void TraceBuilder::add_metadata(AttributeList& list) {
 void TraceBuilder::add_request(AttributeList& list) const {
   const std::string_view model =
       generation_.served_model.empty() ? generation_.requested_model : generation_.served_model;
-  const std::size_t slash = model.find('/');
-  const std::string_view author =
-      slash == std::string_view::npos ? std::string_view() : model.substr(0, slash);
+  const std::string_view author = model_author(model);
   list.add_string("gen_ai.operation.name", operation_name(generation_.api));
   list.add_string_if("gen_ai.system", author);
   list.add_string_if("gen_ai.provider.name", author);

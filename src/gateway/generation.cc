@@ -69,6 +69,14 @@ Result<PicoUsd> parse_usd(std::string_view text) {
   return PicoUsd{usd * kPicoPerUsd + pico};
 }
 
+std::string format_usd(PicoUsd price) {
+  std::string text =
+      fmt::format("{}.{:0{}}", price.value / kPicoPerUsd, price.value % kPicoPerUsd, kDecimals);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
 std::optional<PicoUsd> round_usd(double usd) {
   if (!(usd >= 0 && usd <= static_cast<double>(kUsdMax))) return std::nullopt;
   return PicoUsd{std::llround(usd * static_cast<double>(kPicoPerUsd))};

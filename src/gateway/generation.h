@@ -29,6 +29,9 @@ struct PicoUsd {
 /// point between them (no sign, no exponent), more than 12 decimals, or above 1,000,000.
 [[nodiscard]] Result<PicoUsd> parse_usd(std::string_view text);
 
+/// "0.0000025", "3": the shortest decimal text; parse_usd() gives the price back. Not negative.
+[[nodiscard]] std::string format_usd(PicoUsd price);
+
 /// A cost as providers report it, a JSON number: to the nearest 10^-12 USD. Nothing if it is
 /// negative, not finite or above 1,000,000.
 [[nodiscard]] std::optional<PicoUsd> round_usd(double usd);

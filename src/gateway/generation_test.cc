@@ -43,11 +43,20 @@ TEST(PicoUsdTest, IsTheNearestDouble) {
   EXPECT_EQ(PicoUsd{9007199254740993}.to_double(), 9007.199254740993);
 }
 
+TEST(PicoUsdTest, IsWrittenWithoutNeedlessDigits) {
+  EXPECT_EQ(format_usd(PicoUsd{0}), "0");
+  EXPECT_EQ(format_usd(PicoUsd{1}), "0.000000000001");
+  EXPECT_EQ(format_usd(PicoUsd{2'500'000}), "0.0000025");
+  EXPECT_EQ(format_usd(PicoUsd{10'000'000'000'000}), "10");
+  EXPECT_EQ(format_usd(PicoUsd{1'500'000'000'000}), "1.5");
+}
+
 RC_GTEST_PROP(PicoUsdTest, SurvivesItsDecimalText, ()) {
   const PicoUsd price{*rc::gen::inRange<std::int64_t>(0, 1'000'000'000'000'000'001)};
   const std::string text =
       fmt::format("{}.{:012}", price.value / 1'000'000'000'000, price.value % 1'000'000'000'000);
   RC_ASSERT(parse_usd(text).value() == price);
+  RC_ASSERT(parse_usd(format_usd(price)).value() == price);
   RC_ASSERT(price.to_double() == std::stod(text));
 }
 

@@ -2,17 +2,15 @@
 // told when none served.
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "gateway/attempt_plan.h"
+#include "gateway/testing/broadcast_cases.h"
 #include "gateway/testing/catalogues.h"
 
 namespace gantry::gateway {
@@ -21,14 +19,9 @@ namespace {
 using nlohmann::json;
 
 std::vector<json> cases_with_failures() {
-  const char* directory = std::getenv("GANTRY_CONFORMANCE_DIR");
-  const std::filesystem::path root(directory != nullptr ? directory : GANTRY_CONFORMANCE_DEFAULT);
   std::vector<json> cases;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(root / "broadcast", error)) {
-    std::ifstream file(entry.path(), std::ios::binary);
-    json each = json::parse(std::string(std::istreambuf_iterator<char>(file), {}), nullptr, false);
-    if (!each.is_object() || !each.contains("upstream") || !each.contains("attempts")) continue;
+  for (const std::string& name : testing::broadcast_case_names()) {
+    json each = testing::read_broadcast_json(name).value();
     if (!each["attempts"].empty() && !each["attempts"][0]["ok"]) cases.push_back(std::move(each));
   }
   return cases;

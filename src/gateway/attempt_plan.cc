@@ -73,14 +73,14 @@ void add_once(Names& names, const std::string& name) {
 
 }  // namespace
 
-CallOutcome outcome_of(const AttemptFailure& failure) {
-  if (failure.error.type == ErrorType::ClientDisconnected) return CallOutcome::Neither;
+AttemptOutcome outcome_of(const AttemptFailure& failure) {
+  if (failure.error.type == ErrorType::ClientDisconnected) return AttemptOutcome::Neither;
   if (failure.error.type == ErrorType::RateLimitExceeded && failure.error.retry_after_s) {
-    return CallOutcome::Neither;
+    return AttemptOutcome::Neither;
   }
   const Remedy remedy = remedy_for(failure);
   const bool is_endpoints = remedy == Remedy::Any || remedy == Remedy::Elsewhere;
-  return is_endpoints ? CallOutcome::Failure : CallOutcome::Success;
+  return is_endpoints ? AttemptOutcome::Failure : AttemptOutcome::Success;
 }
 
 std::optional<DurationMs> key_pause(const AttemptFailure& failure) {

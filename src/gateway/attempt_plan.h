@@ -41,7 +41,7 @@ struct AttemptFailure {
 
 /// For the endpoint's breaker and statistics. An answer that blames the request shows that the
 /// endpoint works; one that asks to wait, or a client that left, shows nothing.
-[[nodiscard]] CallOutcome outcome_of(const AttemptFailure& failure);
+[[nodiscard]] AttemptOutcome outcome_of(const AttemptFailure& failure);
 
 /// How long to put the key of the attempt aside; nothing: the key is not to blame.
 [[nodiscard]] std::optional<DurationMs> key_pause(const AttemptFailure& failure);

@@ -240,13 +240,13 @@ TEST_F(AttemptPlanTest, SaysWhenAllAreExhausted) {
 TEST(AttemptOutcome, CountsWhatTheEndpointIsToBlameFor) {
   for (const AttemptFailure& failure :
        {timed_out(), answered(401), answered(404), answered(429), answered(500), answered(529)}) {
-    EXPECT_EQ(outcome_of(failure), CallOutcome::Failure) << error_word(failure.error.type);
+    EXPECT_EQ(outcome_of(failure), AttemptOutcome::Failure) << error_word(failure.error.type);
   }
-  EXPECT_EQ(outcome_of(answered(429, "{}", "1")), CallOutcome::Neither);
+  EXPECT_EQ(outcome_of(answered(429, "{}", "1")), AttemptOutcome::Neither);
   EXPECT_EQ(outcome_of({.error = {.type = ErrorType::ClientDisconnected}, .status = {}}),
-            CallOutcome::Neither);
-  EXPECT_EQ(outcome_of(answered(400)), CallOutcome::Success);
-  EXPECT_EQ(outcome_of(answered(400, kTooLong)), CallOutcome::Success);
+            AttemptOutcome::Neither);
+  EXPECT_EQ(outcome_of(answered(400)), AttemptOutcome::Success);
+  EXPECT_EQ(outcome_of(answered(400, kTooLong)), AttemptOutcome::Success);
 }
 
 TEST(AttemptOutcome, PutsKeysAsideThatAreRefusedOrUsedUp) {

@@ -8,10 +8,10 @@
 namespace gantry::gateway {
 
 Breaker::Permit::~Permit() {
-  if (breaker_) end(CallOutcome::Neither);
+  if (breaker_) end(AttemptOutcome::Neither);
 }
 
-void Breaker::Permit::end(CallOutcome outcome) {
+void Breaker::Permit::end(AttemptOutcome outcome) {
   GANTRY_ASSERT(breaker_ != nullptr, "a call ends once");
   const std::shared_ptr<Breaker> breaker = std::move(breaker_);
   breaker->end(kind_, epoch_, outcome);
@@ -40,24 +40,24 @@ BreakerStatus Breaker::status() const {
           .open_until = open_until_};
 }
 
-void Breaker::end(Permit::Kind kind, std::uint64_t epoch, CallOutcome outcome) {
+void Breaker::end(Permit::Kind kind, std::uint64_t epoch, AttemptOutcome outcome) {
   const core::Lock lock(mutex_);
   if (epoch != epoch_) return;
   const TimestampMs now = clock_.now();
   switch (kind) {
     case Permit::Kind::Normal:
-      if (outcome != CallOutcome::Neither) count(now, outcome == CallOutcome::Failure);
+      if (outcome != AttemptOutcome::Neither) count(now, outcome == AttemptOutcome::Failure);
       return;
     case Permit::Kind::Probe:
       has_probe_ = false;
-      if (outcome == CallOutcome::Failure) {
+      if (outcome == AttemptOutcome::Failure) {
         open(now, std::min(DurationMs{open_time_.count * 2}, options_.open_time_max));
       }
       break;
     case Permit::Kind::Forced:
       break;
   }
-  if (outcome == CallOutcome::Success) close();
+  if (outcome == AttemptOutcome::Success) close();
 }
 
 void Breaker::count(TimestampMs now, bool is_failure) {

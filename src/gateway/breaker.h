@@ -4,7 +4,7 @@
 //
 //   if (auto permit = breaker->try_begin()) {
 //     … call the endpoint …
-//     permit->end(CallOutcome::Success);
+//     permit->end(AttemptOutcome::Success);
 //   }
 //
 // Closed, it lets every call through. It opens at 5 failures in a row, or when at least half of at
@@ -39,7 +39,7 @@ struct BreakerOptions {
 };
 
 /// Neither: says nothing of the endpoint, as when the client left or the provider asked to wait.
-enum class CallOutcome : std::uint8_t { Success, Failure, Neither };
+enum class AttemptOutcome : std::uint8_t { Success, Failure, Neither };
 
 /// HalfOpen: the open time is over, and the probe has not ended.
 enum class BreakerState : std::uint8_t { Closed, HalfOpen, Open };
@@ -62,7 +62,7 @@ class Breaker : public std::enable_shared_from_this<Breaker> {
 
     /// At most once, and as soon as the outcome is known: until its probe ends, a breaker lets no
     /// other call through.
-    void end(CallOutcome outcome);
+    void end(AttemptOutcome outcome);
 
    private:
     friend class Breaker;
@@ -91,7 +91,7 @@ class Breaker : public std::enable_shared_from_this<Breaker> {
   [[nodiscard]] BreakerStatus status() const;
 
  private:
-  void end(Permit::Kind kind, std::uint64_t epoch, CallOutcome outcome);
+  void end(Permit::Kind kind, std::uint64_t epoch, AttemptOutcome outcome);
   void count(TimestampMs now, bool is_failure) GANTRY_REQUIRES(mutex_);
   void open(TimestampMs now, DurationMs time) GANTRY_REQUIRES(mutex_);
   void close() GANTRY_REQUIRES(mutex_);

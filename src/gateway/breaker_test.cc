@@ -18,14 +18,14 @@ constexpr DurationMs kSecond{1'000};
 
 class BreakerTest : public ::testing::Test {
  protected:
-  void call(CallOutcome outcome) {
+  void call(AttemptOutcome outcome) {
     auto permit = breaker_->try_begin();
     ASSERT_TRUE(permit);
     permit->end(outcome);
   }
 
   void open() {
-    for (int i = 0; i < 5; ++i) call(CallOutcome::Failure);
+    for (int i = 0; i < 5; ++i) call(AttemptOutcome::Failure);
     ASSERT_EQ(breaker_->status().state, BreakerState::Open);
   }
 
@@ -35,14 +35,14 @@ class BreakerTest : public ::testing::Test {
 
 TEST_F(BreakerTest, OpensAtFiveFailuresInARow) {
   for (int round = 0; round < 3; ++round) {
-    for (int i = 0; i < 4; ++i) call(CallOutcome::Failure);
-    call(CallOutcome::Success);
+    for (int i = 0; i < 4; ++i) call(AttemptOutcome::Failure);
+    call(AttemptOutcome::Success);
     clock_.advance({31'000});
   }
-  for (int i = 0; i < 4; ++i) call(CallOutcome::Failure);
-  call(CallOutcome::Neither);
+  for (int i = 0; i < 4; ++i) call(AttemptOutcome::Failure);
+  call(AttemptOutcome::Neither);
   EXPECT_EQ(breaker_->status().state, BreakerState::Closed);
-  call(CallOutcome::Failure);
+  call(AttemptOutcome::Failure);
   EXPECT_EQ(breaker_->status().state, BreakerState::Open);
   EXPECT_FALSE(breaker_->status().admits);
   EXPECT_FALSE(breaker_->try_begin());
@@ -50,23 +50,23 @@ TEST_F(BreakerTest, OpensAtFiveFailuresInARow) {
 
 TEST_F(BreakerTest, OpensAtHalfOfTwentyInThirtySeconds) {
   for (int i = 0; i < 9; ++i) {
-    call(CallOutcome::Success);
-    call(CallOutcome::Failure);
+    call(AttemptOutcome::Success);
+    call(AttemptOutcome::Failure);
   }
-  call(CallOutcome::Success);
+  call(AttemptOutcome::Success);
   EXPECT_EQ(breaker_->status().state, BreakerState::Closed);
-  call(CallOutcome::Failure);
+  call(AttemptOutcome::Failure);
   EXPECT_EQ(breaker_->status().state, BreakerState::Open);
 }
 
 TEST_F(BreakerTest, ForgetsFailuresAfterThirtySeconds) {
   for (int i = 0; i < 9; ++i) {
-    call(CallOutcome::Success);
-    call(CallOutcome::Failure);
+    call(AttemptOutcome::Success);
+    call(AttemptOutcome::Failure);
   }
   clock_.advance({30'000});
-  call(CallOutcome::Success);
-  call(CallOutcome::Failure);
+  call(AttemptOutcome::Success);
+  call(AttemptOutcome::Failure);
   EXPECT_EQ(breaker_->status().state, BreakerState::Closed);
 }
 
@@ -81,9 +81,9 @@ TEST_F(BreakerTest, LetsOneProbeThroughAfterThirtySeconds) {
   ASSERT_TRUE(probe);
   EXPECT_FALSE(breaker_->try_begin());
   EXPECT_FALSE(breaker_->status().admits);
-  probe->end(CallOutcome::Success);
+  probe->end(AttemptOutcome::Success);
   EXPECT_EQ(breaker_->status().state, BreakerState::Closed);
-  for (int i = 0; i < 4; ++i) call(CallOutcome::Failure);
+  for (int i = 0; i < 4; ++i) call(AttemptOutcome::Failure);
   EXPECT_EQ(breaker_->status().state, BreakerState::Closed);
 }
 
@@ -93,10 +93,10 @@ TEST_F(BreakerTest, StaysOpenTwiceAsLongUpToFiveMinutes) {
     clock_.advance({open_s * 1'000 - 1});
     EXPECT_FALSE(breaker_->try_begin()) << open_s;
     clock_.advance({1});
-    call(CallOutcome::Failure);
+    call(AttemptOutcome::Failure);
   }
   clock_.advance({300'000});
-  call(CallOutcome::Success);
+  call(AttemptOutcome::Success);
   open();
   clock_.advance({30'000});
   EXPECT_TRUE(breaker_->try_begin());
@@ -109,10 +109,10 @@ TEST_F(BreakerTest, AProbeWithoutAnOutcomeMakesRoomForAnother) {
     const auto left = breaker_->try_begin();
     EXPECT_TRUE(left);
   }
-  call(CallOutcome::Neither);
+  call(AttemptOutcome::Neither);
   auto probe = breaker_->try_begin();
   ASSERT_TRUE(probe);
-  probe->end(CallOutcome::Success);
+  probe->end(AttemptOutcome::Success);
   EXPECT_EQ(breaker_->status().state, BreakerState::Closed);
 }
 
@@ -120,9 +120,9 @@ TEST_F(BreakerTest, AForcedCallClosesButDoesNotProlong) {
   open();
   const TimestampMs until = breaker_->status().open_until;
   clock_.advance(kSecond);
-  breaker_->begin_anyway().end(CallOutcome::Failure);
+  breaker_->begin_anyway().end(AttemptOutcome::Failure);
   EXPECT_EQ(breaker_->status().open_until, until);
-  breaker_->begin_anyway().end(CallOutcome::Success);
+  breaker_->begin_anyway().end(AttemptOutcome::Success);
   EXPECT_EQ(breaker_->status().state, BreakerState::Closed);
 }
 
@@ -130,15 +130,15 @@ TEST_F(BreakerTest, LateNewsOfAnEarlierStateChangesNothing) {
   auto early = breaker_->try_begin();
   auto early_success = breaker_->try_begin();
   open();
-  early_success->end(CallOutcome::Success);
+  early_success->end(AttemptOutcome::Success);
   EXPECT_EQ(breaker_->status().state, BreakerState::Open);
   clock_.advance({30'000});
   auto probe = breaker_->try_begin();
-  breaker_->begin_anyway().end(CallOutcome::Success);
-  probe->end(CallOutcome::Failure);
+  breaker_->begin_anyway().end(AttemptOutcome::Success);
+  probe->end(AttemptOutcome::Failure);
   EXPECT_EQ(breaker_->status().state, BreakerState::Closed);
-  for (int i = 0; i < 4; ++i) call(CallOutcome::Failure);
-  early->end(CallOutcome::Failure);
+  for (int i = 0; i < 4; ++i) call(AttemptOutcome::Failure);
+  early->end(AttemptOutcome::Failure);
   EXPECT_EQ(breaker_->status().state, BreakerState::Closed);
 }
 
@@ -198,7 +198,7 @@ RC_GTEST_PROP(BreakerProperty, AgreesWithItsRules, ()) {
       continue;
     }
     const bool is_failure = *rc::gen::inRange(0, 100) < failure_percent;
-    permit->end(is_failure ? CallOutcome::Failure : CallOutcome::Success);
+    permit->end(is_failure ? AttemptOutcome::Failure : AttemptOutcome::Success);
     model.end(now_ms, is_failure);
   }
   RC_TAG(opened > 0 ? "opened" : "stayed closed");
@@ -212,7 +212,7 @@ TEST(Breakers, AreOnePerEndpointAndForgottenWhenDropped) {
   const auto first = breakers.of(EndpointId(1));
   EXPECT_EQ(breakers.of(EndpointId(1)), first);
   EXPECT_NE(breakers.of(EndpointId(2)), first);
-  for (int i = 0; i < 5; ++i) first->try_begin()->end(CallOutcome::Failure);
+  for (int i = 0; i < 5; ++i) first->try_begin()->end(AttemptOutcome::Failure);
   const auto statuses = breakers.statuses();
   ASSERT_EQ(statuses.size(), 2U);
   EXPECT_EQ(statuses[0].second.state, BreakerState::Open);
@@ -226,7 +226,7 @@ TEST(Breakers, AreOnePerEndpointAndForgottenWhenDropped) {
 TEST(Breakers, LetOneOfManyThreadsProbe) {
   ManualClock clock(TimestampMs{0});
   Breakers breakers(clock);
-  for (int i = 0; i < 5; ++i) breakers.of(EndpointId(1))->try_begin()->end(CallOutcome::Failure);
+  for (int i = 0; i < 5; ++i) breakers.of(EndpointId(1))->try_begin()->end(AttemptOutcome::Failure);
   clock.advance({30'000});
   std::atomic<int> probes = 0;
   std::vector<Breaker::Permit> permits[8];

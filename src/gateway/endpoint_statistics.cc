@@ -60,8 +60,8 @@ class EndpointStatistics::Record {
  public:
   void add(TimestampMs now, const CallMeasurement& call) {
     const core::Lock lock(mutex_);
-    if (call.outcome != CallOutcome::Neither) {
-      const bool is_failure = call.outcome == CallOutcome::Failure;
+    if (call.outcome != AttemptOutcome::Neither) {
+      const bool is_failure = call.outcome == AttemptOutcome::Failure;
       counts_.add(now, {.calls = 1, .failures = is_failure ? 1U : 0U});
     }
     if (call.latency_s) latencies_.add({.time = now, .value = *call.latency_s});

@@ -33,7 +33,7 @@ struct Percentiles {
 };
 
 struct CallMeasurement {
-  CallOutcome outcome = CallOutcome::Success;
+  AttemptOutcome outcome = AttemptOutcome::Success;
   std::optional<double> latency_s;          ///< To the first token; else to the answer.
   std::optional<double> tokens_per_second;  ///< Of output, once it had begun.
 };

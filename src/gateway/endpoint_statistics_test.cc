@@ -16,7 +16,7 @@ constexpr EndpointId kEndpoint(7);
 
 class EndpointStatisticsTest : public ::testing::Test {
  protected:
-  void record(CallOutcome outcome) {
+  void record(AttemptOutcome outcome) {
     statistics_.record(kEndpoint, {.outcome = outcome, .latency_s = {}, .tokens_per_second = {}});
   }
 
@@ -30,7 +30,7 @@ class EndpointStatisticsTest : public ::testing::Test {
 
 TEST_F(EndpointStatisticsTest, NothingIsKnownOfWhatWasNotMeasured) {
   EXPECT_FALSE(statistics_.pace(kEndpoint).latency_s);
-  record(CallOutcome::Success);
+  record(AttemptOutcome::Success);
   EXPECT_FALSE(statistics_.pace(kEndpoint).latency_s);
   EXPECT_FALSE(statistics_.pace(kEndpoint).tokens_per_second);
 }
@@ -86,11 +86,11 @@ TEST_F(EndpointStatisticsTest, TakesNoImpossibleMeasurement) {
 
 TEST_F(EndpointStatisticsTest, ATenthOfFailuresIsSignificantForThirtySeconds) {
   EXPECT_FALSE(statistics_.has_significant_failures(kEndpoint));
-  for (int i = 0; i < 10; ++i) record(CallOutcome::Success);
-  record(CallOutcome::Failure);
-  record(CallOutcome::Neither);
+  for (int i = 0; i < 10; ++i) record(AttemptOutcome::Success);
+  record(AttemptOutcome::Failure);
+  record(AttemptOutcome::Neither);
   EXPECT_FALSE(statistics_.has_significant_failures(kEndpoint));
-  record(CallOutcome::Failure);
+  record(AttemptOutcome::Failure);
   EXPECT_TRUE(statistics_.has_significant_failures(kEndpoint));
   clock_.advance({29'000});
   EXPECT_TRUE(statistics_.has_significant_failures(kEndpoint));

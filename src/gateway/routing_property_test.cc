@@ -126,7 +126,7 @@ RC_GTEST_PROP(RoutingProperty, CandidatesAreThoseThatMeetTheDemands, ()) {
   for (const EndpointId id : catalogue->endpoint_ids()) {
     if (*rc::gen::inRange(0, 3) > 0) continue;
     world.clock.advance({1});
-    for (int i = 0; i < 5; ++i) world.breakers.of(id)->try_begin()->end(CallOutcome::Failure);
+    for (int i = 0; i < 5; ++i) world.breakers.of(id)->try_begin()->end(AttemptOutcome::Failure);
     broken.insert(id);
   }
   const auto route = world.router.route(*catalogue, request);
@@ -161,7 +161,7 @@ RC_GTEST_PROP(RoutingProperty, EachCandidateMayStandBeforeTheNext, ()) {
   for (const EndpointId id : catalogue->endpoint_ids()) {
     if (*rc::gen::inRange(0, 3) > 0) continue;
     world.statistics.record(
-        id, {.outcome = CallOutcome::Failure, .latency_s = {}, .tokens_per_second = {}});
+        id, {.outcome = AttemptOutcome::Failure, .latency_s = {}, .tokens_per_second = {}});
   }
   const auto route = world.router.route(*catalogue, request);
   RC_PRE(route.has_value());

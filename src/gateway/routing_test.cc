@@ -57,7 +57,7 @@ class RoutingTest : public ::testing::Test {
   }
 
   void break_endpoint(EndpointId id) {
-    for (int i = 0; i < 5; ++i) breakers_.of(id)->try_begin()->end(CallOutcome::Failure);
+    for (int i = 0; i < 5; ++i) breakers_.of(id)->try_begin()->end(AttemptOutcome::Failure);
   }
 
   /// How often each provider comes first in 4,000 requests.
@@ -113,8 +113,9 @@ TEST_F(RoutingTest, WhatCostsNothingComesFirst) {
 }
 
 TEST_F(RoutingTest, SignificantFailuresPutAnEndpointBehindForThirtySeconds) {
-  statistics_.record(endpoint(0, 0),
-                     {.outcome = CallOutcome::Failure, .latency_s = {}, .tokens_per_second = {}});
+  statistics_.record(
+      endpoint(0, 0),
+      {.outcome = AttemptOutcome::Failure, .latency_s = {}, .tokens_per_second = {}});
   catalogue_ = testing::make_catalogue(config_);
   for (int i = 0; i < 50; ++i) {
     EXPECT_EQ(router_.route(*catalogue_, request_)->candidates.back().endpoint->tag, "cheap");

@@ -18,8 +18,9 @@ using testing::differences;
 using testing::expectation_form;
 
 json trace_of(const Generation& generation, const GenerationExtras& extras = {}) {
+  const TraceOptions options;
   telemetry::SpanBatch batch;
-  build_trace(generation, {}, extras, batch);
+  build_trace(generation, options, extras, batch);
   return expectation_form(batch);
 }
 

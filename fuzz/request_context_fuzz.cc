@@ -58,7 +58,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   generation.parameters = std::move(context->parameters);
   generation.prompt = std::move(context->prompt);
   static telemetry::SpanBatch batch;
-  gateway::build_trace(generation, {}, {.identity = true}, batch);
+  const gateway::TraceOptions options;
+  gateway::build_trace(generation, options, {.identity = true}, batch);
   const std::string request = codec::encode_otlp_traces(batch);
   static codec::OtlpTracesDecoder decoder;
   GANTRY_ASSERT(decoder.decode_protobuf(request, codec::kNoOtlpTracesLimits).has_value(),

@@ -36,4 +36,8 @@ struct GenerationExtras {
 void build_trace(const Generation& generation, const TraceOptions& options,
                  const GenerationExtras& extras, telemetry::SpanBatch& out);
 
+/// Options that go at the end of the statement would leave the views dangling.
+void build_trace(const Generation& generation, const TraceOptions&& options,
+                 const GenerationExtras& extras, telemetry::SpanBatch& out) = delete;
+
 }  // namespace gantry::gateway

@@ -106,7 +106,12 @@ class Parser {
 
   /// USD for `units`, as a number or as a decimal string.
   std::optional<PicoUsd> read_price(std::string_view path, double units) {
-    const auto usd = json_.kind() == JsonKind::String ? decimal(*json_.string()) : json_.number();
+    std::optional<double> usd;
+    if (json_.kind() != JsonKind::String) {
+      usd = json_.number();
+    } else if (const auto text = json_.string()) {
+      usd = decimal(*text);
+    }
     const auto price = usd ? round_usd(*usd / units) : std::nullopt;
     if (!price) complain(path, "must be a price in USD");
     return price;

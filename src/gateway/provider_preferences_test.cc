@@ -84,6 +84,8 @@ INSTANTIATE_TEST_SUITE_P(
                     "provider.max_price.prompt: must be a price in USD"},
         RefusedCase{"price_text", R"({"max_price":{"completion":"1x"}})",
                     "provider.max_price.completion: must be a price in USD"},
+        RefusedCase{"price_broken_text", "{\"max_price\":{\"prompt\":\"1\t\"}}",
+                    "provider: line 1, column 26: control character in a string"},
         RefusedCase{"price_bool", R"({"max_price":{"request":true}})",
                     "provider.max_price.request: must be a price in USD"},
         RefusedCase{"prices", R"({"max_price":3})", "provider.max_price: must be an object"},

@@ -365,6 +365,16 @@ TEST_F(EngineTest, LimitsFailCleanly) {
   for (int i = 0; i < 50; ++i) nested = "time() + (" + nested + ")";
   EXPECT_EQ(code_of(instant("sum_over_time(vector(" + nested + ")[10000s:1s])", 1, tight)),
             Code::ResourceExhausted);
+  // Long rows are produced together before they are folded.
+  core::WorkerPool pool({.thread_count = 3});
+  EXPECT_EQ(code_of(range("sum(max_over_time(x[300d]))", 0, 99, 1,
+                          {.workers = &pool, .memory_bytes_max = 15'000})),
+            Code::ResourceExhausted);
+  EXPECT_EQ(code_of(range("sum(max_over_time(x[300d]))", 0, 99, 1,
+                          {.workers = &pool, .samples_max = 1000})),
+            Code::ResourceExhausted);
+  EXPECT_TRUE(range("sum(max_over_time(x[300d]))", 0, 99, 1,
+                    {.workers = &pool, .samples_max = 5000, .memory_bytes_max = 200'000}));
   const EngineOptions small{.memory_bytes_max = 1000};
   EXPECT_EQ(text_of(range("x", 0, 99, 1, small)),
             "error: query processing would use more than 1000B of memory in query execution "

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "broadcast/filter_rules.h"
+#include "broadcast/generation_extras.h"
 #include "broadcast/queue.h"
 #include "core/error.h"
 #include "core/time.h"
@@ -59,15 +60,6 @@ struct DestinationConfig {
   std::map<std::string, std::string, std::less<>> headers;
 
   friend bool operator==(const DestinationConfig&, const DestinationConfig&) = default;
-};
-
-/// Attributes beyond the usual ones that a destination asks for.
-struct GenerationExtras {
-  bool cost = false;
-  bool identity = false;
-  bool request_context = false;
-
-  friend bool operator==(const GenerationExtras&, const GenerationExtras&) = default;
 };
 
 struct Destination {

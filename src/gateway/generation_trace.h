@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "broadcast/generation_extras.h"
 #include "gateway/generation.h"
 #include "telemetry/span_batch.h"
 
@@ -19,12 +20,7 @@ struct TraceOptions {
   std::string default_generation_name = "LLM Generation";
 };
 
-/// Extra attributes that a destination may ask for; all off by default.
-struct GenerationExtras {
-  bool cost = false;
-  bool identity = false;
-  bool request_context = false;
-};
+using broadcast::GenerationExtras;
 
 /// Replaces `out` by the call's spans, all under one resource and scope; parents come first. Views
 /// point into `generation`, `options` and out.arena. What is known is sent, what is not is left

@@ -253,7 +253,7 @@ void note_test(const Call& call, const Destination& tested, const ConnectionVerd
        .reason = verdict.error_code});
 }
 
-/// Tests unless the caller has tested enough for now. No transaction is open meanwhile: the other
+/// Tests unless the caller has used up its rate of tests. No transaction is open meanwhile: the other
 /// side may be slow. An error is the answer.
 std::expected<ConnectionVerdict, net::Response> test(const Call& call,
                                                      const Destination& destination) {

@@ -90,7 +90,7 @@ struct Part {
   std::optional<ExportRequest> request;  ///< Kept for the next attempt.
   bool is_fallback = false;              ///< How `request` is encoded.
   bool is_sent = false;                  ///< Whether the last attempt got as far as the network.
-  int attempts = 0;                      ///< That failed for now.
+  int attempts = 0;                      ///< That failed and may be repeated.
   int doubtful_attempts = 0;  ///< Of those, the ones that Classified::retries_max bounds.
   DurationMs not_before;
   DeliveryStatistics::Failure last;

@@ -7,13 +7,13 @@
 //   delivery->stop({10'000});       // drains, then gives back what is left
 //
 // Items are merged into batches, each batch becomes one request, and the answer decides: a batch
-// that fails for now is tried again after a while (a second, doubled up to a minute, of which at
-// least half is waited), or when the receiver says so; one that is too large is halved; one that is
-// refused is halved until the item to blame is found, which goes to the dead letters, as do items
-// that are too old. A receiver that refuses the credentials, the path or the certificate is probed
-// once a minute, since nothing is wrong with the data. After some failures in a row there is one
-// attempt at a time until one passes. At least once: an item is finished only when it was taken or
-// is on disk among the dead letters.
+// that fails and may be repeated is tried again after a while (a second, doubled up to a minute, of
+// which at least half is waited), or when the receiver says so; one that is too large is halved;
+// one that is refused is halved until the item to blame is found, which goes to the dead letters,
+// as do items that are too old. A receiver that refuses the credentials, the path or the
+// certificate is probed once a minute, since nothing is wrong with the data. After some failures in
+// a row there is one attempt at a time until one passes. At least once: an item is finished only
+// when it was taken or is on disk among the dead letters.
 
 #include <array>
 #include <cstddef>

@@ -142,7 +142,7 @@ class Queue {
   virtual Result<void> finish(const DestinationId& id,
                               std::span<const storage::LogPosition> positions, Outcome outcome) = 0;
 
-  /// They failed for now: the next read returns them again, first.
+  /// They failed and may be tried again: the next read returns them first.
   virtual void give_back(const DestinationId& id,
                          std::span<const storage::LogPosition> positions) = 0;
 

@@ -76,13 +76,13 @@ Result<storage::Path> prepare_part(storage::FileSystem& files, const storage::Pa
 
 Result<void> HeadFlush::add_days(const SealedBlock* newest) {
   bool is_wide = false;
-  for_each_sealed(newest, generation_, [&](std::int64_t min_ms, std::int64_t max_ms) {
+  for_each_sealed(newest, [&](std::int64_t min_ms, std::int64_t max_ms) {
     days_.insert(day_of(min_ms));
     days_.insert(day_of(max_ms));
     is_wide = is_wide || day_of(max_ms) - day_of(min_ms) > 1;
   });
   if (!is_wide) return {};
-  GANTRY_CHECK(read_sealed(newest, generation_, columns_));
+  GANTRY_CHECK(read_sealed(newest, columns_));
   for (const std::int64_t time : columns_.floats.timestamps_ms) days_.insert(day_of(time));
   for (const std::int64_t time : columns_.histograms.timestamps_ms) days_.insert(day_of(time));
   return {};
@@ -94,11 +94,9 @@ Result<void> HeadFlush::survey(std::span<const std::uint32_t> order) {
     state_.head.with_series(series, [&](SeriesRecord& record, HeadContext& context) {
       if (has_data(record)) roll(record, context, generation_);
       state_.head.deactivate_if_empty(record, context);
-      newest = record.sealed;
+      newest = sealed_before(record, generation_);
     });
-    bool has_old = false;
-    for_each_sealed(newest, generation_, [&](std::int64_t, std::int64_t) { has_old = true; });
-    if (!has_old) continue;
+    if (newest == nullptr) continue;
     series_.push_back(series);
     GANTRY_CHECK(add_days(newest));
   }
@@ -118,10 +116,11 @@ Result<HeadFlush::DayWriters> HeadFlush::make_writers(std::span<const std::int64
 }
 
 Result<void> HeadFlush::write_series(std::uint32_t series, DayWriters& writers) {
-  const SealedBlock* const newest = state_.head.with_series(
-      series,
-      [](const SeriesRecord& record, HeadContext&) -> const SealedBlock* { return record.sealed; });
-  GANTRY_CHECK(read_sealed(newest, generation_, columns_));
+  const SealedBlock* const newest =
+      state_.head.with_series(series, [this](const SeriesRecord& record, HeadContext&) {
+        return sealed_before(record, generation_);
+      });
+  GANTRY_CHECK(read_sealed(newest, columns_));
   state_.registry.labels_of(series, labels_);
   for (auto& [day, writer] : writers) {
     const std::int64_t start_ms = day * kDayMs;

@@ -103,13 +103,13 @@ Presence find_histogram(const SeriesRecord& record, HeadContext& context, std::i
 Result<void> erase_samples(SeriesRecord& record, HeadContext& context, std::uint32_t generation,
                            std::int64_t start_ms, std::int64_t end_ms) {
   if (record.last_ms >= start_ms && record.last_ms <= end_ms) record.reset(kSeriesLastIsFloat);
-  if (!has_sample(record, context, start_ms, end_ms)) return {};
+  if (!has_sample(record, start_ms, end_ms)) return {};
   seal_open_floats(record, context);
   seal_histograms(record, context, Lateness::InOrder);
   seal_late_floats(record, context);
   seal_histograms(record, context, Lateness::Late);
   SeriesColumns columns;
-  GANTRY_CHECK(read_sealed(record.sealed, std::numeric_limits<std::uint32_t>::max(), columns));
+  GANTRY_CHECK(read_sealed(record.sealed, columns));
   drop_all(record, context);
   record.generation = generation;
 

@@ -118,11 +118,17 @@ Result<void> read_head(const SeriesRecord& record, std::int64_t start_ms, std::i
   return {};
 }
 
-Result<void> read_sealed(const SealedBlock* newest, std::uint32_t generation, SeriesColumns& out) {
+const SealedBlock* sealed_before(const SeriesRecord& record, std::uint32_t generation) {
+  const SealedBlock* block = record.sealed;
+  while (block != nullptr && block->generation >= generation) block = block->next;
+  return block;
+}
+
+Result<void> read_sealed(const SealedBlock* newest, SeriesColumns& out) {
   out.clear();
   std::vector<const SealedBlock*> blocks;
   for (const SealedBlock* block = newest; block != nullptr; block = block->next) {
-    if (block->generation < generation) blocks.push_back(block);
+    blocks.push_back(block);
   }
   std::reverse(blocks.begin(), blocks.end());
   std::ranges::stable_sort(blocks, {}, [](const SealedBlock* block) { return block->is_late; });
@@ -135,8 +141,7 @@ Result<void> read_sealed(const SealedBlock* newest, std::uint32_t generation, Se
   return {};
 }
 
-bool has_sample(const SeriesRecord& record, HeadContext& context, std::int64_t start_ms,
-                std::int64_t end_ms) {
+bool has_sample(const SeriesRecord& record, std::int64_t start_ms, std::int64_t end_ms) {
   if (const OpenBuffer* const open = record.open) {
     // Most series end with a float in the open buffer, and most queries with now: then the record
     // alone answers.
@@ -158,9 +163,8 @@ bool has_sample(const SeriesRecord& record, HeadContext& context, std::int64_t s
     if (block->time_ms_max < start_ms || block->time_ms_min > end_ms) continue;
     if (block->time_ms_min >= start_ms || block->time_ms_max <= end_ms) return true;
     // The range lies inside the block: only its times tell.
-    context.columns.clear();
-    if (!decode_block(block->encoded(), start_ms, end_ms, context.columns)) continue;
-    if (!context.columns.timestamps_ms.empty() || !context.columns.histograms.empty()) return true;
+    const Result<bool> found = has_sample(block->encoded(), start_ms, end_ms);
+    if (found && *found) return true;
   }
   return false;
 }

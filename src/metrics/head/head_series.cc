@@ -118,6 +118,7 @@ namespace {
 void append_in_order(SeriesRecord& record, HeadContext& context, const FloatPoint& point) {
   if (!append(record.open, context.open_bytes, point.timestamp_ms, point.value)) {
     seal_open_floats(record, context);
+    merge_sealed(record, context);
     const bool is_appended =
         append(record.open, context.open_bytes, point.timestamp_ms, point.value);
     GANTRY_ASSERT(is_appended, "an empty buffer takes any sample");

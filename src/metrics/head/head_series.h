@@ -76,13 +76,18 @@ void roll(SeriesRecord& record, HeadContext& context, std::uint32_t generation);
 Result<void> read_head(const SeriesRecord& record, std::int64_t start_ms, std::int64_t end_ms,
                        ColumnMerge<promql::SampleColumns>& merge, promql::SampleColumns& out);
 
-/// Replaces `out` by all samples of sealed blocks of generations below `generation`. May run
-/// without the shard's lock while nothing can free the blocks.
-Result<void> read_sealed(const SealedBlock* newest, std::uint32_t generation, SeriesColumns& out);
+/// The newest sealed block of a generation below `generation`: only such blocks follow it. Null if
+/// there is none.
+[[nodiscard]] const SealedBlock* sealed_before(const SeriesRecord& record,
+                                               std::uint32_t generation);
+
+/// Replaces `out` by all samples of `newest` and the blocks that follow it. May run without the
+/// shard's lock while nothing can free the blocks: appends merge those of their own generation.
+Result<void> read_sealed(const SealedBlock* newest, SeriesColumns& out);
 
 /// Whether a sample lies in [start_ms, end_ms]. Exact.
-[[nodiscard]] bool has_sample(const SeriesRecord& record, HeadContext& context,
-                              std::int64_t start_ms, std::int64_t end_ms);
+[[nodiscard]] bool has_sample(const SeriesRecord& record, std::int64_t start_ms,
+                              std::int64_t end_ms);
 
 [[nodiscard]] bool has_data(const SeriesRecord& record);
 
@@ -96,9 +101,9 @@ void drop_all(SeriesRecord& record, HeadContext& context);
 Result<void> erase_samples(SeriesRecord& record, HeadContext& context, std::uint32_t generation,
                            std::int64_t start_ms, std::int64_t end_ms);
 
-/// Calls `visit(time_ms_min, time_ms_max)` for each sealed block below `generation`.
+/// Calls `visit(time_ms_min, time_ms_max)` for `newest` and each block that follows it.
 template <class Visit>
-void for_each_sealed(const SealedBlock* newest, std::uint32_t generation, const Visit& visit);
+void for_each_sealed(const SealedBlock* newest, const Visit& visit);
 
 struct SealedBlock {
   SealedBlock* next = nullptr;
@@ -121,9 +126,9 @@ struct SealedBlock {
 };
 
 template <class Visit>
-void for_each_sealed(const SealedBlock* newest, std::uint32_t generation, const Visit& visit) {
+void for_each_sealed(const SealedBlock* newest, const Visit& visit) {
   for (const SealedBlock* block = newest; block != nullptr; block = block->next) {
-    if (block->generation < generation) visit(block->time_ms_min, block->time_ms_max);
+    visit(block->time_ms_min, block->time_ms_max);
   }
 }
 

@@ -1,6 +1,7 @@
 #include "metrics/head/sealed_block.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
 
@@ -21,8 +22,9 @@ EncodedBlock SealedBlock::encoded() const {
           .start_timestamps = {bytes + time_bytes + value_bytes, start_bytes}};
 }
 
-void seal(SeriesRecord& record, HeadContext& context, const SealSource& source) {
-  if (source.times.empty()) return;
+namespace {
+
+SealedBlock* make_block(HeadContext& context, const SealSource& source) {
   const bool is_float = source.histograms.empty();
   context.time_bytes.clear();
   context.value_bytes.clear();
@@ -40,8 +42,7 @@ void seal(SeriesRecord& record, HeadContext& context, const SealSource& source) 
   const std::size_t size = sizeof(SealedBlock) + context.time_bytes.size() +
                            context.value_bytes.size() + context.start_bytes.size();
   auto* const block = new (::operator new(size))
-      SealedBlock{.next = record.sealed,
-                  .time_ms_min = source.times.front(),
+      SealedBlock{.time_ms_min = source.times.front(),
                   .time_ms_max = source.times.back(),
                   .generation = source.generation,
                   .value_bytes = static_cast<std::uint32_t>(context.value_bytes.size()),
@@ -56,9 +57,55 @@ void seal(SeriesRecord& record, HeadContext& context, const SealSource& source) 
     if (!bytes->empty()) std::memcpy(out, bytes->data(), bytes->size());
     out += bytes->size();
   }
-  record.sealed = block;
   context.sealed_bytes += block->allocated_bytes();
   ++context.sealed_count;
+  return block;
+}
+
+bool is_mergeable(const SealedBlock& block, std::uint32_t generation) {
+  return block.generation == generation && !block.is_late && block.kind == BlockKind::Float &&
+         block.sample_count <= kOpenSamplesMax;
+}
+
+}  // namespace
+
+void seal(SeriesRecord& record, HeadContext& context, const SealSource& source) {
+  if (source.times.empty()) return;
+  SealedBlock* const block = make_block(context, source);
+  block->next = record.sealed;
+  record.sealed = block;
+}
+
+void merge_sealed(SeriesRecord& record, HeadContext& context) {
+  const std::size_t phase = reinterpret_cast<std::uintptr_t>(&record) / sizeof(SeriesRecord);
+  if ((++record.seal_count + phase) % kMergedBlocks != 0) return;
+  SealedBlock** link = &record.sealed;
+  for (std::size_t i = 0; i < kFreshBlocks && *link != nullptr; ++i) link = &(*link)->next;
+
+  // Newest first. Blocks of an older generation may be in use by a flush.
+  std::array<SealedBlock*, kMergedBlocks> blocks{};
+  std::size_t count = 0;
+  SealedBlock* rest = *link;
+  for (; rest != nullptr && count < kMergedBlocks && is_mergeable(*rest, record.generation);
+       rest = rest->next) {
+    if (count > 0 && rest->time_ms_max >= blocks[count - 1]->time_ms_min) break;
+    blocks[count++] = rest;
+  }
+  if (count < 2) return;
+
+  SeriesColumns& columns = context.lossless;
+  columns.clear();
+  for (std::size_t i = count; i-- > 0;) {
+    // What cannot be decoded stays what it is: reads report it.
+    if (!decode_block(blocks[i]->encoded(), columns.floats, columns.histograms)) return;
+  }
+  SealedBlock* const merged = make_block(context, {.times = columns.floats.timestamps_ms,
+                                                   .values = columns.floats.values,
+                                                   .starts = columns.floats.start_timestamps_ms,
+                                                   .generation = record.generation});
+  merged->next = rest;
+  *link = merged;
+  for (std::size_t i = 0; i < count; ++i) free_block(blocks[i], context);
 }
 
 void free_block(SealedBlock* block, HeadContext& context) {

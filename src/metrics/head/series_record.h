@@ -32,7 +32,7 @@ struct alignas(64) SeriesRecord {
   const promql::LabelSymbols* labels = nullptr;
   std::uint16_t label_count = 0;
   std::uint8_t flags = 0;
-  std::uint8_t unused = 0;
+  std::uint8_t seal_count = 0;  ///< Of open buffers, modulo 256; see merge_sealed().
   std::uint32_t part_count_ = 0;
   std::int64_t last_ms = kNoTime;  ///< Newest timestamp known.
   double last_value = 0;           ///< See kSeriesLastIsFloat.

@@ -143,6 +143,12 @@ Result<void> decode_block(const EncodedBlock& block, std::int64_t start_ms, std:
   return decode_block_at(block, times, start_ms, end_ms, out);
 }
 
+Result<bool> has_sample(const EncodedBlock& block, std::int64_t start_ms, std::int64_t end_ms) {
+  GANTRY_TRY(const std::span<const std::int64_t> times, decode_times(block));
+  const auto first = std::ranges::lower_bound(times, start_ms);
+  return first != times.end() && *first <= end_ms;
+}
+
 Result<void> decode_block(const EncodedBlock& block, FloatColumns& floats,
                           HistogramColumns& histograms) {
   GANTRY_TRY(const std::span<const std::int64_t> times, decode_times(block));

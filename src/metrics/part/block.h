@@ -50,6 +50,9 @@ struct EncodedBlock {
 Result<void> decode_block(const EncodedBlock& block, std::int64_t start_ms, std::int64_t end_ms,
                           promql::SampleColumns& out);
 
+/// Whether a sample of `block` lies in [start_ms, end_ms]. Reads its times only. Errors: DataLoss.
+Result<bool> has_sample(const EncodedBlock& block, std::int64_t start_ms, std::int64_t end_ms);
+
 /// Appends the whole block, losslessly, to one of the two; its kind says to which.
 Result<void> decode_block(const EncodedBlock& block, FloatColumns& floats,
                           HistogramColumns& histograms);

@@ -101,14 +101,14 @@ Result<TimedSeries> filter_by_time(StoreState& state, std::vector<std::uint32_t>
   timed.head_ends.resize(timed.series.size(), kNoTime);
   std::vector<char> marks(timed.series.size());
   std::size_t marked = 0;
-  state.head.for_each_series(
-      timed.series, [&](std::size_t i, const SeriesRecord& record, HeadContext& context) {
-        if (!has_data(record)) return;
-        timed.head_ends[i] = record.last_ms;
-        if (record.last_ms < range.start_ms) return;
-        marks[i] = has_sample(record, context, range.start_ms, range.end_ms) ? 1 : 0;
-        marked += static_cast<std::size_t>(marks[i]);
-      });
+  state.head.for_each_series(timed.series,
+                             [&](std::size_t i, const SeriesRecord& record, const HeadContext&) {
+                               if (!has_data(record)) return;
+                               timed.head_ends[i] = record.last_ms;
+                               if (record.last_ms < range.start_ms) return;
+                               marks[i] = has_sample(record, range.start_ms, range.end_ms) ? 1 : 0;
+                               marked += static_cast<std::size_t>(marks[i]);
+                             });
   // The head was looked at first: what has been flushed since then is in the view taken now.
   timed.head_drops = state.head_drops.load(std::memory_order_acquire);
   timed.view = state.view();

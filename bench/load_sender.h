@@ -1,12 +1,11 @@
 #pragma once
 
-// What the load generators share: flags, a keep-alive connection, and one thread for each.
+// What the generators of telemetry share: a keep-alive connection, and one thread for each.
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -107,14 +106,6 @@ inline int run_load(const Target& target, const std::vector<std::string>& header
   fmt::print("{{\"{}\": {}, \"bytes\": {}, \"seconds\": {:.3f}}}\n", items, count.load(),
              bytes.load(), took.count());
   return has_failed ? 1 : 0;
-}
-
-/// `--name value` pairs.
-inline std::map<std::string, std::string> read_flags(int count, char** arguments) {
-  std::map<std::string, std::string> flags;
-  for (int i = 1; i + 1 < count; i += 2)
-    flags[std::string(std::string_view(arguments[i]).substr(2))] = arguments[i + 1];
-  return flags;
 }
 
 }  // namespace gantry::bench

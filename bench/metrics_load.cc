@@ -24,6 +24,7 @@
 
 #include "codec/compression.h"
 #include "codec/remote_write_encoder.h"
+#include "flags.h"
 #include "load_sender.h"
 
 namespace {

@@ -23,6 +23,7 @@
 #include <fmt/format.h>
 
 #include "codec/otlp_traces_encoder.h"
+#include "flags.h"
 #include "load_sender.h"
 #include "telemetry/span_batch.h"
 

@@ -227,7 +227,7 @@ def report(measured: dict[str, tuple[DataSet, dict]]) -> str:
     lines += resources(wide_results, len(DASHBOARD))
     lines += ["", "Median of each query, ms. The last column compares Gantry's answer with Prometheus's. Rates differ where a "
               "series begins inside the window (2.x extrapolates to a counter's zero in another order than 3.x); VictoriaMetrics "
-              "does not extrapolate at all:", ""]
+              "does not extrapolate at all. Where values are equal, `topk` may keep another series than 2.x did:", ""]
     lines += latencies(wide_results, DASHBOARD, 0)
     lines += ["", "Queries that people call slow, on the same series:", ""]
     lines += latencies(wide_results, COSTLY, len(DASHBOARD))

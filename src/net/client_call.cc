@@ -118,9 +118,10 @@ void ClientCall::State::on_strand(std::move_only_function<void()> work) {
   });
 }
 
-void ClientCall::State::read(OnPiece given) {
-  on_strand([this, given = std::move(given)]() mutable {
+void ClientCall::State::read(OnPiece given, std::optional<DurationMs> idle_timeout) {
+  on_strand([this, idle_timeout, given = std::move(given)]() mutable {
     GANTRY_ASSERT(!on_piece_, "one read at a time");
+    idle_timeout_ = idle_timeout.value_or(request_.idle_timeout);
     on_piece_ = std::move(given);
     wake_.set();
   });
@@ -348,7 +349,7 @@ Task<ClientCall::State::Expected<std::string>> ClientCall::State::next_piece() {
   if (stopped_by_) co_return stopped();
   std::string piece = parser_->take_piece();
   while (piece.empty() && !parser_->is_done()) {
-    set_deadline(CallFailure::IdleTimeout, request_.idle_timeout);
+    set_deadline(CallFailure::IdleTimeout, idle_timeout_);
     const ErrorCode error = co_await read_some();
     clear_deadline();
     if (stopped_by_) co_return stopped();
@@ -418,7 +419,7 @@ std::unexpected<CallError> ClientCall::State::stopped() const {
     case CallFailure::HeaderTimeout:
       return failed(*stopped_by_, after_ms(request_.header_timeout, "no answer"));
     case CallFailure::IdleTimeout:
-      return failed(*stopped_by_, after_ms(request_.idle_timeout, "no more of the answer"));
+      return failed(*stopped_by_, after_ms(idle_timeout_, "no more of the answer"));
     case CallFailure::TotalTimeout:
       return failed(*stopped_by_, after_ms(request_.total_timeout, "no end of the answer"));
     default:

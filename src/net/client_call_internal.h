@@ -20,6 +20,7 @@
 #include "net/answer_parser_internal.h"
 #include "net/client_connection_internal.h"
 #include "net/streaming_client.h"
+#include "net/timer_internal.h"
 
 namespace gantry::net {
 
@@ -31,6 +32,7 @@ struct ClientShared {
   std::shared_ptr<asio::io_context> io;
   asio::ssl::context tls{asio::ssl::context::tls_client};
   IdleConnections idle;
+  const std::shared_ptr<TimerSet> timers = std::make_shared<TimerSet>();
   std::atomic<std::uint64_t> opened_connections{0};
   std::atomic<std::uint64_t> repeated_calls{0};
 
@@ -54,7 +56,7 @@ struct ClientCall::State : std::enable_shared_from_this<ClientCall::State> {
   void start(OnHead on_head);
 
   // Any thread.
-  void read(OnPiece given);
+  void read(OnPiece given, std::optional<DurationMs> idle_timeout);
   void cancel();
 
  private:
@@ -102,6 +104,7 @@ struct ClientCall::State : std::enable_shared_from_this<ClientCall::State> {
   Prepared prepared_;
   OnHead on_head_;
   OnPiece on_piece_;
+  DurationMs idle_timeout_;  ///< Of the read that is under way.
   std::shared_ptr<ClientConnection> connection_;
   std::optional<AnswerParser> parser_;
   std::optional<Result<Egress::Destination>> found_;

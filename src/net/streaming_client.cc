@@ -156,7 +156,11 @@ void ClientCall::start(OnHead on_head) {
 }
 
 void ClientCall::read(OnPiece on_piece) {
-  state_->read(std::move(on_piece));
+  state_->read(std::move(on_piece), std::nullopt);
+}
+
+void ClientCall::read(OnPiece on_piece, DurationMs idle_timeout) {
+  state_->read(std::move(on_piece), idle_timeout);
 }
 
 void ClientCall::cancel() {
@@ -220,6 +224,7 @@ void StreamingClient::Impl::stop() {
   }
   for (const auto& call : left) call->cancel();
   left.clear();
+  shared.timers->stop();
   {
     core::Lock lock(shared.mutex);
     while (!shared.calls.empty()) shared.changed.wait(lock);
@@ -246,6 +251,10 @@ Result<std::unique_ptr<StreamingClient>> StreamingClient::make(Options options) 
 std::shared_ptr<ClientCall> StreamingClient::make_call(CallRequest request) {
   return std::make_shared<ClientCall>(
       std::make_shared<ClientCall::State>(impl_->shared, std::move(request)));
+}
+
+std::shared_ptr<Timer> StreamingClient::make_timer() {
+  return std::make_shared<Timer>(Timer::State::make(impl_->shared.io, impl_->shared.timers));
 }
 
 StreamingClient::Counts StreamingClient::counts() const {

@@ -25,6 +25,7 @@
 #include "core/time.h"
 #include "net/egress.h"
 #include "net/http.h"
+#include "net/timer.h"
 
 namespace gantry::net {
 
@@ -114,6 +115,10 @@ class ClientCall {
   /// an error each read gets that again.
   void read(OnPiece on_piece);
 
+  /// The same with a limit of its own instead of the request's idle_timeout: for whoever counts
+  /// only some of the bytes as progress.
+  void read(OnPiece on_piece, DurationMs idle_timeout);
+
   /// Closes the connection at once. A callback that is due is called with Cancelled, unless what it
   /// waits for was on its way to it.
   void cancel();
@@ -147,6 +152,9 @@ class StreamingClient {
 
   /// Nothing happens before ClientCall::start, so that callbacks find the handle in its place.
   [[nodiscard]] std::shared_ptr<ClientCall> make_call(CallRequest request);
+
+  /// For those who wait beside calls. It may outlive the client, and does nothing from then on.
+  [[nodiscard]] std::shared_ptr<Timer> make_timer();
 
   struct Counts {
     std::size_t calls = 0;

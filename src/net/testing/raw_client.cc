@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdio>
 #include <fstream>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <openssl/evp.h>

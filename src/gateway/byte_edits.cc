@@ -7,7 +7,7 @@
 
 namespace gantry::gateway {
 
-void ByteEdits::apply(std::string_view source, std::string& out) const {
+std::vector<const ByteEdits::Edit*> ByteEdits::in_order() const {
   std::vector<const Edit*> order;
   order.reserve(edits_.size());
   for (const Edit& edit : edits_) order.push_back(&edit);
@@ -15,14 +15,28 @@ void ByteEdits::apply(std::string_view source, std::string& out) const {
     if (a->range.begin != b->range.begin) return a->range.begin < b->range.begin;
     return a->range.end < b->range.end;
   });
+  return order;
+}
+
+std::vector<std::string_view> ByteEdits::pieces(std::string_view source) const {
+  std::vector<std::string_view> pieces;
+  pieces.reserve(edits_.size() * 2 + 1);
+  const auto add = [&](std::string_view piece) {
+    if (!piece.empty()) pieces.push_back(piece);
+  };
   std::size_t copied = 0;
-  for (const Edit* edit : order) {
+  for (const Edit* edit : in_order()) {
     GANTRY_ASSERT(edit->range.begin >= copied, "edits do not overlap");
-    out.append(source.substr(copied, edit->range.begin - copied));
-    out.append(edit->text);
+    add(source.substr(copied, edit->range.begin - copied));
+    add(edit->text);
     copied = edit->range.end;
   }
-  out.append(source.substr(copied));
+  add(source.substr(copied));
+  return pieces;
+}
+
+void ByteEdits::apply(std::string_view source, std::string& out) const {
+  for (const std::string_view piece : pieces(source)) out.append(piece);
 }
 
 ByteRange member_range(std::string_view text, const JsonMember& member, std::size_t value_end,

@@ -27,11 +27,16 @@ class ByteEdits {
   /// Appends `source` with the edits made.
   void apply(std::string_view source, std::string& out) const;
 
+  /// The same without a copy: views of `source` and of this object, none of them empty.
+  [[nodiscard]] std::vector<std::string_view> pieces(std::string_view source) const;
+
  private:
   struct Edit {
     ByteRange range;
     std::string text;
   };
+
+  [[nodiscard]] std::vector<const Edit*> in_order() const;
 
   std::vector<Edit> edits_;
 };

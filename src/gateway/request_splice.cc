@@ -6,8 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "gateway/byte_edits.h"
-
 namespace gantry::gateway {
 namespace {
 
@@ -275,7 +273,7 @@ Result<RequestBody> RequestBody::parse(std::string_view body, Api api) {
   return request;
 }
 
-std::string RequestBody::splice(const UpstreamShape& upstream) const {
+ByteEdits RequestBody::edits(const UpstreamShape& upstream) const {
   ByteEdits edits;
   const bool removes = upstream.fields == GatewayFields::Remove;
   if (removes) {
@@ -301,9 +299,13 @@ std::string RequestBody::splice(const UpstreamShape& upstream) const {
       edits.insert(stream_options_->range.end - 1, std::string(comma) + R"("include_usage":true)");
     }
   }
+  return edits;
+}
+
+std::string RequestBody::splice(const UpstreamShape& upstream) const {
   std::string out;
   out.reserve(body_.size() + upstream.model.size() + 64);
-  edits.apply(body_, out);
+  edits(upstream).apply(body_, out);
   return out;
 }
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "gateway/byte_edits.h"
 #include "gateway/generation.h"
 #include "gateway/json_reader.h"
 
@@ -61,6 +62,9 @@ class RequestBody {
 
   /// The body for a provider.
   [[nodiscard]] std::string splice(const UpstreamShape& upstream) const;
+
+  /// What `splice` changes.
+  [[nodiscard]] ByteEdits edits(const UpstreamShape& upstream) const;
 
  private:
   class Parser;

@@ -252,7 +252,7 @@ void Gateway::add_routes(net::Router& router) {
                 .body_bytes_max = impl_->options.body_bytes_max,
                 .body_setting = "gateway.body_bytes_max",
                 .cors = net::Cors::Yes,
-                .access = "gateway key",
+                .access = "any token",
                 .render_error = error_renderer(api)},
                [this, api](net::Request& request) { return impl_->infer(api, request); });
   };
@@ -265,7 +265,7 @@ void Gateway::add_routes(net::Router& router) {
     router.add(net::Method::Get, path,
                {.name = fmt::format("gateway{}", path),
                 .cors = net::Cors::Yes,
-                .access = "gateway key",
+                .access = "any token",
                 .render_error = error_renderer(Api::Chat)},
                impl_->for_key(answer));
   };

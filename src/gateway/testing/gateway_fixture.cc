@@ -32,9 +32,26 @@ std::size_t RecordingSink::count() const {
   return generations_.size();
 }
 
+void RecordingSink::clear() {
+  const core::Lock lock(mutex_);
+  generations_.clear();
+}
+
 GatewayFixture::~GatewayFixture() {
+  stop();
+}
+
+void GatewayFixture::stop() {
+  // Answers end with the server, and with them the calls that the gateway waits for.
   server_.reset();
   gateway_.reset();
+  upstream_.reset();
+  sink_.clear();
+  secret_.clear();
+}
+
+void GatewayFixture::wait_for_no_calls() {
+  net::testing::wait_until([this] { return gateway_->live_call_count() == 0; });
 }
 
 void GatewayFixture::start(RawServer::Script script, CatalogueConfig config,

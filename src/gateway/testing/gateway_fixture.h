@@ -31,6 +31,8 @@ class RecordingSink final : public GenerationSink {
 
   [[nodiscard]] std::size_t count() const;
 
+  void clear();
+
  private:
   mutable core::Mutex mutex_;
   std::vector<std::shared_ptr<const Generation>> generations_ GANTRY_GUARDED_BY(mutex_);
@@ -44,6 +46,11 @@ class GatewayFixture : public access::ControlFixture {
   /// set here, unless they have one.
   void start(net::testing::RawServer::Script script, CatalogueConfig config,
              GatewayOptions options = {});
+
+  /// Ends everything, so that `start` may follow; forgets finished calls.
+  void stop();
+
+  void wait_for_no_calls();
 
   /// One model, openai/gpt-4o, of one provider, OpenAI, at 2.5 and 10 USD per million tokens.
   [[nodiscard]] static CatalogueConfig one_model();

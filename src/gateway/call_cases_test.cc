@@ -1,5 +1,6 @@
 // The published cases, from a client's socket through the whole gateway to the trace.
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <vector>

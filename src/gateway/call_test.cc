@@ -4,7 +4,8 @@
 
 #include <atomic>
 #include <string>
-#include <vector>
+#include <string_view>
+#include <utility>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

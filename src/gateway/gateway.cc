@@ -65,6 +65,18 @@ net::ErrorRenderer error_renderer(Api api) {
   };
 }
 
+double gauge_of(BreakerState state) {
+  switch (state) {
+    case BreakerState::Closed:
+      return 0;
+    case BreakerState::HalfOpen:
+      return 1;
+    case BreakerState::Open:
+      return 2;
+  }
+  std::unreachable();
+}
+
 net::Response plain_error(const TypedError& error) {
   return error_answer(Api::Chat, error, {});
 }
@@ -76,7 +88,8 @@ struct Gateway::Impl {
       : parts(std::move(given)),
         options(std::move(given_options)),
         random(seed_of(parts.random_seed)),
-        breakers(parts.steady_clock, options.breaker),
+        shared_breakers(std::make_shared<Breakers>(parts.steady_clock, options.breaker)),
+        breakers(*shared_breakers),
         statistics(parts.steady_clock),
         sessions(parts.steady_clock),
         router(breakers, statistics, sessions, random),
@@ -106,6 +119,7 @@ struct Gateway::Impl {
   }
 
   void register_gauges();
+  void register_breakers(const Catalogue& catalogue);
   Result<void> serve(std::shared_ptr<const Catalogue> catalogue);
 
   net::Response infer(Api api, net::Request& request);
@@ -120,7 +134,8 @@ struct Gateway::Impl {
   const Parts parts;
   const GatewayOptions options;
   RandomSource random;
-  Breakers breakers;
+  const std::shared_ptr<Breakers> shared_breakers;  ///< With the registry's gauges.
+  Breakers& breakers;
   EndpointStatistics statistics;
   StickySessions sessions;
   const Router router;
@@ -144,6 +159,18 @@ void Gateway::Impl::register_gauges() {
                           });
 }
 
+void Gateway::Impl::register_breakers(const Catalogue& catalogue) {
+  for (const auto& model : catalogue.models()) {
+    for (const auto& endpoint : model->endpoints) {
+      parts.registry.callback(
+          core::MetricType::Gauge, "gantry_gateway_breaker_state",
+          "Whether calls to an endpoint are let through: 0 yes, 1 one to see, 2 no.",
+          {{"provider", endpoint->tag}, {"model", model->config.id}},
+          [all = shared_breakers, id = endpoint->id] { return gauge_of(all->status(id).state); });
+    }
+  }
+}
+
 Result<void> Gateway::Impl::serve(std::shared_ptr<const Catalogue> catalogue) {
   const core::Lock lock(serve_mutex);
   const std::vector<EndpointId> endpoints = catalogue->endpoint_ids();
@@ -154,6 +181,7 @@ Result<void> Gateway::Impl::serve(std::shared_ptr<const Catalogue> catalogue) {
                                                .steady_clock = parts.steady_clock,
                                                .random = random,
                                                .previous = previous.get()}));
+  register_breakers(next->catalogue());
   served.store(std::move(next));
   breakers.retain(endpoints);
   statistics.retain(endpoints);

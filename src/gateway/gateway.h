@@ -43,7 +43,7 @@ struct GatewayOptions {
 /// Thread-safe, but for `add_routes`.
 class Gateway {
  public:
-  /// All that is referred to outlives the gateway; what `sinks` point to, and `registry`, too.
+  /// All that is referred to outlives the gateway, and `steady_clock` also `registry`.
   struct Parts {
     const Clock& clock;
     const Clock& steady_clock;  ///< Never steps.
@@ -52,7 +52,8 @@ class Gateway {
     KeyBudgets& budgets;
     GenerationRecords& records;
     GatewayMetrics& metrics;
-    core::MetricRegistry& registry;  ///< gantry_gateway_inflight, …_waiting, …_queue_seconds.
+    /// For gantry_gateway_inflight, _waiting, _queue_seconds and _breaker_state.
+    core::MetricRegistry& registry;
     std::vector<GenerationSink*> sinks;
     SecretReader read_secret = gateway::read_secret;
     GenerationIds make_id = make_generation_id;

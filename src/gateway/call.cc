@@ -39,8 +39,8 @@ AttemptOutcome endpoint_outcome(const FailedOutcome& failed, const AttemptFailur
 
 net::Response error_answer(Api api, const TypedError& error, const std::string& request_id) {
   net::Response response = net::json_response(
-      http_status(error.type), api == Api::Messages ? anthropic_error_body(error, request_id)
-                                                    : openai_error_body(error));
+      http_status(error.type),
+      api == Api::Messages ? anthropic_error_body(error, request_id) : openai_error_body(error));
   if (error.retry_after_s) {
     response.headers.set("Retry-After", std::to_string(*error.retry_after_s));
   }
@@ -77,8 +77,8 @@ net::Response Call::open() {
     self->client_ended(how);
   };
   if (!request_->is_stream()) {
-    auto opened = net::AnswerStream::open(
-        {.write_timeout = parts_.options.write_timeout, .on_end = on_end});
+    auto opened =
+        net::AnswerStream::open({.write_timeout = parts_.options.write_timeout, .on_end = on_end});
     whole_ = std::move(opened.stream);
     return std::move(opened.response);
   }
@@ -248,7 +248,8 @@ void Call::take_whole(Attempt record, WholeOutcome whole) {
   answer_body_ = std::move(whole.body);
   generation_.is_ok = true;
   serving_.reset();
-  answer([this, response = std::move(response)]() mutable { whole_->respond(std::move(response)); });
+  answer(
+      [this, response = std::move(response)]() mutable { whole_->respond(std::move(response)); });
 }
 
 void Call::take_stream(Attempt record, StreamOutcome stream) {
@@ -378,7 +379,8 @@ void Call::fail(const TypedError& error) {
   }
   net::Response response = error_answer(request_->api(), error, generation_.id);
   response.headers.set("X-Generation-Id", generation_.id);
-  answer([this, response = std::move(response)]() mutable { whole_->respond(std::move(response)); });
+  answer(
+      [this, response = std::move(response)]() mutable { whole_->respond(std::move(response)); });
 }
 
 /// `give` sends the last of the answer. The client's end follows it, or has come already.
@@ -437,9 +439,9 @@ void Call::complete() {
   if (answer_body_) add_whole_answer(*answer_body_, *request_, generation_);
   answer_body_.reset();
   add_client_end(*client_end, generation_);
-  reservation_.settle({.cost = generation_.cost ? std::optional(generation_.cost->total)
-                                                : std::nullopt,
-                       .tokens = generation_.usage ? generation_.usage->total : 0});
+  reservation_.settle(
+      {.cost = generation_.cost ? std::optional(generation_.cost->total) : std::nullopt,
+       .tokens = generation_.usage ? generation_.usage->total : 0});
   slot_.reset();
   parts_.metrics.observe(generation_);
   if (!generation_.attempts.empty()) {

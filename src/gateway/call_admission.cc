@@ -23,9 +23,9 @@ constexpr std::int64_t kNsPerMs = 1'000'000;
 constexpr std::int64_t kTokensMax = 1'000'000'000;  ///< Of an estimate: bounds what is multiplied.
 
 TypedError invalid(const Error& error) {
-  return {.type = error.code == Code::TooLarge ? ErrorType::PayloadTooLarge
-                                               : ErrorType::InvalidRequest,
-          .message = error.message};
+  return {
+      .type = error.code == Code::TooLarge ? ErrorType::PayloadTooLarge : ErrorType::InvalidRequest,
+      .message = error.message};
 }
 
 TypedError internal_error() {
@@ -37,10 +37,9 @@ std::string_view bearer_secret(const net::Request& request) {
   constexpr std::string_view kScheme = "bearer ";
   std::string_view value = request.headers.find("Authorization");
   if (value.size() < kScheme.size()) return {};
-  const bool is_bearer =
-      std::ranges::equal(value.substr(0, kScheme.size()), kScheme, [](char a, char b) {
-        return std::tolower(static_cast<unsigned char>(a)) == b;
-      });
+  const bool is_bearer = std::ranges::equal(
+      value.substr(0, kScheme.size()), kScheme,
+      [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; });
   if (!is_bearer) return {};
   value.remove_prefix(kScheme.size());
   while (value.starts_with(' ')) value.remove_prefix(1);
@@ -255,8 +254,8 @@ std::expected<std::shared_ptr<const GatewayKey>, TypedError> authenticate(
   std::string_view secret = bearer_secret(request);
   if (secret.empty() && api == Api::Messages) secret = request.headers.find("x-api-key");
   if (secret.empty()) {
-    return std::unexpected(TypedError{.type = ErrorType::Authentication,
-                                      .message = "Missing Authentication header"});
+    return std::unexpected(
+        TypedError{.type = ErrorType::Authentication, .message = "Missing Authentication header"});
   }
   auto key = keys.find(secret);
   if (!key) {

@@ -66,8 +66,8 @@ CatalogueConfig catalogue_of(const json& published) {
         model.prices->cache_read = price("input_cache_read");
       }
     } else if (published.contains("key_state")) {
-      model.prices = Prices{.input = {1}, .output = {1}, .cache_read = {}, .cache_write = {},
-                            .request = {}};
+      model.prices =
+          Prices{.input = {1}, .output = {1}, .cache_read = {}, .cache_write = {}, .request = {}};
     }
     for (const json& attempt : published["attempts"]) {
       const std::string upstream_model = attempt["upstream_model"];

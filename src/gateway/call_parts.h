@@ -31,8 +31,8 @@ enum class AnswerDetails : bool { Hidden, Shown };
 
 struct CallOptions {
   std::string metadata_namespace = "gantry";  ///< As TraceOptions'.
-  bool always_includes_usage = false;  ///< Streams end with a usage chunk, asked for or not.
-  bool requires_price = false;         ///< Of models that keys with a budget may call.
+  bool always_includes_usage = false;         ///< Streams end with a usage chunk, asked for or not.
+  bool requires_price = false;                ///< Of models that keys with a budget may call.
   AnswerDetails overhead = AnswerDetails::Shown;  ///< X-Gantry-Overhead-Ms
   AnswerDetails provider = AnswerDetails::Shown;  ///< X-Gantry-Provider
   DurationMs deadline{600'000};                   ///< Of a call with all its attempts.

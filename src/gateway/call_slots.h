@@ -1,12 +1,11 @@
 #pragma once
 
-// How many calls run at once, at one provider or in all, and who waits for a place. No thread waits:
-// whoever gets a place is called back.
+// How many calls run at once, at one provider or in all, and who waits for a place. No thread
+// waits: whoever gets a place is called back.
 //
 //   if (auto slot = slots->try_take()) return run(std::move(*slot));
-//   if (!slots->wait(this, [self](CallSlots::Slot slot) { self->run(std::move(slot)); })) …  // full
-//   …
-//   slots->leave(this);  // does not want one any more
+//   if (!slots->wait(this, [self](CallSlots::Slot slot) { self->run(std::move(slot)); })) …  //
+//   full … slots->leave(this);  // does not want one any more
 
 #include <atomic>
 #include <cstddef>
@@ -27,6 +26,7 @@ class WaitingRoom {
 
   /// False: it is full.
   [[nodiscard]] bool enter();
+
   void leave() { count_.fetch_sub(1, std::memory_order_relaxed); }
 
   [[nodiscard]] std::size_t count() const { return count_.load(std::memory_order_relaxed); }

@@ -229,8 +229,8 @@ TEST_F(CallTest, RefusesWhatABudgetDoesNotCover) {
   // 4,096 tokens of output are more than what is left; ten are not.
   secret_ = make_key({.limit = PicoUsd{1'000'000'000}});
   EXPECT_EQ(post(kChatPath, kChatBody).status, 402);
-  EXPECT_EQ(
-      post(kChatPath, R"({"model":"openai/gpt-4o","messages":[],"max_tokens":10})").status, 200);
+  EXPECT_EQ(post(kChatPath, R"({"model":"openai/gpt-4o","messages":[],"max_tokens":10})").status,
+            200);
 }
 
 TEST_F(CallTest, RefusesWhatIsTooFast) {

@@ -31,38 +31,31 @@ std::uint64_t seed_of(std::uint64_t given) {
 }
 
 /// What the server itself refuses (413, 405, …), in the shape of the API.
-net::Response server_error(Api api, int status, std::string_view message) {
-  const std::string_view type = status == 413 ? error_word(ErrorType::PayloadTooLarge)
-                                : status == 404 ? error_word(ErrorType::NotFound)
-                                : status >= 500 ? error_word(ErrorType::Server)
-                                                : error_word(ErrorType::InvalidRequest);
+net::Response server_error(Api api, int status, std::string_view message, std::string_view id) {
+  const ErrorType type = status == 413   ? ErrorType::PayloadTooLarge
+                         : status == 404 ? ErrorType::NotFound
+                         : status >= 500 ? ErrorType::Server
+                                         : ErrorType::InvalidRequest;
   std::string body;
   core::JsonWriter json(body);
   json.begin_object();
   if (api == Api::Messages) {
     json.key("type").string("error");
     json.key("error").begin_object();
-    json.key("type").string(
-        anthropic_error_word(find_error_type(type).value_or(ErrorType::Server)));
+    json.key("type").string(anthropic_error_word(type));
     json.key("message").string(message);
-    json.key("error_type").string(type);
+    json.key("error_type").string(error_word(type));
     json.end_object();
-    json.key("request_id").null();
+    json.key("request_id").string(id);
   } else {
     json.key("error").begin_object();
     json.key("code").integer(status);
     json.key("message").string(message);
-    json.key("metadata").begin_object().key("error_type").string(type).end_object();
+    json.key("metadata").begin_object().key("error_type").string(error_word(type)).end_object();
     json.end_object();
   }
   json.end_object();
   return net::json_response(status, std::move(body));
-}
-
-net::ErrorRenderer error_renderer(Api api) {
-  return [api](const net::Request&, int status, std::string_view message) {
-    return server_error(api, status, message);
-  };
 }
 
 double gauge_of(BreakerState state) {
@@ -123,6 +116,7 @@ struct Gateway::Impl {
   Result<void> serve(std::shared_ptr<const Catalogue> catalogue);
 
   net::Response infer(Api api, net::Request& request);
+  net::ErrorRenderer error_renderer(Api api);
   using Answer = net::Response (Impl::*)(const GatewayKey& key, const net::Request& request);
   net::Handler for_key(Answer answer);
   net::Response list_models(const GatewayKey& key, const net::Request& request);
@@ -150,13 +144,11 @@ struct Gateway::Impl {
 /// The registry may ask after the gateway is gone.
 void Gateway::Impl::register_gauges() {
   parts.registry.callback(core::MetricType::Gauge, "gantry_gateway_inflight",
-                          "Calls that are not over.", {}, [calls = live_calls] {
-                            return static_cast<double>(calls->count());
-                          });
+                          "Calls that are not over.", {},
+                          [calls = live_calls] { return static_cast<double>(calls->count()); });
   parts.registry.callback(core::MetricType::Gauge, "gantry_gateway_waiting",
-                          "Calls that wait for a place.", {}, [room = waiting_room] {
-                            return static_cast<double>(room->count());
-                          });
+                          "Calls that wait for a place.", {},
+                          [room = waiting_room] { return static_cast<double>(room->count()); });
 }
 
 void Gateway::Impl::register_breakers(const Catalogue& catalogue) {
@@ -199,6 +191,15 @@ net::Response Gateway::Impl::infer(Api api, net::Request& request) {
   return response;
 }
 
+net::ErrorRenderer Gateway::Impl::error_renderer(Api api) {
+  return [this, api](const net::Request&, int status, std::string_view message) {
+    const std::string id = parts.make_id(parts.clock.now());
+    net::Response response = server_error(api, status, message, id);
+    response.headers.add("X-Generation-Id", id);
+    return response;
+  };
+}
+
 net::Handler Gateway::Impl::for_key(Answer answer) {
   return [this, answer](net::Request& request) {
     const auto key = authenticate(parts.keys, request, Api::Chat);
@@ -222,8 +223,8 @@ net::Response Gateway::Impl::list_endpoints(const GatewayKey& key, const net::Re
   const auto catalogue = served.load();
   const auto match = catalogue->catalogue().find(id);
   if (!match || !match->model->is_listed || !allowed_models(key).allows(match->model->config.id)) {
-    return plain_error({.type = ErrorType::NotFound,
-                        .message = fmt::format("{} is not a valid model ID", id)});
+    return plain_error(
+        {.type = ErrorType::NotFound, .message = fmt::format("{} is not a valid model ID", id)});
   }
   return net::json_response(200, print_endpoints(*match->model));
 }
@@ -240,8 +241,8 @@ net::Response Gateway::Impl::show_generation(const GatewayKey& key, const net::R
     return plain_error({.type = ErrorType::Server, .message = "Internal server error"});
   }
   if (!*found) {
-    return plain_error({.type = ErrorType::NotFound,
-                        .message = "There is no such generation, or it is too old"});
+    return plain_error(
+        {.type = ErrorType::NotFound, .message = "There is no such generation, or it is too old"});
   }
   return net::json_response(200, **std::move(found));
 }
@@ -281,7 +282,7 @@ void Gateway::add_routes(net::Router& router) {
                 .body_setting = "gateway.body_bytes_max",
                 .cors = net::Cors::Yes,
                 .access = "any token",
-                .render_error = error_renderer(api)},
+                .render_error = impl_->error_renderer(api)},
                [this, api](net::Request& request) { return impl_->infer(api, request); });
   };
   add_inference("/chat/completions", Api::Chat);
@@ -294,7 +295,7 @@ void Gateway::add_routes(net::Router& router) {
                {.name = fmt::format("gateway{}", path),
                 .cors = net::Cors::Yes,
                 .access = "any token",
-                .render_error = error_renderer(Api::Chat)},
+                .render_error = impl_->error_renderer(Api::Chat)},
                impl_->for_key(answer));
   };
   add_reading("/models", &Impl::list_models);

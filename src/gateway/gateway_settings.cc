@@ -27,10 +27,9 @@ struct Word {
   Value value;
 };
 
-constexpr std::array kProviderTypes = {Word{"openai", ProviderType::OpenAi},
-                                       Word{"anthropic", ProviderType::Anthropic},
-                                       Word{"azure-openai", ProviderType::AzureOpenAi},
-                                       Word{"gemini", ProviderType::Gemini}};
+constexpr std::array kProviderTypes = {
+    Word{"openai", ProviderType::OpenAi}, Word{"anthropic", ProviderType::Anthropic},
+    Word{"azure-openai", ProviderType::AzureOpenAi}, Word{"gemini", ProviderType::Gemini}};
 constexpr std::array kStreamUsages = {Word{"request", StreamUsageSupport::Request},
                                       Word{"native", StreamUsageSupport::Native},
                                       Word{"none", StreamUsageSupport::None}};
@@ -45,10 +44,10 @@ constexpr std::array kDetails = {Word{"true", AnswerDetails::Shown},
 class SettingsReader {
  public:
   Result<GatewaySettings> run(const SettingNode& section) {
-    map(section, "gateway", [&](std::string_view key, const SettingNode& value,
-                                const std::string& path) {
-      return gateway_member(key, value, path) || call_member(key, value, path);
-    });
+    map(section, "gateway",
+        [&](std::string_view key, const SettingNode& value, const std::string& path) {
+          return gateway_member(key, value, path) || call_member(key, value, path);
+        });
     settings_.trace.metadata_namespace = settings_.options.calls.metadata_namespace;
     if (settings_.options.calls_max == 0) {
       refuse(section, "gateway.max_concurrent", "must be above 0");
@@ -72,10 +71,10 @@ class SettingsReader {
   void map(const SettingNode& node, const std::string& path, Member member) {
     if (node.kind != Kind::Map) return refuse(node, path, "must be a map");
     std::set<std::string_view> seen;
-    for (const auto& [key, value] : node.members) {
-      const std::string full = fmt::format("{}.{}", path, key);
-      if (!seen.insert(key).second) return refuse(value, full, "is there twice");
-      if (!member(std::string_view(key), value, full)) refuse(value, full, "unknown key");
+    for (const SettingNode& value : node.items) {
+      const std::string full = fmt::format("{}.{}", path, value.key);
+      if (!seen.insert(value.key).second) return refuse(value, full, "is there twice");
+      if (!member(std::string_view(value.key), value, full)) refuse(value, full, "unknown key");
       if (error_) return;
     }
   }
@@ -114,7 +113,8 @@ class SettingsReader {
       out = found->value;
     } else {
       std::string known;
-      for (const auto& word : words) known += fmt::format("{}{}", known.empty() ? "" : ", ", word.text);
+      for (const auto& word : words)
+        known += fmt::format("{}{}", known.empty() ? "" : ", ", word.text);
       refuse(node, path, fmt::format("\"{}\" is not one of {}", given, known));
     }
     return true;
@@ -125,8 +125,7 @@ class SettingsReader {
     const std::string_view given = scalar(node, path);
     Count value = 0;
     const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), value);
-    if (error != std::errc() || end != given.data() + given.size() ||
-        std::cmp_less(value, 0)) {
+    if (error != std::errc() || end != given.data() + given.size() || std::cmp_less(value, 0)) {
       refuse(node, path, fmt::format("\"{}\" is not a whole number in its range", given));
     }
     out = value;

@@ -1,5 +1,9 @@
 #include "gateway/gateway_settings.h"
 
+#include <string>
+#include <string_view>
+#include <utility>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -8,12 +12,13 @@ namespace {
 
 using nlohmann::ordered_json;
 
-SettingNode node_of(const ordered_json& value, const std::string& place = "gantry.yaml:1:1") {
-  SettingNode node{.kind = SettingNode::Kind::Null, .text = {}, .items = {}, .members = {},
-                   .place = place};
+SettingNode node_of(const ordered_json& value, std::string key = {}) {
+  SettingNode node;
+  node.key = std::move(key);
+  node.place = "gantry.yaml:1:1";
   if (value.is_object()) {
     node.kind = SettingNode::Kind::Map;
-    for (const auto& [key, member] : value.items()) node.members.emplace_back(key, node_of(member));
+    for (const auto& [name, member] : value.items()) node.items.push_back(node_of(member, name));
   } else if (value.is_array()) {
     node.kind = SettingNode::Kind::List;
     for (const auto& item : value) node.items.push_back(node_of(item));
@@ -85,8 +90,7 @@ TEST(GatewaySettings, IsOffByDefault) {
 
 TEST(GatewaySettings, ErrorsSayWhere) {
   EXPECT_EQ(error_of(R"({"provider": []})"), "gantry.yaml:1:1: gateway.provider: unknown key");
-  EXPECT_EQ(error_of(R"({"providers": {}})"),
-            "gantry.yaml:1:1: gateway.providers: must be a list");
+  EXPECT_EQ(error_of(R"({"providers": {}})"), "gantry.yaml:1:1: gateway.providers: must be a list");
   EXPECT_EQ(error_of(R"({"providers": [{"slog": "x"}]})"),
             "gantry.yaml:1:1: gateway.providers[0].slog: unknown key");
   EXPECT_EQ(error_of(R"({"providers": [{"type": "open"}]})"),

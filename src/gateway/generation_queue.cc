@@ -15,8 +15,9 @@ std::size_t bytes_of(const Generation& generation) {
 GenerationQueue::GenerationQueue(Consumer consume, core::MetricRegistry& registry, Options options)
     : consume_(std::move(consume)),
       options_(options),
-      lost_(registry.counter("gantry_gateway_generations_lost_total",
-                             "Finished calls that no trace was made of, because too many waited.")) {
+      lost_(
+          registry.counter("gantry_gateway_generations_lost_total",
+                           "Finished calls that no trace was made of, because too many waited.")) {
   for (std::size_t i = 0; i < options_.thread_count; ++i) {
     threads_.emplace_back([this] { run(); });
   }
@@ -35,8 +36,7 @@ void GenerationQueue::take(access::OrgId org, StackId stack,
   const std::size_t bytes = bytes_of(*generation);
   {
     const core::Lock lock(mutex_);
-    const bool is_full =
-        calls_.size() >= options_.calls_max || bytes_ + bytes > options_.bytes_max;
+    const bool is_full = calls_.size() >= options_.calls_max || bytes_ + bytes > options_.bytes_max;
     if (is_full) return lost_.add();
     bytes_ += bytes;
     calls_.push_back({.org = org, .stack = stack, .generation = generation});

@@ -29,10 +29,10 @@ struct FinishedCall {
 class GenerationQueue final : public GenerationSink {
  public:
   struct Options {
-    std::size_t calls_max = 10'000;      ///< That wait.
-    std::size_t bytes_max = 128 << 20;   ///< Of their contents.
-    std::size_t batch_max = 64;          ///< Given to the consumer at once.
-    std::size_t thread_count = 2;        ///< Who consume; they can share a sync.
+    std::size_t calls_max = 10'000;     ///< That wait.
+    std::size_t bytes_max = 128 << 20;  ///< Of their contents.
+    std::size_t batch_max = 64;         ///< Given to the consumer at once.
+    std::size_t thread_count = 2;       ///< Who consume; they can share a sync.
   };
 
   /// May block, and is called by several threads at once.

@@ -15,12 +15,10 @@ struct PartType {
 
 /// Of OpenAI's two APIs and of Anthropic's.
 constexpr std::array kPartTypes = {
-    PartType{"image_url", "image"},   PartType{"input_image", "image"},
-    PartType{"image", "image"},       PartType{"input_audio", "audio"},
-    PartType{"audio", "audio"},       PartType{"video", "video"},
-    PartType{"video_url", "video"},   PartType{"input_video", "video"},
-    PartType{"file", "file"},         PartType{"input_file", "file"},
-    PartType{"document", "file"},
+    PartType{"image_url", "image"},   PartType{"input_image", "image"}, PartType{"image", "image"},
+    PartType{"input_audio", "audio"}, PartType{"audio", "audio"},       PartType{"video", "video"},
+    PartType{"video_url", "video"},   PartType{"input_video", "video"}, PartType{"file", "file"},
+    PartType{"input_file", "file"},   PartType{"document", "file"},
 };
 
 /// Every type above has one of these words in it.

@@ -31,10 +31,10 @@ TEST(RequestModalities, AnthropicsToolResultsHavePartsOfTheirOwn) {
 }
 
 TEST(RequestModalities, ResponsesHaveTheirsInInput) {
-  EXPECT_EQ(find_input_modalities(
-                Api::Responses,
-                R"({"input":[{"role":"user","content":[{"type":"input_image"}]}]})"),
-            Names{"image"});
+  EXPECT_EQ(
+      find_input_modalities(Api::Responses,
+                            R"({"input":[{"role":"user","content":[{"type":"input_image"}]}]})"),
+      Names{"image"});
   EXPECT_EQ(find_input_modalities(Api::Responses, R"({"input":"image"})"), Names{});
 }
 

@@ -66,13 +66,11 @@ Result<std::string> read_secret(std::string_view reference) {
     const char* const value = std::getenv(name.c_str());
     if (value != nullptr) secret = value;
   } else if (reference.starts_with(kFile)) {
-    GANTRY_TRY(secret,
-               read_secret_file(std::string(reference.substr(kFile.size())), reference));
+    GANTRY_TRY(secret, read_secret_file(std::string(reference.substr(kFile.size())), reference));
   } else {
     return fail(Code::Unimplemented, "a secret is given as env:NAME or file:PATH here");
   }
-  if (secret.empty())
-    return fail(Code::NotFound, fmt::format("{}: not set, or empty", reference));
+  if (secret.empty()) return fail(Code::NotFound, fmt::format("{}: not set, or empty", reference));
   return secret;
 }
 
@@ -121,10 +119,9 @@ Result<std::shared_ptr<const ServedCatalogue>> ServedCatalogue::make(const Optio
     if (slots == nullptr) {
       slots = std::make_shared<CallSlots>(provider->max_concurrent, options.waiting_room);
     }
-    served->providers_.emplace(
-        provider->slug,
-        std::make_unique<ServedProvider>(provider, std::move(secrets), std::move(slots),
-                                         options.steady_clock, options.random));
+    served->providers_.emplace(provider->slug, std::make_unique<ServedProvider>(
+                                                   provider, std::move(secrets), std::move(slots),
+                                                   options.steady_clock, options.random));
   }
   // Once nothing can fail any more: these are shared with the calls of the previous one.
   for (const auto& provider : options.catalogue->providers()) {

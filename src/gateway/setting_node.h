@@ -4,8 +4,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 namespace gantry::gateway {
@@ -14,18 +12,10 @@ struct SettingNode {
   enum class Kind : std::uint8_t { Null, Scalar, List, Map };
 
   Kind kind = Kind::Null;
-  std::string text;                                           ///< Of a Scalar, as written.
-  std::vector<SettingNode> items;                             ///< Of a List.
-  std::vector<std::pair<std::string, SettingNode>> members;   ///< Of a Map, in order.
-  std::string place;  ///< For errors: "gantry.yaml:12:7". "": not known.
-
-  /// Null if there is none of that name.
-  [[nodiscard]] const SettingNode* find(std::string_view name) const {
-    for (const auto& [key, value] : members) {
-      if (key == name) return &value;
-    }
-    return nullptr;
-  }
+  std::string text;                ///< Of a Scalar, as written.
+  std::vector<SettingNode> items;  ///< Of a List or Map, in order.
+  std::string key;                 ///< Of an item of a Map.
+  std::string place;               ///< For errors: "gantry.yaml:12:7". "": not known.
 };
 
 }  // namespace gantry::gateway

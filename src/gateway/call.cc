@@ -62,14 +62,15 @@ net::Response Call::start(CallParts& parts, AdmittedCall admitted) {
   const std::string id = admitted.generation.id;
   const Api api = admitted.request->api();
   const auto call = std::make_shared<Call>(parts, std::move(admitted));
-  if (!parts.live.add(call)) {
-    net::Response response = error_answer(api, too_many_calls(), id);
-    response.headers.set("X-Generation-Id", id);
+  // Before others may cancel it.
+  net::Response response = call->open();
+  if (parts.live.add(call)) {
+    call->begin();
     return response;
   }
-  net::Response response = call->open();
-  call->begin();
-  return response;
+  net::Response refusal = error_answer(api, too_many_calls(), id);
+  refusal.headers.set("X-Generation-Id", id);
+  return refusal;
 }
 
 net::Response Call::open() {

@@ -32,6 +32,10 @@ TypedError internal_error() {
   return {.type = ErrorType::Server, .message = "Internal server error"};
 }
 
+TypedError invalid_key() {
+  return {.type = ErrorType::Authentication, .message = "Invalid API key"};
+}
+
 /// "" if there is none.
 std::string_view bearer_secret(const net::Request& request) {
   constexpr std::string_view kScheme = "bearer ";
@@ -211,6 +215,9 @@ class Doorkeeper {
                  {"model", route.candidates.front().model->config.id}});
     }
     auto admission = parts_.budgets.admit(*key_, {.cost = cost, .tokens = usage.total});
+    if (!admission && admission.error().code == Code::NotFound) {
+      return std::unexpected(invalid_key());  // deleted a moment ago
+    }
     if (!admission) {
       log::error("gateway budget could not be read", {{"error", admission.error().message}});
       return std::unexpected(internal_error());
@@ -262,10 +269,7 @@ std::expected<std::shared_ptr<const GatewayKey>, TypedError> authenticate(
     log::error("gateway key could not be looked up", {{"error", key.error().message}});
     return std::unexpected(internal_error());
   }
-  if (*key == nullptr) {
-    return std::unexpected(
-        TypedError{.type = ErrorType::Authentication, .message = "Invalid API key"});
-  }
+  if (*key == nullptr) return std::unexpected(invalid_key());
   return *std::move(key);
 }
 

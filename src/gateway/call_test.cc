@@ -209,7 +209,8 @@ TEST_F(CallTest, RefusesBeforeAnyProviderIsAsked) {
   EXPECT_EQ(post(kChatPath, kChatBody).status, 401);
   secret_ = good;
   EXPECT_EQ(post(kChatPath, "{").status, 400);
-  const RawResponse unknown = post(kChatPath, R"({"model":"acme/x","messages":[]})");
+  const RawResponse unknown =
+      post(kChatPath, R"({"model":"acme/x","messages":[{"role":"user","content":"Hi"}]})");
   EXPECT_EQ(unknown.status, 400);
   EXPECT_TRUE(unknown.body.contains("acme/x is not a valid model ID")) << unknown.body;
   secret_ = make_key({.allowed_models = {"other/model"}});
@@ -229,8 +230,12 @@ TEST_F(CallTest, RefusesWhatABudgetDoesNotCover) {
   // 4,096 tokens of output are more than what is left; ten are not.
   secret_ = make_key({.limit = PicoUsd{1'000'000'000}});
   EXPECT_EQ(post(kChatPath, kChatBody).status, 402);
-  EXPECT_EQ(post(kChatPath, R"({"model":"openai/gpt-4o","messages":[],"max_tokens":10})").status,
-            200);
+  EXPECT_EQ(
+      post(
+          kChatPath,
+          R"({"model":"openai/gpt-4o","messages":[{"role":"user","content":"Hi"}],"max_tokens":10})")
+          .status,
+      200);
 }
 
 TEST_F(CallTest, RefusesWhatIsTooFast) {
@@ -367,7 +372,8 @@ TEST_F(CallTest, PassesMessagesOnAndReadsThem) {
         config);
   const std::string secret = std::exchange(secret_, "");
   const RawResponse answer =
-      post("/v1/messages", R"({"model":"gpt-4o","max_tokens":5,"messages":[]})",
+      post("/v1/messages",
+           R"({"model":"gpt-4o","max_tokens":5,"messages":[{"role":"user","content":"Hi"}]})",
            "x-api-key: " + secret + "\r\nanthropic-beta: b1\r\n");
   ASSERT_EQ(answer.status, 200) << answer.body;
   EXPECT_EQ(answer.body, kMessage);

@@ -17,6 +17,7 @@
 #include "codec/otlp_traces.h"
 #include "core/log.h"
 #include "core/time.h"
+#include "gateway/setting_node.h"
 #include "metrics/store.h"
 #include "net/server.h"
 #include "promql/parser.h"
@@ -158,6 +159,10 @@ struct Config {
     std::vector<std::string> allow;
     std::string ca_file;
   } egress;
+
+  /// The section `gateway` as it stands in the file, for read_gateway_settings; Null: there is
+  /// none.
+  gateway::SettingNode gateway;
 
   struct Collect {
     bool host = false;

@@ -10,6 +10,7 @@
 
 #include "access/secrets/keyring_source.h"
 #include "access/token.h"
+#include "gateway/gateway_settings.h"
 #include "net/egress.h"
 #include "net/server.h"
 #include "server/oidc_settings.h"
@@ -123,6 +124,10 @@ Result<void> validate(const Config& config) {
   GANTRY_CHECK(check_label("influx.source_label", config.influx.source_label));
   GANTRY_TRY(const auto oidc, make_oidc_settings(config));
   static_cast<void>(oidc);
+  if (config.gateway.kind != gateway::SettingNode::Kind::Null) {
+    if (const auto gateway = gateway::read_gateway_settings(config.gateway); !gateway)
+      return std::unexpected(gateway.error());
+  }
   if (const auto egress = net::Egress::make({.allow = config.egress.allow}); !egress)
     return fail(Code::InvalidArgument, fmt::format("egress.allow: {}", egress.error().message));
   if (config.http.body_decompressed_bytes_max < config.http.body_bytes_max)

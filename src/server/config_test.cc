@@ -9,6 +9,7 @@
 #include <rapidcheck/gtest.h>
 #include <unistd.h>
 
+#include "gateway/gateway_settings.h"
 #include "server/config_load.h"
 #include "server/config_print.h"
 #include "server/oidc_settings.h"
@@ -365,6 +366,34 @@ TEST(OidcProvidersTest, MistakesAreNamed) {
   EXPECT_EQ(refusal("server: {public_url: https://g.example}\noidc: {issuer: https://a.example, "
                     "client_id: c, client_authentication: private_key_jwt}\n"),
             "oidc.client_key_file: goes with oidc.client_authentication: private_key_jwt");
+}
+
+TEST(GatewaySectionTest, ReachesTheGatewayWithItsPlaces) {
+  Config config;
+  ASSERT_TRUE(apply_yaml(config,
+                         "gateway:\n"
+                         "  enabled: true\n"
+                         "  providers:\n"
+                         "    - {slug: openai, base_url: \"https://api.openai.com/v1\"}\n"
+                         "  models:\n"
+                         "    - id: openai/gpt-4o\n"
+                         "      pricing: {prompt: \"0.0000025\", completion: \"0.00001\"}\n"
+                         "      endpoints: [{provider: openai, model: gpt-4o}]\n",
+                         "gantry.yaml"));
+  const auto settings = gateway::read_gateway_settings(config.gateway);
+  ASSERT_TRUE(settings) << settings.error().message;
+  EXPECT_TRUE(settings->is_enabled);
+  EXPECT_EQ(settings->catalogue.models.at(0).prices->input, gateway::PicoUsd{2'500'000});
+
+  ASSERT_TRUE(apply_yaml(config, "gateway:\n  providers:\n    - slog: x\n", "gantry.yaml"));
+  const auto refused = validate(config);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "gantry.yaml:3:13: gateway.providers[0].slog: unknown key");
+}
+
+TEST(GatewaySectionTest, AnEndlessOneIsRefused) {
+  EXPECT_TRUE(yaml_error("gateway: &a\n  models: *a\n")
+                  .ends_with("gateway: nested too deeply, or too large"));
 }
 
 TEST(ConfigLoadTest, ABadSecretIsNotShown) {

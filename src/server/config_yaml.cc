@@ -18,6 +18,11 @@ namespace {
 
 constexpr std::size_t kYamlBytesMax = 1 << 20;
 constexpr std::string_view kProviders = "oidc.providers";
+constexpr std::string_view kGateway = "gateway";
+
+/// Of the section gateway. Aliases can make a small file deep, or large without end.
+constexpr int kDepthMax = 16;
+constexpr std::size_t kNodesMax = 200'000;
 
 /// Walks the document beside the table of settings.
 class YamlReader {
@@ -46,6 +51,7 @@ class YamlReader {
   Result<void> read_entry(const YAML::Node& key, const YAML::Node& value, std::string_view path) {
     const std::string full = path.empty() ? key.Scalar() : fmt::format("{}.{}", path, key.Scalar());
     if (full == kProviders) return read_providers(value);
+    if (full == kGateway) return read_gateway(value);
     if (const Setting* const setting = find_setting(full)) return read_value(*setting, key, value);
     const std::string prefix = full + ".";
     const bool is_section = std::ranges::any_of(
@@ -71,6 +77,40 @@ class YamlReader {
       if (!one.oidc_providers.empty())
         return fail_at(item, kProviders, "a provider has no providers of its own");
       config_.oidc_providers.push_back(std::move(one.oidc));
+    }
+    return {};
+  }
+
+  /// What its keys mean is not known here.
+  Result<void> read_gateway(const YAML::Node& value) {
+    std::size_t nodes_left = kNodesMax;
+    config_.gateway = {};
+    return copy_node(value, 0, nodes_left, config_.gateway);
+  }
+
+  Result<void> copy_node(const YAML::Node& value, int depth, std::size_t& nodes_left,
+                         gateway::SettingNode& out) const {
+    if (depth > kDepthMax || nodes_left == 0)
+      return fail_at(value, kGateway, "nested too deeply, or too large");
+    --nodes_left;
+    const YAML::Mark mark = value.Mark();
+    out.place = fmt::format("{}:{}:{}", name_, mark.line + 1, mark.column + 1);
+    using Kind = gateway::SettingNode::Kind;
+    if (value.IsScalar()) {
+      out.kind = Kind::Scalar;
+      out.text = value.Scalar();
+    } else if (value.IsSequence()) {
+      out.kind = Kind::List;
+      for (const auto& item : value)
+        GANTRY_CHECK(copy_node(item, depth + 1, nodes_left, out.items.emplace_back()));
+    } else if (value.IsMap()) {
+      out.kind = Kind::Map;
+      for (const auto& entry : value) {
+        if (!entry.first.IsScalar()) return fail_at(entry.first, kGateway, "a key must be a word");
+        gateway::SettingNode& item = out.items.emplace_back();
+        item.key = entry.first.Scalar();
+        GANTRY_CHECK(copy_node(entry.second, depth + 1, nodes_left, item));
+      }
     }
     return {};
   }

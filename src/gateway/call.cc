@@ -248,6 +248,8 @@ void Call::take_whole(Attempt record, WholeOutcome whole) {
   for (const auto& [name, value] : details.fields()) response.headers.add(name, value);
   answer_body_ = std::move(whole.body);
   generation_.is_ok = true;
+  // Given back last: that may start another call, and this client should not wait for it.
+  const CallSlots::Slot slot = std::move(serving_->slot);
   serving_.reset();
   answer(
       [this, response = std::move(response)]() mutable { whole_->respond(std::move(response)); });

@@ -160,10 +160,6 @@ struct Config {
     std::string ca_file;
   } egress;
 
-  /// The section `gateway` as it stands in the file, for read_gateway_settings; Null: there is
-  /// none.
-  gateway::SettingNode gateway;
-
   struct Collect {
     bool host = false;
     DurationMs interval{15'000};
@@ -174,6 +170,10 @@ struct Config {
     bool traces = true;
     std::uint32_t traces_per_second = 20;
   } self;
+
+  /// The section `gateway` as it stands in the file, for read_gateway_settings; Null: there is
+  /// none.
+  gateway::SettingNode gateway;
 };
 
 }  // namespace gantry::server

@@ -171,6 +171,7 @@ class SettingsReader {
     if (key == "trace_id_resource_key") return text(value, path, trace.trace_id_resource_key);
     if (key == "default_trace_name") return text(value, path, trace.default_trace_name);
     if (key == "default_generation_name") return text(value, path, trace.default_generation_name);
+    if (key == "io_logging") return choice(value, path, kSwitches, settings_.keeps_content);
     if (key == "semconv") return choice(value, path, kConventions, settings_.conventions);
     if (key == "max_concurrent") return count(value, path, options.calls_max);
     if (key == "max_queue") return count(value, path, options.queue_max);
@@ -319,6 +320,10 @@ class SettingsReader {
 
 Result<GatewaySettings> read_gateway_settings(const SettingNode& section) {
   return SettingsReader().run(section);
+}
+
+bool is_reloadable_setting(std::string_view key) {
+  return key == "providers" || key == "models" || key == "allow_unlisted";
 }
 
 }  // namespace gantry::gateway

@@ -14,8 +14,7 @@
 //         pricing: {prompt: "0.0000025", completion: "0.00001"}
 //         endpoints: [{provider: openai, model: gpt-4o}]
 
-#include <string>
-#include <vector>
+#include <string_view>
 
 #include "core/error.h"
 #include "gateway/catalogue.h"
@@ -28,7 +27,8 @@ namespace gantry::gateway {
 
 struct GatewaySettings {
   bool is_enabled = false;
-  TraceOptions trace;  ///< Its namespace is options.calls' too.
+  TraceOptions trace;          ///< Its namespace is options.calls' too.
+  bool keeps_content = false;  ///< io_logging: prompts and completions in the stack's own traces.
   SemanticConventions conventions = SemanticConventions::Both;
   GatewayOptions options;
   CatalogueConfig catalogue;
@@ -38,5 +38,8 @@ struct GatewaySettings {
 /// known: "gantry.yaml:12:7: gateway.providers[0].slog: unknown key", "…: must be a list", and what
 /// Catalogue::build finds. Values that may be secrets are not repeated.
 [[nodiscard]] Result<GatewaySettings> read_gateway_settings(const SettingNode& section);
+
+/// Whether Gateway::serve takes over a change of the section's `key`; others need a new Gateway.
+[[nodiscard]] bool is_reloadable_setting(std::string_view key);
 
 }  // namespace gantry::gateway

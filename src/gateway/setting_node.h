@@ -18,4 +18,9 @@ struct SettingNode {
   std::string place;               ///< For errors: "gantry.yaml:12:7". "": not known.
 };
 
+/// Keys of two maps whose values differ, or that only one of them has, in the order of `before` and
+/// then of `after`. Where a value stands in its file makes no difference.
+[[nodiscard]] std::vector<std::string> differing_keys(const SettingNode& before,
+                                                      const SettingNode& after);
+
 }  // namespace gantry::gateway

@@ -1,8 +1,32 @@
 #include "server/live_config.h"
 
+#include <algorithm>
+#include <iterator>
+
+#include "gateway/gateway_settings.h"
 #include "server/settings.h"
 
 namespace gantry::server {
+namespace {
+
+/// The section gateway, as far as it can change while it is served.
+void update_gateway(gateway::SettingNode& merged, const gateway::SettingNode& next,
+                    LiveConfig::Change& change) {
+  if (merged.kind != next.kind) {
+    change.ignored.emplace_back("gateway");
+    return;
+  }
+  for (const std::string& key : gateway::differing_keys(merged, next)) {
+    const bool is_reloadable = gateway::is_reloadable_setting(key);
+    (is_reloadable ? change.applied : change.ignored).push_back("gateway." + key);
+    if (!is_reloadable) continue;
+    std::erase_if(merged.items, [&](const auto& item) { return item.key == key; });
+    std::ranges::copy_if(next.items, std::back_inserter(merged.items),
+                         [&](const auto& item) { return item.key == key; });
+  }
+}
+
+}  // namespace
 
 LiveConfig::Change LiveConfig::update(const Config& next, TimestampMs now) {
   Config merged = *current();
@@ -19,6 +43,7 @@ LiveConfig::Change LiveConfig::update(const Config& next, TimestampMs now) {
     change.applied.emplace_back(setting.key);
   }
   if (next.oidc_providers != merged.oidc_providers) change.ignored.emplace_back("oidc.providers");
+  update_gateway(merged.gateway, next.gateway, change);
   const core::Lock lock(mutex_);
   current_ = std::make_shared<const Config>(std::move(merged));
   reloaded_at_ = now;

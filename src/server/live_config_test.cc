@@ -35,6 +35,36 @@ TEST(LiveConfigTest, AnotherListOfProvidersNeedsARestart) {
   EXPECT_TRUE(live.current()->oidc_providers.empty());
 }
 
+gateway::SettingNode setting(std::string key, std::string text) {
+  return {.kind = gateway::SettingNode::Kind::Scalar,
+          .text = std::move(text),
+          .items = {},
+          .key = std::move(key),
+          .place = {}};
+}
+
+TEST(LiveConfigTest, OfTheGatewayModelsChangeAndPlacesDoNot) {
+  using Kind = gateway::SettingNode::Kind;
+  Config start;
+  start.gateway.kind = Kind::Map;
+  start.gateway.items = {setting("max_queue", "1"), setting("models", "old")};
+  LiveConfig live(start, {0});
+  Config next;
+  next.gateway.kind = Kind::Map;
+  next.gateway.items = {setting("models", "new"), setting("max_queue", "2")};
+  for (const int round : {1, 2}) {
+    const auto change = live.update(next, {round});
+    EXPECT_EQ(change.applied.empty(), round == 2);
+    EXPECT_EQ(change.ignored, std::vector<std::string>{"gateway.max_queue"}) << "still different";
+  }
+  const auto merged = live.current();
+  ASSERT_EQ(merged->gateway.items.size(), 2U);
+  EXPECT_EQ(merged->gateway.items[0].text, "1");
+  EXPECT_EQ(merged->gateway.items[1].text, "new");
+  EXPECT_EQ(live.update(Config{}, {3}).ignored, std::vector<std::string>{"gateway"});
+  EXPECT_EQ(live.current()->gateway.kind, Kind::Map);
+}
+
 TEST(LiveConfigTest, AFailureIsRememberedUntilTheNextSuccess) {
   LiveConfig live(Config{}, {1'000});
   live.note_failure();

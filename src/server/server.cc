@@ -14,12 +14,14 @@
 #include "access/stacks.h"
 #include "api/cloud.h"
 #include "api/services.h"
+#include "collect/host_metrics.h"
 #include "collect/process_metrics.h"
 #include "core/ip_network.h"
 #include "core/log.h"
 #include "core/metrics.h"
 #include "core/version.h"
 #include "core/worker_pool.h"
+#include "gateway/steady_clock.h"
 #include "metrics/store.h"
 #include "net/grpc_server.h"
 #include "net/server.h"
@@ -27,6 +29,7 @@
 #include "server/access_parts.h"
 #include "server/config_print.h"
 #include "server/derived_metrics.h"
+#include "server/gateway_parts.h"
 #include "server/live_config.h"
 #include "server/own_telemetry.h"
 #include "server/readiness.h"
@@ -85,9 +88,11 @@ traces::StoreOptions trace_options(const Config& config) {
   return options;
 }
 
-/// Of a reload, as the values may be shown.
+/// Of a reload, as the values may be shown; those of the gateway are not.
 std::vector<access::AuditChange> differences(const Config& before, const Config& after) {
   std::vector<access::AuditChange> changes;
+  for (const std::string& key : gateway::differing_keys(before.gateway, after.gateway))
+    changes.push_back({.field = "gateway." + key, .before = {}, .after = {}});
   const auto was = list_config(before);
   const auto is = list_config(after);
   for (std::size_t i = 0; i < std::min(was.size(), is.size()); ++i)
@@ -121,6 +126,7 @@ struct Server::Impl {
   LiveConfig live;
   const std::shared_ptr<const Config> config;  // as of the start
   const TimestampMs start_time = clock.now();
+  gateway::SteadyClock steady_clock;
   core::MetricRegistry registry;
   Readiness readiness;
   storage::PosixFileSystem files;
@@ -129,6 +135,7 @@ struct Server::Impl {
   std::unique_ptr<storage::DiskGuard> disk_guard;
   std::unique_ptr<core::WorkerPool> compute_pool;
   std::unique_ptr<AccessParts> access;
+  std::unique_ptr<GatewayParts> gateway;  // null when it is off
   std::unique_ptr<promql::Engine> engine;
   std::unique_ptr<traceql::Engine> traceql;
   std::unique_ptr<DerivedMetrics> derived_metrics;
@@ -152,6 +159,7 @@ struct Server::Impl {
   void make_services();
   void make_read_only_services();
   void make_cloud_services();
+  Result<void> make_gateway();
   Result<void> start_listeners();
   Result<void> start_grpc();
   Result<void> refuse_own_addresses();
@@ -295,6 +303,18 @@ void Server::Impl::make_cloud_services() {
                                                                   .url = [this] { return url; }});
 }
 
+Result<void> Server::Impl::make_gateway() {
+  GANTRY_TRY(gateway, GatewayParts::make(
+                          config->gateway,
+                          {.access = *access,
+                           .clock = clock,
+                           .steady_clock = steady_clock,
+                           .registry = registry,
+                           .holder = fmt::format("{}:{}", collect::host_name(), data.string()),
+                           .ca_file = config->egress.ca_file}));
+  return {};
+}
+
 Result<void> Server::Impl::start_listeners() {
   const std::size_t queue = config->server.queue_length_max;
   query_pool =
@@ -313,6 +333,7 @@ Result<void> Server::Impl::start_listeners() {
   net::Router administration;
   administration.mount("", access->people->routes());
   api::add_cloud_routes(administration, *cloud);
+  if (gateway) gateway->add_routes(administration);
   router = make_main_router(*services, administration, *read_only_services, readiness,
                             own_telemetry->traces());
   std::vector<net::ListenerOptions> listeners;
@@ -387,9 +408,13 @@ Result<void> Server::Impl::open_stores() {
   GANTRY_TRY(state::Transaction tx, access->db->begin_read());
   GANTRY_TRY(const std::vector<StackId> deleted, access::list_deleted_stacks(tx));
   for (const StackId stack : deleted) open_stacks->retire(stack);
-  if (!access->db->is_shared()) return {};
-  follower = std::make_unique<StackFollower>(*access->db, *open_stacks);
-  access->on_change([this] { follower->notify(); });
+  if (access->db->is_shared())
+    follower = std::make_unique<StackFollower>(*access->db, *open_stacks);
+  access->on_change([this] {
+    if (follower) follower->notify();
+    if (gateway) gateway->forget_keys();
+  });
+  if (gateway) gateway->start();
   return {};
 }
 
@@ -428,12 +453,11 @@ Result<void> Server::Impl::stop() {
     if (grpc) grpc_stopper = std::jthread([this] { grpc->stop(config->server.shutdown_timeout); });
     if (http) http->stop(config->server.shutdown_timeout);
   }
+  if (gateway) gateway->stop();  // its traces are the last that come
   if (own_telemetry) own_telemetry->stop();
   if (derived_metrics) derived_metrics->stop();
-  if (follower) {
-    access->on_change({});
-    follower->stop();  // before the stores are closed
-  }
+  if (access) access->on_change({});
+  if (follower) follower->stop();  // before the stores are closed
   if (was_ready) access->note("shutdown");
   const Result<void> first = access ? access->close() : Result<void>();
   if (!first) log::error("not everything was closed", {{"error", first.error().message}});
@@ -463,6 +487,7 @@ Result<std::unique_ptr<Server>> Server::start(Config config, ConfigSource source
   parts.make_services();
   parts.make_read_only_services();
   parts.make_cloud_services();
+  GANTRY_CHECK(parts.make_gateway());
   GANTRY_CHECK(parts.start_listeners());
   GANTRY_CHECK(parts.create_first_stack());
   GANTRY_CHECK(parts.open_stores());
@@ -482,6 +507,7 @@ Result<void> Server::reload() {
   const auto load = [&]() -> Result<Config> {
     GANTRY_TRY(Config next, impl_->config_source());
     GANTRY_CHECK(impl_->http->reload_tls());
+    if (impl_->gateway) GANTRY_CHECK(impl_->gateway->reload(next.gateway));
     return next;
   };
   const auto next = load();

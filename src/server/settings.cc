@@ -90,6 +90,8 @@ constexpr std::array kSettings = {
     Setting{"http.keep_alive_timeout", Kind::Duration, kAtStart,
             GANTRY_SLOT(http.limits.keep_alive_timeout),
             "How long a connection may rest between two requests.", 1},
+    Setting{"http.streams_max", Kind::Count, kAtStart, GANTRY_SLOT(http.limits.streams_max),
+            "Answers that are streamed over time, at once; one more is answered with 503.", 1},
     Setting{"http.cors_origin", Kind::Text, kAtStart, GANTRY_SLOT(http.cors_origin),
             "A regular expression for the origins whose scripts may read API answers; it must "
             "match the whole origin."},

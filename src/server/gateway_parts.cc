@@ -1,0 +1,106 @@
+#include "server/gateway_parts.h"
+
+#include <chrono>
+#include <span>
+#include <stop_token>
+#include <string_view>
+#include <utility>
+
+#include <pthread.h>
+
+#include "core/log.h"
+#include "core/mutex.h"
+
+namespace gantry::server {
+namespace {
+
+constexpr auto kHousekeepingInterval = std::chrono::seconds(1);
+constexpr int kExpiryRounds = 600;  // of records: every ten minutes, so that each time has little
+
+}  // namespace
+
+Result<std::unique_ptr<GatewayParts>> GatewayParts::make(const gateway::SettingNode& section,
+                                                         Environment environment) {
+  std::unique_ptr<GatewayParts> parts;
+  if (section.kind == gateway::SettingNode::Kind::Null) return parts;
+  GANTRY_TRY(gateway::GatewaySettings settings, gateway::read_gateway_settings(section));
+  if (!settings.is_enabled) return parts;
+  GANTRY_TRY(auto client, net::StreamingClient::make({.egress = *environment.access.egress,
+                                                      .ca_file = environment.ca_file}));
+  parts.reset(new GatewayParts(std::move(settings), std::move(environment), std::move(client)));
+  GANTRY_CHECK(parts->reload(section));
+  return parts;
+}
+
+GatewayParts::GatewayParts(gateway::GatewaySettings settings, Environment environment,
+                           std::unique_ptr<net::StreamingClient> client)
+    : client_(std::move(client)),
+      keys_(*environment.access.db, *environment.access.hasher, environment.clock,
+            environment.registry, {}),
+      budgets_(*environment.access.db, environment.clock,
+               {.holder = environment.access.db->is_shared() ? environment.holder : ""}),
+      records_(*environment.access.db, environment.clock, environment.registry, {}),
+      metrics_(environment.registry, {.conventions = settings.conventions}),
+      traces_(*environment.access.gate, environment.registry,
+              {.trace = std::move(settings.trace), .keeps_content = settings.keeps_content}),
+      queue_(std::make_unique<gateway::GenerationQueue>(
+          [this](std::span<const gateway::FinishedCall> calls) { traces_.store(calls); },
+          environment.registry, gateway::GenerationQueue::Options{})),
+      gateway_({.clock = environment.clock,
+                .steady_clock = environment.steady_clock,
+                .client = *client_,
+                .keys = keys_,
+                .budgets = budgets_,
+                .records = records_,
+                .metrics = metrics_,
+                .registry = environment.registry,
+                .sinks = {queue_.get()}},
+               std::move(settings.options)) {}
+
+GatewayParts::~GatewayParts() {
+  stop();
+}
+
+void GatewayParts::add_routes(net::Router& router) {
+  net::Router routes;
+  gateway_.add_routes(routes);
+  for (const std::string_view prefix : {"/api/v1", "/v1"}) router.mount(prefix, routes);
+}
+
+void GatewayParts::start() {
+  housekeeper_ = std::jthread([this](const std::stop_token& stopping) {
+    core::Mutex mutex;
+    core::ConditionVariable wake;
+    for (int round = 0; !stopping.stop_requested(); ++round) {
+      {
+        core::Lock held(mutex);
+        wake.wait_for(held, stopping, kHousekeepingInterval, [] { return false; });
+      }
+      keep_house(round);
+    }
+  });
+  pthread_setname_np(housekeeper_.native_handle(), "gateway");
+}
+
+void GatewayParts::keep_house(int round) {
+  failures_.note("budgets of keys", budgets_.flush());
+  failures_.note("generation records", records_.flush());
+  if (round % kExpiryRounds == 0) failures_.note("removal of old records", records_.expire());
+}
+
+Result<void> GatewayParts::reload(const gateway::SettingNode& section) {
+  if (section.kind == gateway::SettingNode::Kind::Null) return {};
+  GANTRY_TRY(gateway::GatewaySettings settings, gateway::read_gateway_settings(section));
+  GANTRY_TRY(auto catalogue, gateway::Catalogue::build(std::move(settings.catalogue)));
+  return gateway_.serve(std::move(catalogue));
+}
+
+void GatewayParts::stop() {
+  if (!queue_) return;
+  gateway_.stop();
+  queue_.reset();
+  housekeeper_ = {};
+  keep_house(1);
+}
+
+}  // namespace gantry::server

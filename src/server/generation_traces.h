@@ -1,0 +1,47 @@
+#pragma once
+
+// Finished calls of the LLM gateway on their way into the trace store of their stack.
+
+#include <span>
+
+#include "access/gate.h"
+#include "core/error.h"
+#include "core/metrics.h"
+#include "core/mutex.h"
+#include "gateway/generation_queue.h"
+#include "gateway/generation_trace.h"
+#include "server/failure_log.h"
+#include "telemetry/span_batch.h"
+
+namespace gantry::server {
+
+/// Thread-safe.
+class GenerationTraces {
+ public:
+  struct Options {
+    gateway::TraceOptions trace;
+    /// gateway.io_logging: prompts and completions are kept too; else the privacy view is.
+    bool keeps_content = false;
+  };
+
+  /// Counts in gantry_gateway_traces_lost_total. The gate and the registry must outlive it.
+  GenerationTraces(const access::Gate& gate, core::MetricRegistry& registry, Options options);
+
+  /// Returns when the traces are on disk; those of one stack share a write. What a store refuses is
+  /// counted, and logged when refusals begin and end.
+  void store(std::span<const gateway::FinishedCall> calls);
+
+ private:
+  void store_together(std::span<const gateway::FinishedCall* const> calls);
+  [[nodiscard]] Result<void> write(const gateway::FinishedCall& whose,
+                                   const telemetry::SpanBatch& batch);
+
+  const access::Gate& gate_;
+  const Options options_;
+  core::Counter& lost_;
+  core::Mutex mutex_;
+  FailureLog failures_ GANTRY_GUARDED_BY(mutex_){"traces of LLM calls not stored",
+                                                 "traces of LLM calls stored again"};
+};
+
+}  // namespace gantry::server

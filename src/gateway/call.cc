@@ -446,7 +446,7 @@ void Call::complete() {
       {.cost = generation_.cost ? std::optional(generation_.cost->total) : std::nullopt,
        .tokens = generation_.usage ? generation_.usage->total : 0});
   slot_.reset();
-  parts_.metrics.observe(generation_);
+  parts_.metrics.observe(generation_, key_.get());
   if (!generation_.attempts.empty()) {
     parts_.records.add(key_->org, key_->stack, generation_);
     const auto finished = std::make_shared<const Generation>(std::move(generation_));

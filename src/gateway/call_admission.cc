@@ -128,7 +128,8 @@ class Doorkeeper {
     generation_.error_message = error.message;
     return std::unexpected(RefusedCall{.error = std::move(error),
                                        .headers = std::move(headers_),
-                                       .generation = std::move(generation_)});
+                                       .generation = std::move(generation_),
+                                       .key = std::move(key_)});
   }
 
   std::optional<TypedError> read(net::Request& request) {

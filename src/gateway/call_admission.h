@@ -39,8 +39,9 @@ struct AdmittedCall {
 
 struct RefusedCall {
   TypedError error;
-  net::Headers headers;   ///< Of the answer: X-RateLimit-…
-  Generation generation;  ///< For metrics; without attempts.
+  net::Headers headers;                   ///< Of the answer: X-RateLimit-…
+  Generation generation;                  ///< For metrics; without attempts.
+  std::shared_ptr<const GatewayKey> key;  ///< Null: refused before it was known.
 };
 
 /// Takes the request's body and header fields.

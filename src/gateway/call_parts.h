@@ -13,9 +13,9 @@
 #include "gateway/attempt_plan.h"
 #include "gateway/breaker.h"
 #include "gateway/budget.h"
+#include "gateway/call_metrics.h"
 #include "gateway/call_slots.h"
 #include "gateway/endpoint_statistics.h"
-#include "gateway/gateway_metrics.h"
 #include "gateway/generation_ids.h"
 #include "gateway/generation_records.h"
 #include "gateway/generation_sink.h"
@@ -56,7 +56,7 @@ struct CallParts {
   GatewayKeyFinder& keys;
   KeyBudgets& budgets;
   GenerationRecords& records;
-  GatewayMetrics& metrics;
+  CallMetrics& metrics;
   core::Histogram& queue_seconds;
   const std::vector<GenerationSink*>& sinks;
   Breakers& breakers;

@@ -184,7 +184,7 @@ net::Response Gateway::Impl::infer(Api api, net::Request& request) {
   auto admitted = admit_call(call_parts, served.load(), api, request);
   if (admitted) return Call::start(call_parts, *std::move(admitted));
   const RefusedCall& refused = admitted.error();
-  parts.metrics.observe(refused.generation);
+  parts.metrics.observe(refused.generation, refused.key.get());
   net::Response response = error_answer(api, refused.error, refused.generation.id);
   for (const auto& [name, value] : refused.headers.fields()) response.headers.add(name, value);
   response.headers.add("X-Generation-Id", refused.generation.id);

@@ -18,9 +18,9 @@
 #include "core/time.h"
 #include "gateway/breaker.h"
 #include "gateway/budget.h"
+#include "gateway/call_metrics.h"
 #include "gateway/call_parts.h"
 #include "gateway/catalogue.h"
-#include "gateway/gateway_metrics.h"
 #include "gateway/generation_ids.h"
 #include "gateway/generation_records.h"
 #include "gateway/generation_sink.h"
@@ -51,7 +51,7 @@ class Gateway {
     GatewayKeyFinder& keys;
     KeyBudgets& budgets;
     GenerationRecords& records;
-    GatewayMetrics& metrics;
+    CallMetrics& metrics;
     /// For gantry_gateway_inflight, _waiting, _queue_seconds and _breaker_state.
     core::MetricRegistry& registry;
     std::vector<GenerationSink*> sinks;

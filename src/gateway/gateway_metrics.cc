@@ -69,6 +69,11 @@ constexpr Family kOverhead{"gantry_gateway_overhead_seconds",
                            "Time of a call without the time waiting for providers.",
                            Bounds::Overhead};
 
+constexpr std::string_view kRequests = "gantry_gateway_requests_total";
+constexpr std::string_view kAttempts = "gantry_gateway_attempts_total";
+constexpr std::string_view kEstimated = "gantry_gateway_estimated_usage_total";
+constexpr std::string_view kCost = "gantry_gateway_cost_usd_total";
+
 /// Labels whose values clients can choose.
 bool is_chosen(std::string_view label) {
   return label == "model" || label == "key" || label == "gen_ai_request_model" ||
@@ -105,6 +110,11 @@ int status_of(const Generation& generation) {
 }
 
 }  // namespace
+
+bool is_call_metric(std::string_view family) {
+  return family.starts_with("gen_ai_") || family == kOverhead.name || family == kRequests ||
+         family == kAttempts || family == kEstimated || family == kCost;
+}
 
 struct GatewayMetrics::Impl {
   struct Series {
@@ -171,11 +181,10 @@ void GatewayMetrics::Impl::count(std::string_view name, std::string_view help,
 }
 
 void GatewayMetrics::Impl::add_cost(const MetricLabels& labels, PicoUsd cost) {
-  constexpr std::string_view kName = "gantry_gateway_cost_usd_total";
   const core::Lock lock(mutex);
-  Series& cost_series = series_of(kName, labels, [&](Series& made, MetricLabels its_labels) {
+  Series& cost_series = series_of(kCost, labels, [&](Series& made, MetricLabels its_labels) {
     made.pico_usd = std::make_shared<std::atomic<std::int64_t>>(0);
-    registry.callback(core::MetricType::Counter, kName, "What calls cost.", std::move(its_labels),
+    registry.callback(core::MetricType::Counter, kCost, "What calls cost.", std::move(its_labels),
                       [sum = made.pico_usd] { return PicoUsd{sum->load()}.to_double(); });
   });
   cost_series.pico_usd->fetch_add(cost.value, std::memory_order_relaxed);
@@ -251,18 +260,17 @@ void GatewayMetrics::Impl::observe_own(const Generation& generation) {
   MetricLabels request = labels;
   request.emplace_back("status", std::to_string(status_of(generation)));
   request.emplace_back("error_type", generation.error_type);
-  count("gantry_gateway_requests_total", "Finished calls.", request);
+  count(kRequests, "Finished calls.", request);
   double waiting_ms = 0;
   for (const Attempt& attempt : generation.attempts) {
     if (const auto end_ms = end_of(attempt, generation)) waiting_ms += *end_ms - attempt.sent_ms;
-    count("gantry_gateway_attempts_total", "Tries at providers.",
+    count(kAttempts, "Tries at providers.",
           {{"provider", attempt.provider_slug},
            {"result", attempt.is_ok ? "ok" : attempt.error_type}});
   }
   observe(kOverhead, {}, std::max(0.0, generation.end_ms - waiting_ms) / 1000);
   if (generation.usage && generation.usage->is_estimated)
-    count("gantry_gateway_estimated_usage_total", "Calls whose tokens the provider did not report.",
-          labels);
+    count(kEstimated, "Calls whose tokens the provider did not report.", labels);
   if (!generation.cost) return;
   MetricLabels cost = labels;
   cost.emplace_back("key", generation.api_key_name);

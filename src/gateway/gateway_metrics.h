@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "core/metrics.h"
 #include "gateway/generation.h"
@@ -16,6 +17,9 @@ namespace gantry::gateway {
 
 /// Which names of the semantic conventions: those of 1.41, those that are to replace them, or both.
 enum class SemanticConventions : std::uint8_t { Stable141, Latest, Both };
+
+/// Whether a family is one that GatewayMetrics makes.
+[[nodiscard]] bool is_call_metric(std::string_view family);
 
 /// Thread-safe.
 class GatewayMetrics {

@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-#include "core/log.h"
+#include "collect/host_metrics.h"
 #include "core/mutex.h"
 
 namespace gantry::server {
@@ -41,6 +41,8 @@ GatewayParts::GatewayParts(gateway::GatewaySettings settings, Environment enviro
                {.holder = environment.access.db->is_shared() ? environment.holder : ""}),
       records_(*environment.access.db, environment.clock, environment.registry, {}),
       metrics_(environment.registry, {.conventions = settings.conventions}),
+      feed_(metrics_, *environment.access.gate, environment.clock,
+            {.interval = environment.collect_interval, .instance = collect::host_name()}),
       traces_(*environment.access.gate, environment.registry,
               {.trace = std::move(settings.trace), .keeps_content = settings.keeps_content}),
       queue_(std::make_unique<gateway::GenerationQueue>(
@@ -79,6 +81,7 @@ void GatewayParts::start() {
       keep_house(round);
     }
   });
+  feed_.start();
   pthread_setname_np(housekeeper_.native_handle(), "gateway");
 }
 
@@ -100,6 +103,7 @@ void GatewayParts::stop() {
   gateway_.stop();
   queue_.reset();
   housekeeper_ = {};
+  feed_.stop();
   keep_house(1);
 }
 

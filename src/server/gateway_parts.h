@@ -18,6 +18,7 @@
 #include "net/router.h"
 #include "net/streaming_client.h"
 #include "server/access_parts.h"
+#include "server/call_metrics_feed.h"
 #include "server/failure_log.h"
 #include "server/generation_traces.h"
 
@@ -34,6 +35,7 @@ class GatewayParts {
     core::MetricRegistry& registry;
     std::string holder;   ///< Names this process among those that share the state database.
     std::string ca_file;  ///< egress.ca_file
+    DurationMs collect_interval{15'000};
   };
 
   /// `section`: that of the configuration. Null when it is not there or says `enabled: false`.
@@ -49,7 +51,8 @@ class GatewayParts {
   /// Below /api/v1 and /v1. The routes must not be used after this is gone.
   void add_routes(net::Router& router);
 
-  /// Writes every second what calls have spent, and their records.
+  /// Writes every second what calls have spent, and their records; and now and then the metrics of
+  /// each stack's calls into the stack.
   void start();
 
   /// Providers, models and secrets as of now; calls under way keep those they began with. What else
@@ -75,7 +78,8 @@ class GatewayParts {
   gateway::GatewayKeyFinder keys_;
   gateway::KeyBudgets budgets_;
   gateway::GenerationRecords records_;
-  gateway::GatewayMetrics metrics_;
+  gateway::CallMetrics metrics_;
+  CallMetricsFeed feed_;
   GenerationTraces traces_;
   std::unique_ptr<gateway::GenerationQueue> queue_;  // null once stopped
   gateway::Gateway gateway_;

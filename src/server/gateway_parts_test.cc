@@ -239,6 +239,30 @@ TEST_F(GatewayPartsTest, TheStackKeepsContentOnlyWhenAskedTo) {
   }
 }
 
+TEST_F(GatewayPartsTest, TheStackHasTheMetricsOfItsCalls) {
+  start_provider();
+  config_.self.metrics = true;
+  config_.collect.interval = {100};
+  start(with_gateway());
+  make_key();
+  ASSERT_EQ(chat().status, 200);
+  ASSERT_EQ(ask("/v1/chat/completions", key_->secret, R"({"model":"none","messages":[]})").status,
+            400);
+  const auto value_of = [&](const std::string& query) {
+    return ask("/api/v1/query?query=" + query, first_start_->read_token).body;
+  };
+  for (const std::string status : {"200", "400"}) {
+    EXPECT_TRUE(soon([&] {
+      return value_of("sum(gantry_gateway_requests_total%7Bstatus=%22" + status + "%22%7D)")
+          .contains(",\"1\"]");
+    })) << status;
+  }
+  EXPECT_TRUE(value_of("gantry_gateway_requests_total").contains("\"job\":\"gantry-gateway\""));
+  EXPECT_TRUE(
+      soon([&] { return value_of("gantry_gateway_inflight").contains("\"job\":\"gantry\""); }));
+  EXPECT_FALSE(value_of("gen_ai_client_token_usage_count").contains("\"job\":\"gantry\""));
+}
+
 TEST_F(GatewayPartsTest, WithoutASectionItIsNotThere) {
   start(config_);
   EXPECT_EQ(ask("/v1/chat/completions", "", kQuestion).status, 404);

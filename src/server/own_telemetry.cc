@@ -10,8 +10,20 @@
 #include "collect/target.h"
 #include "core/log.h"
 #include "core/version.h"
+#include "gateway/gateway_metrics.h"
 
 namespace gantry::server {
+
+namespace {
+
+/// Without those of LLM calls, which every stack has its own of.
+std::vector<collect::Family> server_families(const core::MetricRegistry& registry) {
+  std::vector<collect::Family> families = collect::own_families(registry);
+  std::erase_if(families, [](const auto& family) { return gateway::is_call_metric(family.name); });
+  return families;
+}
+
+}  // namespace
 
 OwnTelemetry::OwnTelemetry(const Environment& environment) : environment_(environment) {
   const auto& self = environment_.config.self;
@@ -54,7 +66,7 @@ Result<void> OwnTelemetry::start_collector(const access::Stack& main) {
   if (config.self.metrics)
     targets.push_back(std::make_unique<collect::Target>(
         collect::Target::Options{.job = "gantry", .instance = collect::host_name()},
-        [this](TimestampMs) { return collect::own_families(environment_.registry); }));
+        [this](TimestampMs) { return server_families(environment_.registry); }));
 
   const auto writer = access::system_principal(main.org, main.id, {access::Scope::MetricsWrite});
   const auto sink = [this, writer](const telemetry::MetricBatch& batch) -> Result<void> {

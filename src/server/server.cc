@@ -311,7 +311,8 @@ Result<void> Server::Impl::make_gateway() {
                            .steady_clock = steady_clock,
                            .registry = registry,
                            .holder = fmt::format("{}:{}", collect::host_name(), data.string()),
-                           .ca_file = config->egress.ca_file}));
+                           .ca_file = config->egress.ca_file,
+                           .collect_interval = config->collect.interval}));
   return {};
 }
 

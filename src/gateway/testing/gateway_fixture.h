@@ -78,7 +78,7 @@ class GatewayFixture : public access::ControlFixture {
   GatewayKeyFinder keys_{*db_, hasher_, clock_, registry_, {}};
   KeyBudgets budgets_{*db_, clock_, {}};
   GenerationRecords records_{*db_, clock_, registry_, {}};
-  GatewayMetrics metrics_{registry_, {}};
+  CallMetrics metrics_{registry_, {}};
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<net::testing::TestServer> server_;
 };

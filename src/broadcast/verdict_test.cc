@@ -1,8 +1,13 @@
 #include "broadcast/verdict.h"
 
-#include <gtest/gtest.h>
+#include <cstdlib>
+#include <fstream>
+#include <optional>
+#include <string>
 
-#include "broadcast/testing/conformance.h"
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
 #include "broadcast/testing/destinations.h"
 #include "codec/otlp_response.h"
 
@@ -67,8 +72,21 @@ Classified classify_row(Destination destination, const nlohmann::json& row) {
   return classify_answer(destination, answer, kNow);
 }
 
+/// A table that is not part of this repository, or nothing where it is absent.
+std::optional<nlohmann::json> read_retry_decisions() {
+  const char* const directory = std::getenv("GANTRY_CONFORMANCE_DIR");
+  std::string path = directory != nullptr ? directory : GANTRY_CONFORMANCE_DEFAULT;
+  std::ifstream file(path.append("/wire/out/retry-decisions.json"), std::ios::binary);
+  if (!file) return std::nullopt;
+  return nlohmann::json::parse(file);
+}
+
 TEST(Verdict, FollowsThePublishedTable) {
-  GANTRY_BROADCAST_JSON(table, "../wire/out/retry-decisions.json");
+  const std::optional<nlohmann::json> published = read_retry_decisions();
+  if (!published) {
+    GTEST_SKIP() << "no wire/out/retry-decisions.json: set GANTRY_CONFORMANCE_DIR to the vectors";
+  }
+  const nlohmann::json& table = *published;
   const std::map<std::string, std::vector<Destination>> kDestinations = {
       {"otlp-http", {grafana_destination(), collector_destination(), gantry_destination()}},
       {"remote-write", {remote_write_destination()}},

@@ -65,7 +65,6 @@ AttemptFailure failure_of(const json& upstream, const json& published) {
 
 TEST(AttemptConformance, MakesTheAttemptsOfThePublishedCases) {
   const auto cases = cases_with_failures();
-  if (cases.empty()) GTEST_SKIP() << "no published cases here";
   EXPECT_GE(cases.size(), 4U);
   for (const json& published : cases) {
     SCOPED_TRACE(published["id"].get<std::string>());

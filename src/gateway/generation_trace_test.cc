@@ -108,7 +108,6 @@ TEST(GenerationTraceTest, IsWhatTheVectorsExpect) {
     EXPECT_EQ(differences(told, sent), std::vector<std::string>()) << name;
     ++bodies;
   }
-  if (compared == 0) GTEST_SKIP() << "no broadcast cases: set GANTRY_CONFORMANCE_DIR";
   EXPECT_GE(compared, 32);
   EXPECT_GE(bodies, 6);
 }

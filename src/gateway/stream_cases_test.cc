@@ -121,7 +121,6 @@ TEST(StreamCases, GivesClientsWhatThePublishedCasesSay) {
     play(published);
     ++count;
   }
-  if (count == 0) GTEST_SKIP() << "no broadcast cases: set GANTRY_CONFORMANCE_DIR";
   EXPECT_GE(count, 7U);
 }
 

@@ -169,7 +169,6 @@ TEST(StreamConformance, AllStreams) {
     check_stream(published);
     ++count;
   }
-  if (count == 0) GTEST_SKIP() << "no broadcast cases: set GANTRY_CONFORMANCE_DIR";
   EXPECT_GE(count, 5U);
 }
 
@@ -211,7 +210,6 @@ TEST(StreamConformance, AllFailedAttempts) {
     EXPECT_EQ(response["status"], http_status(last.type));
     expect_contains(json::parse(openai_error_body(last))["error"], response["error"]);
   }
-  if (count == 0) GTEST_SKIP() << "no broadcast cases: set GANTRY_CONFORMANCE_DIR";
   EXPECT_GE(count, 5U);
 }
 

@@ -1,7 +1,6 @@
 #include "gateway/testing/broadcast_cases.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -18,12 +17,6 @@ namespace gantry::gateway::testing {
 namespace {
 
 using nlohmann::json;
-
-std::filesystem::path broadcast_directory() {
-  const char* const directory = std::getenv("GANTRY_CONFORMANCE_DIR");
-  return std::filesystem::path(directory != nullptr ? directory : GANTRY_CONFORMANCE_DEFAULT) /
-         "broadcast";
-}
 
 Api api_of(const std::string& path) {
   if (path.ends_with("/chat/completions")) return Api::Chat;
@@ -142,7 +135,7 @@ void read_error(const json& broadcast_case, Generation& generation) {
 }  // namespace
 
 std::optional<json> read_broadcast_json(std::string_view name) {
-  std::ifstream file(broadcast_directory() / name, std::ios::binary);
+  std::ifstream file(std::filesystem::path(GANTRY_BROADCAST_CASES) / name, std::ios::binary);
   if (!file) return std::nullopt;
   return json::parse(std::string(std::istreambuf_iterator<char>(file), {}));
 }
@@ -150,7 +143,7 @@ std::optional<json> read_broadcast_json(std::string_view name) {
 std::vector<std::string> broadcast_case_names() {
   std::vector<std::string> names;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(broadcast_directory(), error)) {
+  for (const auto& entry : std::filesystem::directory_iterator(GANTRY_BROADCAST_CASES, error)) {
     const std::string name = entry.path().filename();
     if (name.ends_with(".json") && name[0] >= '0' && name[0] <= '9') names.push_back(name);
   }

@@ -1,6 +1,6 @@
 #pragma once
 
-// The published cases of what a call becomes at a destination.
+// The cases of what a call becomes at a destination: tests/broadcast.
 
 #include <optional>
 #include <string>
@@ -15,11 +15,10 @@
 
 namespace gantry::gateway::testing {
 
-/// A file of the broadcast vectors, or nothing when the directory is not there. The directory comes
-/// from the environment variable GANTRY_CONFORMANCE_DIR, else from the build.
+/// A file of tests/broadcast, or nothing when there is none of that name.
 [[nodiscard]] std::optional<nlohmann::json> read_broadcast_json(std::string_view name);
 
-/// The names of the case files, in order; empty when they are not there.
+/// The names of the case files, in order.
 [[nodiscard]] std::vector<std::string> broadcast_case_names();
 
 /// With the bytes behind it that a JSON reader may read.
@@ -40,10 +39,8 @@ namespace gantry::gateway::testing {
 
 }  // namespace gantry::gateway::testing
 
-/// Binds the file's JSON to `variable`, or skips the test saying what is missing.
-#define GANTRY_BROADCAST_JSON(variable, name)                                                   \
-  const auto variable##_file = ::gantry::gateway::testing::read_broadcast_json(name);           \
-  if (!variable##_file) {                                                                       \
-    GTEST_SKIP() << "no broadcast/" << (name) << ": set GANTRY_CONFORMANCE_DIR to the vectors"; \
-  }                                                                                             \
+/// Binds the file's JSON to `variable`.
+#define GANTRY_BROADCAST_JSON(variable, name)                                         \
+  const auto variable##_file = ::gantry::gateway::testing::read_broadcast_json(name); \
+  ASSERT_TRUE(variable##_file) << "no tests/broadcast/" << (name);                    \
   const nlohmann::json& variable = *variable##_file

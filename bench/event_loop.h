@@ -20,6 +20,7 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 namespace gantry::bench {
@@ -48,6 +49,10 @@ class EventLoop {
     check(descriptor_ >= 0, "epoll_create1");
     // By default the kernel lets timers of a thread be 50 µs late: as long as what is measured.
     check(prctl(PR_SET_TIMERSLACK, 1UL) == 0, "prctl");
+    rlimit sockets{};  // by default often 1,024
+    check(getrlimit(RLIMIT_NOFILE, &sockets) == 0, "getrlimit");
+    sockets.rlim_cur = sockets.rlim_max;
+    check(setrlimit(RLIMIT_NOFILE, &sockets) == 0, "setrlimit");
   }
 
   /// `token` comes back with each event, until the socket is closed.

@@ -1,6 +1,7 @@
 """What the benchmarks share: a server that is started, measured and asked."""
 
 import base64
+import contextlib
 import json
 import math
 import os
@@ -22,8 +23,18 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def process_tree(pid: int) -> list[int]:
+    """A process and those that it started, and so on; some may have ended since."""
+    found = [pid]
+    for parent in found:
+        for children in pathlib.Path(f"/proc/{parent}/task").glob("*/children"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found += [int(child) for child in children.read_text().split()]
+    return found
+
+
 class Peer:
-    """One store on an empty directory."""
+    """One server on an empty directory."""
 
     name = ""
     write_path = "/api/v1/write"
@@ -74,14 +85,23 @@ class Peer:
         self.process.wait()
 
     def cpu_seconds(self) -> float:
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """Of the process and those that it started and that still live."""
+        total = 0
+        for pid in process_tree(self.process.pid):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+                total += int(fields[11]) + int(fields[12])
+        return total / TICKS
 
     def memory_mib(self, key: str) -> float:
-        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith(key):
-                return int(line.split()[1]) / 1024
-        return math.nan
+        """The sum over the process and those that it started; what they share counts for each."""
+        total = 0.0
+        for pid in process_tree(self.process.pid):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+                    if line.startswith(key):
+                        total += int(line.split()[1]) / 1024
+        return total
 
     def get(self, path: str, parameters: dict) -> bytes:
         request = urllib.request.Request(f"{self.url}{path}?{urllib.parse.urlencode(parameters)}")

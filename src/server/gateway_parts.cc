@@ -1,6 +1,7 @@
 #include "server/gateway_parts.h"
 
 #include <chrono>
+#include <cstddef>
 #include <span>
 #include <stop_token>
 #include <string_view>
@@ -16,6 +17,9 @@ namespace {
 
 constexpr auto kHousekeepingInterval = std::chrono::seconds(1);
 constexpr int kExpiryRounds = 600;  // of records: every ten minutes, so that each time has little
+
+/// They wait for the disk together: a sync that comes late is shared by all of them.
+constexpr std::size_t kTraceThreads = 8;
 
 }  // namespace
 
@@ -47,7 +51,7 @@ GatewayParts::GatewayParts(gateway::GatewaySettings settings, Environment enviro
               {.trace = std::move(settings.trace), .keeps_content = settings.keeps_content}),
       queue_(std::make_unique<gateway::GenerationQueue>(
           [this](std::span<const gateway::FinishedCall> calls) { traces_.store(calls); },
-          environment.registry, gateway::GenerationQueue::Options{})),
+          environment.registry, gateway::GenerationQueue::Options{.thread_count = kTraceThreads})),
       gateway_({.clock = environment.clock,
                 .steady_clock = environment.steady_clock,
                 .client = *client_,

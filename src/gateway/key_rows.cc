@@ -24,6 +24,7 @@ using access::OrgId;
 
 constexpr std::string_view kPrefix = "gk_";
 constexpr std::size_t kSecretBytes = 24;
+constexpr std::size_t kHashCharacters = 64;
 constexpr std::size_t kNameBytesMax = 255;
 constexpr std::size_t kModelsMax = 256;
 constexpr std::size_t kModelBytesMax = 256;
@@ -39,6 +40,12 @@ constexpr std::array<std::string_view, 4> kResetNames = {"never", "daily", "week
 
 std::string hexadecimal(const access::TokenHash& hash) {
   return fmt::format("{:02x}", fmt::join(hash, ""));
+}
+
+bool is_hexadecimal(std::string_view text, std::size_t characters) {
+  return text.size() == characters && std::ranges::all_of(text, [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
 }
 
 std::string join_lines(const std::vector<std::string>& lines) {
@@ -313,18 +320,32 @@ ControlResult<GatewayKey> read_gateway_key(OrgId org, StackId stack, state::Tran
   return read_row(select);
 }
 
-ControlResult<std::vector<GatewayKey>> list_gateway_keys(OrgId org, StackId stack,
-                                                         state::Transaction& tx,
-                                                         const access::PageStart& page) {
+ControlResult<GatewayKey> find_gateway_key(OrgId org, state::Transaction& tx,
+                                           std::string_view hash) {
+  if (!is_hexadecimal(hash, kHashCharacters))
+    return access::refuse(Code::NotFound, "no such gateway key");
   GANTRY_TRY(state::Statement select,
              tx.prepare(GANTRY_GATEWAY_KEY_COLUMNS
-                        "WHERE k.org_id = ? AND k.stack_id = ? AND (k.created_at_ms, k.id) > (?, "
-                        "?) ORDER BY k.created_at_ms, k.id LIMIT ?"));
+                        "JOIN stacks s ON s.id = k.stack_id AND s.org_id = k.org_id WHERE "
+                        "k.org_id = ? AND k.id = ? AND s.status <> 'deleted'"));
+  select.bind(org.value()).bind(hash);
+  GANTRY_TRY(const bool has_row, select.step());
+  if (!has_row) return access::refuse(Code::NotFound, "no such gateway key");
+  return read_row(select);
+}
+
+ControlResult<std::vector<GatewayKey>> list_gateway_keys(OrgId org, StackId stack,
+                                                         state::Transaction& tx,
+                                                         const GatewayKeyPage& page) {
+  GANTRY_TRY(state::Statement select,
+             tx.prepare(GANTRY_GATEWAY_KEY_COLUMNS
+                        "WHERE k.org_id = ? AND k.stack_id = ? AND (k.is_disabled = 0 OR ? = 1) "
+                        "ORDER BY k.created_at_ms, k.id LIMIT ? OFFSET ?"));
   select.bind(org.value())
       .bind(stack.value())
-      .bind(page.after_created_at.since_epoch)
-      .bind(page.after_id)
-      .bind(page.limit);
+      .bind(page.disabled == DisabledKeys::Included ? 1 : 0)
+      .bind(page.limit)
+      .bind(page.offset);
   std::vector<GatewayKey> keys;
   while (true) {
     GANTRY_TRY(const bool has_row, select.step());
@@ -347,10 +368,8 @@ template <class Value>
 using Cache = access::ExpiringCache<access::TokenHash, Value, HashOfHash>;
 
 bool has_secret_form(std::string_view secret) {
-  return secret.size() == kPrefix.size() + 2 * kSecretBytes && secret.starts_with(kPrefix) &&
-         std::ranges::all_of(secret.substr(kPrefix.size()), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
+  return secret.starts_with(kPrefix) &&
+         is_hexadecimal(secret.substr(kPrefix.size()), 2 * kSecretBytes);
 }
 
 /// Null when there is none. Not bound to an organisation: the secret says which.

@@ -17,7 +17,6 @@
 #include <vector>
 
 #include "access/control_plane.h"
-#include "access/page.h"
 #include "access/token.h"
 #include "core/ids.h"
 #include "core/metrics.h"
@@ -94,9 +93,22 @@ struct IssuedGatewayKey {
                                                                  state::Transaction& tx,
                                                                  std::string_view hash);
 
-/// By (created, hash), beginning after `page.after`; at most `page.limit`.
+/// Of whichever stack of `org` that is not deleted. Errors: NotFound, also for what is no hash.
+[[nodiscard]] access::ControlResult<GatewayKey> find_gateway_key(access::OrgId org,
+                                                                 state::Transaction& tx,
+                                                                 std::string_view hash);
+
+enum class DisabledKeys : bool { Left, Included };
+
+struct GatewayKeyPage {
+  std::size_t offset = 0;
+  std::size_t limit = 100;
+  DisabledKeys disabled = DisabledKeys::Included;
+};
+
+/// By (created, hash).
 [[nodiscard]] access::ControlResult<std::vector<GatewayKey>> list_gateway_keys(
-    access::OrgId org, StackId stack, state::Transaction& tx, const access::PageStart& page);
+    access::OrgId org, StackId stack, state::Transaction& tx, const GatewayKeyPage& page);
 
 /// Finds the key of a secret. Thread-safe.
 ///

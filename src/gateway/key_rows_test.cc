@@ -174,21 +174,38 @@ TEST_F(KeyRowsTest, AnExpiredKeyCanStillBeRenamed) {
 }
 
 TEST_F(KeyRowsTest, ListsInPages) {
-  std::vector<std::string> names;
   for (const std::string_view name : {"a", "b", "c"}) {
-    make({.name = std::string(name)});
+    make({.name = std::string(name), .is_disabled = name == "b"});
     clock_.advance({1});
   }
-  access::PageStart page{.limit = 2};
-  for (int i = 0; i < 2; ++i) {
+  const auto names = [&](const GatewayKeyPage& page) {
+    std::string joined;
     const auto keys =
         read([&](state::Transaction& tx) { return list_gateway_keys(org_, stack_, tx, page); });
-    ASSERT_TRUE(keys);
-    for (const GatewayKey& key : *keys) names.push_back(key.settings.name);
-    page.after_created_at = keys->back().created_at;
-    page.after_id = keys->back().hash;
-  }
-  EXPECT_EQ(names, (std::vector<std::string>{"a", "b", "c"}));
+    EXPECT_TRUE(keys);
+    for (const GatewayKey& key : *keys) joined += key.settings.name;
+    return joined;
+  };
+  EXPECT_EQ(names({}), "abc");
+  EXPECT_EQ(names({.limit = 2}), "ab");
+  EXPECT_EQ(names({.offset = 2, .limit = 2}), "c");
+  EXPECT_EQ(names({.offset = 3}), "");
+  EXPECT_EQ(names({.disabled = DisabledKeys::Left}), "ac");
+  EXPECT_EQ(names({.offset = 1, .disabled = DisabledKeys::Left}), "c");
+}
+
+TEST_F(KeyRowsTest, FindsByTheHashInTheOrganisation) {
+  const std::string hash = make({.name = "ours"}).key.hash;
+  const auto stack_of = [&](OrgId org, const std::string& text) -> std::int64_t {
+    const auto key = read([&](state::Transaction& tx) { return find_gateway_key(org, tx, text); });
+    if (!key) EXPECT_EQ(key.error().code, Code::NotFound);
+    return key ? key->stack.value() : 0;
+  };
+  EXPECT_EQ(stack_of(org_, hash), stack_.value());
+  EXPECT_EQ(stack_of(other_org_, hash), 0);
+  EXPECT_EQ(stack_of(org_, std::string(64, '0')), 0);
+  EXPECT_EQ(stack_of(org_, std::string(64, '\0')), 0);
+  EXPECT_EQ(stack_of(org_, "\xff"), 0);
 }
 
 TEST_F(KeyRowsTest, FindsByTheSecret) {

@@ -9,6 +9,7 @@
 #include "access/idempotency.h"
 #include "access/stacks.h"
 #include "api/cloud_internal.h"
+#include "api/wanted_organisation.h"
 #include "core/hash.h"
 #include "core/log.h"
 #include "core/mutex.h"
@@ -122,16 +123,6 @@ net::Response refusal_response(const net::Request& request, const access::Access
   for (const auto& [name, value] : refusal.headers.fields())
     if (name == "WWW-Authenticate" || name == "Retry-After") response.headers.add(name, value);
   return response;
-}
-
-ControlResult<std::optional<OrgId>> wanted_organisation(const net::Parameters& query) {
-  const auto text = query.find("orgId");
-  if (!text || text->empty()) return std::nullopt;
-  std::int64_t id = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), id);
-  if (error != std::errc() || end != text->data() + text->size() || id < 0)
-    return access::refuse_field("orgId", "must be the id of an organisation");
-  return OrgId(id);
 }
 
 /// Regions are names that operators give to where they run; all lead to the same lists.

@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 
+#include "api/gateway_keys.h"
 #include "collect/host_metrics.h"
 #include "core/mutex.h"
 
@@ -38,7 +39,9 @@ Result<std::unique_ptr<GatewayParts>> GatewayParts::make(const gateway::SettingN
 
 GatewayParts::GatewayParts(gateway::GatewaySettings settings, Environment environment,
                            std::unique_ptr<net::StreamingClient> client)
-    : client_(std::move(client)),
+    : access_(environment.access),
+      rate_(environment.rate),
+      client_(std::move(client)),
       keys_(*environment.access.db, *environment.access.hasher, environment.clock,
             environment.registry, {}),
       budgets_(*environment.access.db, environment.clock,
@@ -71,6 +74,9 @@ void GatewayParts::add_routes(net::Router& router) {
   net::Router routes;
   gateway_.add_routes(routes);
   for (const std::string_view prefix : {"/api/v1", "/v1"}) router.mount(prefix, routes);
+  api::add_gateway_key_routes(
+      router,
+      {.gate = *access_.gate, .control = *access_.control, .rate = rate_, .budgets = budgets_});
 }
 
 void GatewayParts::start() {

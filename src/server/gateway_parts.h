@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "access/gate.h"
+#include "api/cloud.h"
 #include "core/error.h"
 #include "core/metrics.h"
 #include "core/time.h"
@@ -33,8 +34,9 @@ class GatewayParts {
     const Clock& clock;
     const Clock& steady_clock;  ///< Never steps.
     core::MetricRegistry& registry;
-    std::string holder;   ///< Names this process among those that share the state database.
-    std::string ca_file;  ///< egress.ca_file
+    api::RequestRate& rate;  ///< Of requests to the API of keys.
+    std::string holder;      ///< Names this process among those that share the state database.
+    std::string ca_file;     ///< egress.ca_file
     DurationMs collect_interval{15'000};
   };
 
@@ -48,7 +50,7 @@ class GatewayParts {
   GatewayParts(const GatewayParts&) = delete;
   GatewayParts& operator=(const GatewayParts&) = delete;
 
-  /// Below /api/v1 and /v1. The routes must not be used after this is gone.
+  /// Below /api/v1 and /v1, and the API of keys. The routes must not be used after this is gone.
   void add_routes(net::Router& router);
 
   /// Writes every second what calls have spent, and their records; and now and then the metrics of
@@ -74,6 +76,8 @@ class GatewayParts {
   void keep_house(int round);
 
   // Each uses only those above it.
+  const AccessParts& access_;
+  api::RequestRate& rate_;
   const std::unique_ptr<net::StreamingClient> client_;
   gateway::GatewayKeyFinder keys_;
   gateway::KeyBudgets budgets_;

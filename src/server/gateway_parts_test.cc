@@ -146,8 +146,13 @@ class GatewayPartsTest : public testing::Test {
 
   net::ClientResponse ask(std::string_view path, std::string_view token,
                           std::string_view body = "") {
+    return send(body.empty() ? "GET" : "POST", path, token, body);
+  }
+
+  net::ClientResponse send(std::string_view method, std::string_view path, std::string_view token,
+                           std::string_view body) {
     net::ClientRequest request;
-    request.method = body.empty() ? "GET" : "POST";
+    request.method = method;
     request.url = server_->url() + std::string(path);
     request.body = body;
     if (!token.empty()) request.headers.set("Authorization", fmt::format("Bearer {}", token));
@@ -348,6 +353,26 @@ TEST_F(GatewayPartsTest, AnyChangeOfAccessLetsItLookAtKeysAgain) {
   ASSERT_TRUE(made);
   ASSERT_LT(made->status, 300) << made->body;
   EXPECT_EQ(chat().status, 401);
+}
+
+TEST_F(GatewayPartsTest, KeysAreManagedOverTheApi) {
+  start_provider();
+  start(with_gateway());
+  const std::string& admin = first_start_->admin_token;
+  const auto made = nlohmann::json::parse(
+      ask("/api/v1/keys", admin, R"({"name":"shop","limit":1})").body, nullptr, false);
+  ASSERT_TRUE(made.contains("key")) << made;
+  const std::string secret = made["key"];
+  const std::string one = "/api/v1/keys/" + made["data"].value("hash", "");
+  EXPECT_EQ(ask("/v1/chat/completions", secret, kQuestion).status, 200);
+  EXPECT_TRUE(soon([&] { return ask(one, admin).body.contains(R"("usage":0.002,)"); }));
+  EXPECT_EQ(ask("/api/v1/keys", secret).status, 401) << "a key manages no keys";
+  EXPECT_EQ(send("PATCH", one, admin, R"({"disabled":true})").status, 200);
+  EXPECT_EQ(ask("/v1/chat/completions", secret, kQuestion).status, 401) << "at once";
+  EXPECT_EQ(send("PATCH", one, admin, R"({"disabled":false})").status, 200);
+  EXPECT_EQ(ask("/v1/chat/completions", secret, kQuestion).status, 200);
+  EXPECT_EQ(send("DELETE", one, admin, "").status, 200);
+  EXPECT_EQ(ask("/v1/chat/completions", secret, kQuestion).status, 401);
 }
 
 TEST_F(GatewayPartsTest, WhatWasSpentOutlivesTheServer) {

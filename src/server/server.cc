@@ -310,6 +310,7 @@ Result<void> Server::Impl::make_gateway() {
                            .clock = clock,
                            .steady_clock = steady_clock,
                            .registry = registry,
+                           .rate = *control_rate,
                            .holder = fmt::format("{}:{}", collect::host_name(), data.string()),
                            .ca_file = config->egress.ca_file,
                            .collect_interval = config->collect.interval}));

@@ -14,6 +14,7 @@ void add_org_commands(CLI::App& app, int& status);
 void add_stack_commands(CLI::App& app, int& status);
 void add_policy_commands(CLI::App& app, int& status);
 void add_token_commands(CLI::App& app, int& status);
+void add_gateway_key_commands(CLI::App& app, int& status);
 void add_user_commands(CLI::App& app, int& status);
 void add_audit_command(CLI::App& app, int& status);
 

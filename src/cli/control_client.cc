@@ -61,6 +61,17 @@ Code code_of_status(int status) {
   }
 }
 
+/// Of an `error` that is a text, or an object with `message` and, more exactly, `metadata`: the
+/// reason, or a connection test that failed.
+std::string nested_message(const Json& error) {
+  if (!error.is_object()) return value_text(error);
+  for (const char* const path : {"/metadata/reason", "/metadata/test/error/message", "/message"}) {
+    const Json found = error.value(Json::json_pointer(path), Json());
+    if (found.is_string()) return found.get<std::string>();
+  }
+  return {};
+}
+
 }  // namespace
 
 void add_control_flags(CLI::App& command, ControlOptions& options) {
@@ -94,9 +105,10 @@ std::string encode_component(std::string_view text) {
 }
 
 Error describe_refusal(const net::ClientResponse& response) {
-  const Json answer = Json::parse(response.body, nullptr, false);
+  Json answer = Json::parse(response.body, nullptr, false);
+  if (!answer.is_object()) answer = Json::object();
   std::string message = member_text(answer, "message");
-  if (message.empty()) message = member_text(answer, "error");
+  if (message.empty()) message = nested_message(answer.value("error", Json()));
   if (message.empty())
     message =
         fmt::format("HTTP {}: {}", response.status, std::string_view(response.body).substr(0, 300));
@@ -160,6 +172,10 @@ Result<Json> ControlClient::get(const std::string& path, Query query) {
 
 Result<Json> ControlClient::post(const std::string& path, const Json& body, Query query) {
   return send("POST", path, query, body.dump());
+}
+
+Result<Json> ControlClient::patch(const std::string& path, const Json& body, Query query) {
+  return send("PATCH", path, query, body.dump());
 }
 
 Result<Json> ControlClient::remove(const std::string& path, Query query) {

@@ -157,6 +157,7 @@ int run(int argc, char** argv) {
   add_stack_commands(app, status);
   add_policy_commands(app, status);
   add_token_commands(app, status);
+  add_gateway_key_commands(app, status);
   add_user_commands(app, status);
   add_audit_command(app, status);
 

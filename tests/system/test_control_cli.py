@@ -14,6 +14,7 @@ FAMILIES = {
     "org": ["list", "get", "create", "rename", "delete"],
     "stack": ["list", "get", "connections", "create", "update", "delete"],
     "policy": ["list", "get", "create", "update", "delete"],
+    "gateway-keys": ["list", "create", "get", "update", "delete"],
     "token": ["list", "get", "create", "import-key", "rotate", "disable", "enable", "revoke", "self"],
     "user": ["list", "get", "create", "disable", "enable", "password-link", "logout", "delete"],
 }

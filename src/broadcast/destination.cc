@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "broadcast/config_fields_internal.h"
+
 namespace gantry::broadcast {
 namespace {
 
@@ -10,19 +12,15 @@ struct TypeFacts {
   DestinationType type;
   std::string_view name;
   Signal signal;
-  ConfigFieldNames fields;
 };
 
 constexpr std::array<TypeFacts, 6> kTypes = {{
-    {DestinationType::Grafana, "grafana", Signal::Spans, {"baseUrl", "instanceId", "apiKey"}},
-    {DestinationType::OtelCollector, "otel-collector", Signal::Spans, {"endpoint", "", ""}},
-    {DestinationType::Webhook, "webhook", Signal::Spans, {"url", "", ""}},
-    {DestinationType::Gantry, "gantry", Signal::Spans, {"baseUrl", "instanceId", "token"}},
-    {DestinationType::PrometheusRemoteWrite,
-     "prometheus-remote-write",
-     Signal::Metrics,
-     {"url", "username", "token"}},
-    {DestinationType::Influx, "influx", Signal::Metrics, {"url", "username", "token"}},
+    {DestinationType::Grafana, "grafana", Signal::Spans},
+    {DestinationType::OtelCollector, "otel-collector", Signal::Spans},
+    {DestinationType::Webhook, "webhook", Signal::Spans},
+    {DestinationType::Gantry, "gantry", Signal::Spans},
+    {DestinationType::PrometheusRemoteWrite, "prometheus-remote-write", Signal::Metrics},
+    {DestinationType::Influx, "influx", Signal::Metrics},
 }};
 
 const TypeFacts& facts_of(DestinationType type) {
@@ -43,7 +41,14 @@ std::optional<DestinationType> parse_destination_type(std::string_view name) {
 }
 
 ConfigFieldNames config_field_names(DestinationType type) {
-  return facts_of(type).fields;
+  ConfigFieldNames names;
+  for (const ConfigField& field : config_fields(type)) {
+    if (field.kind == FieldKind::Url) names.url = field.name;
+    if (field.kind == FieldKind::InstanceId || field.kind == FieldKind::Username)
+      names.instance_id = field.name;
+    if (field.kind == FieldKind::Secret) names.secret = field.name;
+  }
+  return names;
 }
 
 Signal signal_of(DestinationType type) {

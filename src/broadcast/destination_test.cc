@@ -21,6 +21,20 @@ TEST(Destination, TypesHaveNames) {
     EXPECT_FALSE(parse_destination_type(unknown)) << unknown;
 }
 
+TEST(Destination, FieldsAreCalledAsTheConfigCallsThem) {
+  const auto names = [](DestinationType type) {
+    const ConfigFieldNames fields = config_field_names(type);
+    return std::string(fields.url) + " " + std::string(fields.instance_id) + " " +
+           std::string(fields.secret);
+  };
+  EXPECT_EQ(names(DestinationType::Grafana), "baseUrl instanceId apiKey");
+  EXPECT_EQ(names(DestinationType::OtelCollector), "endpoint  ");
+  EXPECT_EQ(names(DestinationType::Webhook), "url  ");
+  EXPECT_EQ(names(DestinationType::Gantry), "baseUrl instanceId token");
+  EXPECT_EQ(names(DestinationType::PrometheusRemoteWrite), "url username token");
+  EXPECT_EQ(names(DestinationType::Influx), "url username token");
+}
+
 TEST(Destination, TypesTakeOneSignal) {
   for (const DestinationType type : kAll) {
     const bool is_metric =

@@ -149,6 +149,8 @@ TEST(Verdict, NamesTheFieldToChange) {
   EXPECT_TRUE(classify(grafana_destination(), 404).message.contains("OTLP gateway URL"));
   EXPECT_TRUE(classify(grafana_destination(), 401).message.contains("instanceId and apiKey"));
   EXPECT_TRUE(classify(gantry_destination(), 403).message.contains("instanceId and token"));
+  EXPECT_TRUE(classify(remote_write_destination(), 401).message.contains("username and token"));
+  EXPECT_TRUE(classify(influx_destination(), 403).message.contains("username and token"));
   EXPECT_TRUE(classify(collector_destination(), 401).message.contains("headers"));
   EXPECT_TRUE(classify(collector_destination(), 405).message.contains("endpoint"));
   EXPECT_TRUE(classify(webhook_destination(), 302).message.contains("check url and method"));

@@ -320,7 +320,9 @@ class DeliveryThreads final : public Delivery {
     const auto answer = services_.transport.send(*part.request, options_.request_timeout, cancel_);
     if (!answer && answer.error() == TransportFailure::Cancelled && cancel_.is_cancelled())
       return std::nullopt;
-    send_seconds_.observe(static_cast<double>(services_.pace.elapsed().count - start.count) / 1e3);
+    const double seconds = static_cast<double>(services_.pace.elapsed().count - start.count) / 1e3;
+    send_seconds_.observe(seconds);
+    if (services_.send_seconds != nullptr) services_.send_seconds->observe(seconds);
     if (!answer) return noted(part, 0, classify_failure(destination, answer.error()));
     return noted(part, static_cast<std::uint32_t>(answer->status),
                  classify_answer(destination, *answer, services_.clock.now()));

@@ -114,6 +114,7 @@ class Delivery {
     Transport& transport;
     const Clock& clock;
     Pace& pace;
+    core::Histogram* send_seconds = nullptr;  ///< Takes the times of requests too; null: nobody.
   };
 
   /// The queue has the destination. Errors: InvalidArgument for a destination that takes metrics.

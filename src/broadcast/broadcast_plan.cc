@@ -1,0 +1,166 @@
+#include <algorithm>
+#include <array>
+#include <span>
+#include <utility>
+
+#include "broadcast/broadcast_plan_internal.h"
+#include "core/hash.h"
+#include "core/log.h"
+#include "pipeline/privacy.h"
+
+namespace gantry::broadcast {
+
+/// What destinations have in common that get the same bytes.
+struct Offers::View {
+  bool is_private = false;
+  double sampling_rate = 1;
+  std::vector<bool> kept;  ///< By group.
+  std::vector<const Target*> targets;
+};
+
+namespace {
+
+bool samples(const Target& target) {
+  return target.destination.is_enabled && target.destination.sampling_rate < 1;
+}
+
+/// The extras as a number: there are eight combinations.
+std::size_t extras_index(const GenerationExtras& extras) {
+  return (extras.cost ? 1U : 0U) | (extras.identity ? 2U : 0U) | (extras.request_context ? 4U : 0U);
+}
+
+}  // namespace
+
+void Offers::offer(const CallEvent& event) {
+  const std::shared_ptr<const BroadcastPlan> plan = plan_.load();
+  const auto found = plan->find(event.stack);
+  if (found == plan->end()) return;
+  // By extras, then privacy and rate.
+  std::array<std::vector<View>, 8> views;
+  std::array<GenerationExtras, 8> extras;
+  for (const Target& target : found->second) {
+    const Destination& destination = target.destination;
+    const Decision decision = decide(destination, event.facts);
+    target.metrics->count(decision);
+    if (decision != Decision::Taken) continue;
+    const std::size_t index = extras_index(destination.extras);
+    extras.at(index) = destination.extras;
+    auto& same = views.at(index);
+    auto view = std::ranges::find_if(same, [&](const View& other) {
+      return other.is_private == destination.is_private &&
+             other.sampling_rate == destination.sampling_rate;
+    });
+    if (view == same.end())
+      view = same.insert(same.end(), View{.is_private = destination.is_private,
+                                          .sampling_rate = destination.sampling_rate,
+                                          .kept = {},
+                                          .targets = {}});
+    view->targets.push_back(&target);
+  }
+  for (std::size_t i = 0; i < views.size(); ++i) {
+    if (views.at(i).empty()) continue;
+    telemetry::SpanBatch batch;
+    event.build(extras.at(i), batch);
+    const std::vector<TraceGroup> groups = group_by_trace(batch);
+    for (View& view : views.at(i)) {
+      view.kept.assign(groups.size(), true);
+      queue_view(event.stack, view, batch, groups);
+    }
+  }
+}
+
+void Offers::offer(StackId stack, const telemetry::SpanBatch& batch) {
+  const std::shared_ptr<const BroadcastPlan> plan = plan_.load();
+  const auto found = plan->find(stack);
+  if (found == plan->end() || batch.spans.empty()) return;
+  const std::vector<TraceGroup> groups = group_by_trace(batch);
+  const std::vector<std::string> keys = sampling_keys(stack, groups, found->second);
+  std::vector<View> views;
+  for (const Target& target : found->second) {
+    std::vector<bool> kept = kept_groups(target, groups, keys);
+    if (std::ranges::find(kept, true) == kept.end()) continue;
+    const Destination& destination = target.destination;
+    auto view = std::ranges::find_if(views, [&](const View& other) {
+      return other.is_private == destination.is_private &&
+             other.sampling_rate == destination.sampling_rate && other.kept == kept;
+    });
+    if (view == views.end())
+      view = views.insert(views.end(), View{.is_private = destination.is_private,
+                                            .sampling_rate = destination.sampling_rate,
+                                            .kept = std::move(kept),
+                                            .targets = {}});
+    view->targets.push_back(&target);
+  }
+  for (const View& view : views) queue_view(stack, view, batch, groups);
+}
+
+std::vector<std::string> Offers::sampling_keys(StackId stack, std::span<const TraceGroup> groups,
+                                               std::span<const Target> targets) {
+  std::vector<std::string> keys(groups.size());
+  if (std::ranges::none_of(targets, samples)) return keys;
+  for (std::size_t i = 0; i < groups.size(); ++i)
+    keys[i] =
+        sessions_.key_of(stack, groups[i].trace_id, groups[i].fields.session_id.value_or(""));
+  return keys;
+}
+
+std::vector<bool> Offers::kept_groups(const Target& target, std::span<const TraceGroup> groups,
+                                      std::span<const std::string> sampling_keys) const {
+  std::vector<bool> kept(groups.size());
+  bool is_any_kept = false;
+  // Of what is left out whole: how far the trace came that came farthest.
+  Decision farthest = Decision::Disabled;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const Decision decision =
+        decide(target.destination,
+               {.key_hash = {}, .sampling_key = sampling_keys[i], .fields = groups[i].fields});
+    kept[i] = decision == Decision::Taken;
+    is_any_kept = is_any_kept || kept[i];
+    farthest = std::max(farthest, decision);
+  }
+  if (!is_any_kept) target.metrics->count(farthest);
+  return kept;
+}
+
+void Offers::queue_view(StackId stack, const View& view, const telemetry::SpanBatch& batch,
+                        std::span<const TraceGroup> groups) {
+  const telemetry::SpanBatch* shown = &batch;
+  telemetry::SpanBatch without_content;
+  if (view.is_private) {
+    pipeline::make_privacy_view(*shown, without_content);
+    shown = &without_content;
+  }
+  telemetry::SpanBatch with_rate;
+  if (view.sampling_rate < 1) {
+    share_parts(*shown, with_rate);
+    with_rate.spans = shown->spans;
+    set_sampling_rate(with_rate, view.sampling_rate);
+    shown = &with_rate;
+  }
+  encode_items(*shown, groups, view.kept, item_bytes_max_,
+               [&](std::string_view payload, std::uint32_t spans) {
+                 append(stack, view.targets, payload, spans);
+               });
+}
+
+void Offers::append(StackId stack, std::span<const Target* const> targets,
+                    std::string_view payload, std::uint32_t spans) {
+  QueueItem item{.stack = stack.value(),
+                 .signal = Signal::Spans,
+                 .created_ms = clock_.now().since_epoch,
+                 .item_count = spans,
+                 .payload = core::as_bytes(payload)};
+  for (const Target* const target : targets) item.destinations.push_back(target->destination.id);
+  const auto appended = queue_.append(item);
+  if (appended) {
+    if (is_failing_.load(std::memory_order_relaxed) && is_failing_.exchange(false))
+      log::info("broadcast events queued again");
+    return;
+  }
+  for (const Target* const target : targets) target->metrics->count_lost();
+  if (!is_failing_.exchange(true))
+    log::error("broadcast events not queued",
+               {{"instance_id", stack.value()}, {"error", appended.error().message}});
+}
+
+}  // namespace gantry::broadcast

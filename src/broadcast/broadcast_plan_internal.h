@@ -1,0 +1,65 @@
+#pragma once
+
+// What destinations there are, as those see it who offer events: an immutable snapshot, replaced
+// whole when destinations change. And the offering itself.
+
+#include <atomic>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "broadcast/broadcaster.h"
+#include "broadcast/broadcaster_metrics_internal.h"
+#include "broadcast/span_views.h"
+#include "broadcast/trace_sessions.h"
+
+namespace gantry::broadcast {
+
+struct Target {
+  Destination destination;  ///< Without its secrets.
+  std::shared_ptr<DestinationMetrics> metrics;
+};
+
+using BroadcastPlan = std::map<StackId, std::vector<Target>>;
+
+/// Decides, makes views, encodes and queues. Thread-safe.
+class Offers {
+ public:
+  /// `queue` and `clock` outlive it.
+  Offers(Queue& queue, const Clock& clock, std::size_t item_bytes_max)
+      : queue_(queue), clock_(clock), item_bytes_max_(item_bytes_max) {}
+
+  void publish(std::shared_ptr<const BroadcastPlan> plan) { plan_.store(std::move(plan)); }
+
+  void offer(const CallEvent& event);
+  void offer(StackId stack, const telemetry::SpanBatch& batch);
+
+ private:
+  struct View;
+
+  /// By index of `groups`; counts what takes nothing.
+  [[nodiscard]] std::vector<bool> kept_groups(const Target& target,
+                                              std::span<const TraceGroup> groups,
+                                              std::span<const std::string> sampling_keys) const;
+  [[nodiscard]] std::vector<std::string> sampling_keys(StackId stack,
+                                                       std::span<const TraceGroup> groups,
+                                                       std::span<const Target> targets);
+  void queue_view(StackId stack, const View& view, const telemetry::SpanBatch& batch,
+                  std::span<const TraceGroup> groups);
+  void append(StackId stack, std::span<const Target* const> targets, std::string_view payload,
+              std::uint32_t spans);
+
+  Queue& queue_;
+  const Clock& clock_;
+  const std::size_t item_bytes_max_;
+  TraceSessions sessions_;
+  std::atomic<bool> is_failing_ = false;  ///< Only changes are logged: each event would fill a disk.
+  std::atomic<std::shared_ptr<const BroadcastPlan>> plan_{std::make_shared<const BroadcastPlan>()};
+};
+
+}  // namespace gantry::broadcast

@@ -1,0 +1,363 @@
+#include "broadcast/broadcaster.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <pthread.h>
+
+#include "broadcast/broadcast_plan_internal.h"
+#include "broadcast/broadcaster_metrics_internal.h"
+#include "core/log.h"
+#include "core/mutex.h"
+
+namespace gantry::broadcast {
+namespace {
+
+constexpr std::int64_t kNanosecondsPerMs = 1'000'000;
+
+/// One destination as it is being served. Of the thread that follows destinations, but for what
+/// health() looks at under the lock.
+struct Served {
+  KnownDestination known;
+  std::shared_ptr<DestinationMetrics> metrics;
+  std::shared_ptr<Delivery> delivery;  ///< Null: disabled, or see `problem`.
+  std::string problem;                 ///< Why there is none although it is enabled.
+};
+
+class RunningBroadcaster final : public Broadcaster {
+ public:
+  RunningBroadcaster(Environment environment, Options options, std::unique_ptr<Queue> queue,
+                     std::unique_ptr<DeadLetters> letters)
+      : environment_(std::move(environment)),
+        options_(options),
+        queue_(std::move(queue)),
+        letters_(std::move(letters)),
+        offers_(*queue_, environment_.clock, options.item_bytes_max) {}
+
+  ~RunningBroadcaster() override { stop({0}); }
+
+  RunningBroadcaster(const RunningBroadcaster&) = delete;
+  RunningBroadcaster& operator=(const RunningBroadcaster&) = delete;
+
+  Result<void> start() override {
+    GANTRY_TRY(const std::vector<KnownDestination> all, environment_.destinations.list());
+    follow(all);
+    follower_ = std::jthread([this](const std::stop_token& stopping) { run(stopping); });
+    pthread_setname_np(follower_.native_handle(), "broadcast");
+    return {};
+  }
+
+  void notify() override {
+    {
+      const core::Lock lock(mutex_);
+      is_due_ = true;
+    }
+    wake_.notify_all();
+  }
+
+  void offer(const CallEvent& event) override { offers_.offer(event); }
+
+  void offer(StackId stack, const telemetry::SpanBatch& batch) override {
+    offers_.offer(stack, batch);
+  }
+
+  void stop(DurationMs drain) override {
+    if (follower_.joinable()) {
+      follower_.request_stop();
+      follower_.join();
+    }
+    std::vector<std::shared_ptr<Delivery>> deliveries;
+    {
+      const core::Lock lock(mutex_);
+      for (auto& [id, served] : served_)
+        if (served.delivery) deliveries.push_back(served.delivery);
+    }
+    {
+      // Beside each other: one that hangs must not use up the others' time.
+      std::vector<std::jthread> stoppers;
+      stoppers.reserve(deliveries.size());
+      for (const auto& delivery : deliveries)
+        stoppers.emplace_back([&delivery, drain] { delivery->stop(drain); });
+    }
+    if (!deliveries.empty()) update_metrics();
+  }
+
+  DestinationHealth health(const DestinationId& id) const override {
+    DestinationHealth health;
+    health.statistics.state = DeliveryState::Stopped;
+    std::shared_ptr<Delivery> delivery;
+    {
+      const core::Lock lock(mutex_);
+      const auto found = served_.find(id);
+      if (found == served_.end()) return health;
+      delivery = found->second.delivery;
+      health.problem = found->second.problem;
+    }
+    if (delivery) health.statistics = delivery->statistics();
+    health.queue = queue_->depth(id);
+    health.dead_letters = letters_->count(id);
+    return health;
+  }
+
+  Result<DeadLetterPage> dead_letters(const DestinationId& id, std::optional<std::uint64_t> before,
+                                      std::size_t limit) override {
+    return letters_->list(id, before, limit);
+  }
+
+  Result<std::uint64_t> replay(const DestinationId& id, std::uint64_t letters_max) override {
+    return letters_->replay(id, *queue_, letters_max);
+  }
+
+  Result<std::uint64_t> clear(const DestinationId& id) override { return letters_->clear(id); }
+
+ private:
+  /// What destinations are there, or how one of them fares, is looked at when it changes, when
+  /// something failed, and otherwise only the housekeeping is done.
+  void run(const std::stop_token& stopping) {
+    std::optional<std::int64_t> retry_ns = has_problem() ? std::optional(retry_time()) : std::nullopt;
+    while (true) {
+      bool is_due = false;
+      {
+        core::Lock lock(mutex_);
+        wake_.wait_for(lock, stopping, std::chrono::milliseconds(options_.maintain_interval.count),
+                       [this]() GANTRY_REQUIRES(mutex_) { return is_due_; });
+        is_due = std::exchange(is_due_, false);
+      }
+      if (stopping.stop_requested()) return;
+      if (is_due || (retry_ns && monotonic_ns() >= *retry_ns))
+        retry_ns = look_again() ? std::nullopt : std::optional(retry_time());
+      maintain();
+    }
+  }
+
+  [[nodiscard]] std::int64_t retry_time() const {
+    return monotonic_ns() + options_.retry_interval.count * kNanosecondsPerMs;
+  }
+
+  /// False: to be tried again.
+  bool look_again() {
+    const auto all = environment_.destinations.list();
+    note(cannot_list_, "broadcast destinations not read", "broadcast destinations read again", all);
+    if (!all) return false;
+    follow(*all);
+    return !has_problem();
+  }
+
+  void maintain() {
+    note(cannot_maintain_, "broadcast queue not maintained", "broadcast queue maintained again",
+         queue_->maintain());
+    note(cannot_expire_, "broadcast dead letters not maintained",
+         "broadcast dead letters maintained again", letters_->maintain());
+    update_metrics();
+  }
+
+  /// Logs when something begins to fail and when that is over.
+  template <class Outcome>
+  static void note(bool& is_failing, std::string_view failing, std::string_view recovered,
+                   const Outcome& outcome) {
+    if (outcome.has_value() != is_failing) return;
+    is_failing = !outcome.has_value();
+    if (is_failing)
+      log::error(failing, {{"error", outcome.error().message}});
+    else
+      log::info(recovered);
+  }
+
+  void update_metrics() {
+    std::vector<std::pair<std::shared_ptr<DestinationMetrics>, std::shared_ptr<Delivery>>> all;
+    {
+      const core::Lock lock(mutex_);
+      for (const auto& [id, served] : served_) all.emplace_back(served.metrics, served.delivery);
+    }
+    for (const auto& [metrics, delivery] : all) {
+      metrics->update(*queue_, *letters_, environment_.clock.now());
+      if (delivery) metrics->update(delivery->statistics());
+    }
+  }
+
+  [[nodiscard]] bool has_problem() const {
+    const core::Lock lock(mutex_);
+    return std::ranges::any_of(served_,
+                               [](const auto& entry) { return !entry.second.problem.empty(); });
+  }
+
+  /// Makes what is served what `all` says: first what is queued for whom, then who sends.
+  void follow(const std::vector<KnownDestination>& all) {
+    for (const KnownDestination& known : all) take_in(known);
+    publish(all);
+    discard_all_but(all);
+    for (const KnownDestination& known : all) serve(known);
+  }
+
+  /// Sees to it that the queue keeps what is appended for it. Those that take metrics have no
+  /// sender.
+  void take_in(const KnownDestination& known) {
+    const Destination& destination = known.stored.destination;
+    if (signal_of(destination.type) != Signal::Spans) return;
+    const auto added = queue_->add_destination(destination.id);
+    const core::Lock lock(mutex_);
+    const auto [place, is_new] = served_.try_emplace(destination.id);
+    Served& served = place->second;
+    if (is_new) {
+      served.known = known;
+      served.known.stored.version = 0;  // Not served so far.
+      served.metrics =
+          std::make_shared<DestinationMetrics>(environment_.registry, destination.id);
+    }
+    if (!added) set_problem(destination.id, served, added.error());
+  }
+
+  void set_problem(const DestinationId& id, Served& served, const Error& error)
+      GANTRY_REQUIRES(mutex_) {
+    if (served.problem != error.message)
+      log::error("broadcast destination not served",
+                 {{"destination", id}, {"error", error.message}});
+    served.problem = error.message;
+  }
+
+  void publish(const std::vector<KnownDestination>& all) {
+    auto plan = std::make_shared<BroadcastPlan>();
+    {
+      const core::Lock lock(mutex_);
+      for (const KnownDestination& known : all) {
+        const Destination& destination = known.stored.destination;
+        const auto served = served_.find(destination.id);
+        if (served == served_.end()) continue;
+        (*plan)[StackId(destination.stack)].push_back(
+            {.destination = destination, .metrics = served->second.metrics});
+      }
+    }
+    offers_.publish(std::move(plan));
+  }
+
+  /// Those that are gone, also while this was not running.
+  void discard_all_but(const std::vector<KnownDestination>& all) {
+    const auto is_there = [&](const DestinationId& id) {
+      return std::ranges::any_of(all, [&](const KnownDestination& known) {
+        return known.stored.destination.id == id;
+      });
+    };
+    for (const DestinationId& id : queue_->destinations()) {
+      if (is_there(id)) continue;
+      end_delivery(id);
+      log_failure("broadcast queue of a deleted destination not removed", id,
+                  queue_->remove_destination(id));
+      log_failure("dead letters of a deleted destination not removed", id, letters_->clear(id));
+      const std::shared_ptr<DestinationMetrics> metrics = forget(id);
+      if (metrics) metrics->update(*queue_, *letters_, environment_.clock.now());
+      log::info("broadcast destination removed", {{"destination", id}});
+    }
+  }
+
+  template <class Outcome>
+  static void log_failure(std::string_view event, const DestinationId& id, const Outcome& outcome) {
+    if (!outcome) log::error(event, {{"destination", id}, {"error", outcome.error().message}});
+  }
+
+  std::shared_ptr<DestinationMetrics> forget(const DestinationId& id) {
+    const core::Lock lock(mutex_);
+    const auto found = served_.find(id);
+    if (found == served_.end()) return nullptr;
+    std::shared_ptr<DestinationMetrics> metrics = found->second.metrics;
+    served_.erase(found);
+    return metrics;
+  }
+
+  /// What it has in hand goes back into the queue.
+  void end_delivery(const DestinationId& id) {
+    std::shared_ptr<Delivery> delivery;
+    std::shared_ptr<DestinationMetrics> metrics;
+    {
+      const core::Lock lock(mutex_);
+      const auto found = served_.find(id);
+      if (found == served_.end()) return;
+      delivery = std::exchange(found->second.delivery, nullptr);
+      metrics = found->second.metrics;
+    }
+    if (!delivery) return;
+    delivery->stop({0});
+    metrics->update(delivery->statistics());
+  }
+
+  /// Starts, restarts or ends the delivery of one that is new, has changed or could not be served.
+  void serve(const KnownDestination& known) {
+    const Destination& destination = known.stored.destination;
+    std::shared_ptr<DestinationMetrics> metrics;
+    {
+      const core::Lock lock(mutex_);
+      const auto found = served_.find(destination.id);
+      if (found == served_.end()) return;
+      const Served& served = found->second;
+      if (served.known.stored.version == known.stored.version && served.problem.empty()) return;
+      metrics = served.metrics;
+    }
+    end_delivery(destination.id);
+    Result<std::unique_ptr<Delivery>> started = nullptr;
+    if (destination.is_enabled) started = start_delivery(known, *metrics);
+    const core::Lock lock(mutex_);
+    Served& served = served_.at(destination.id);
+    if (!started) return set_problem(destination.id, served, started.error());
+    served.known = known;
+    served.problem.clear();
+    served.delivery = *std::move(started);
+    log::info(destination.is_enabled ? "broadcast destination started"
+                                     : "broadcast destination is disabled",
+              {{"destination", destination.id},
+               {"type", destination_type_name(destination.type)},
+               {"instance_id", destination.stack}});
+  }
+
+  Result<std::unique_ptr<Delivery>> start_delivery(const KnownDestination& known,
+                                                   DestinationMetrics& metrics) {
+    GANTRY_CHECK(queue_->add_destination(known.stored.destination.id));
+    GANTRY_TRY(Destination opened, environment_.destinations.open(known));
+    metrics.begin_delivery();
+    return Delivery::start(std::move(opened),
+                           {.queue = *queue_,
+                            .dead_letters = *letters_,
+                            .transport = environment_.transport,
+                            .clock = environment_.clock,
+                            .pace = environment_.pace,
+                            .send_seconds = &metrics.send_seconds()},
+                           options_.delivery);
+  }
+
+  const Environment environment_;
+  const Options options_;
+  const std::unique_ptr<Queue> queue_;
+  const std::unique_ptr<DeadLetters> letters_;
+  Offers offers_;
+
+  mutable core::Mutex mutex_;
+  core::ConditionVariable wake_;
+  bool is_due_ GANTRY_GUARDED_BY(mutex_) = false;
+  std::map<DestinationId, Served> served_ GANTRY_GUARDED_BY(mutex_);
+
+  // Of the thread.
+  bool cannot_list_ = false;
+  bool cannot_maintain_ = false;
+  bool cannot_expire_ = false;
+  std::jthread follower_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Broadcaster>> Broadcaster::open(Environment environment,
+                                                       const Options& options) {
+  GANTRY_TRY(auto queue, Queue::open(environment.files, environment.directory, environment.clock,
+                                     options.queue));
+  GANTRY_TRY(auto letters,
+             DeadLetters::open(environment.files, environment.directory / "dead-letters",
+                               environment.clock, options.dead_letters));
+  return std::make_unique<RunningBroadcaster>(std::move(environment), options, std::move(queue),
+                                              std::move(letters));
+}
+
+}  // namespace gantry::broadcast

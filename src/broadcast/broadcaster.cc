@@ -21,11 +21,12 @@ namespace gantry::broadcast {
 namespace {
 
 constexpr std::int64_t kNanosecondsPerMs = 1'000'000;
+constexpr std::uint64_t kLettersRounds = 60;  ///< Letters live for days.
 
 /// One destination as it is being served. Of the thread that follows destinations, but for what
 /// health() looks at under the lock.
 struct Served {
-  KnownDestination known;
+  std::int64_t version = 0;  ///< Of the row that is served; 0: none so far.
   std::shared_ptr<DestinationMetrics> metrics;
   std::shared_ptr<Delivery> delivery;  ///< Null: disabled, or see `problem`.
   std::string problem;                 ///< Why there is none although it is enabled.
@@ -118,8 +119,8 @@ class RunningBroadcaster final : public Broadcaster {
   Result<std::uint64_t> clear(const DestinationId& id) override { return letters_->clear(id); }
 
  private:
-  /// What destinations are there, or how one of them fares, is looked at when it changes, when
-  /// something failed, and otherwise only the housekeeping is done.
+  /// Destinations are read when they may have changed, and again after something failed; the
+  /// housekeeping is done in every round.
   void run(const std::stop_token& stopping) {
     std::optional<std::int64_t> retry_ns = has_problem() ? std::optional(retry_time()) : std::nullopt;
     while (true) {
@@ -153,8 +154,9 @@ class RunningBroadcaster final : public Broadcaster {
   void maintain() {
     note(cannot_maintain_, "broadcast queue not maintained", "broadcast queue maintained again",
          queue_->maintain());
-    note(cannot_expire_, "broadcast dead letters not maintained",
-         "broadcast dead letters maintained again", letters_->maintain());
+    if (++rounds_ % kLettersRounds == 0)
+      note(cannot_expire_, "broadcast dead letters not maintained",
+           "broadcast dead letters maintained again", letters_->maintain());
     update_metrics();
   }
 
@@ -202,24 +204,24 @@ class RunningBroadcaster final : public Broadcaster {
     const Destination& destination = known.stored.destination;
     if (signal_of(destination.type) != Signal::Spans) return;
     const auto added = queue_->add_destination(destination.id);
-    const core::Lock lock(mutex_);
-    const auto [place, is_new] = served_.try_emplace(destination.id);
-    Served& served = place->second;
-    if (is_new) {
-      served.known = known;
-      served.known.stored.version = 0;  // Not served so far.
-      served.metrics =
-          std::make_shared<DestinationMetrics>(environment_.registry, destination.id);
+    {
+      const core::Lock lock(mutex_);
+      const auto [place, is_new] = served_.try_emplace(destination.id);
+      if (is_new)
+        place->second.metrics =
+            std::make_shared<DestinationMetrics>(environment_.registry, destination.id);
     }
-    if (!added) set_problem(destination.id, served, added.error());
+    if (!added) set_problem(destination.id, added.error());
   }
 
-  void set_problem(const DestinationId& id, Served& served, const Error& error)
-      GANTRY_REQUIRES(mutex_) {
-    if (served.problem != error.message)
-      log::error("broadcast destination not served",
-                 {{"destination", id}, {"error", error.message}});
-    served.problem = error.message;
+  void set_problem(const DestinationId& id, const Error& error) {
+    {
+      const core::Lock lock(mutex_);
+      std::string& problem = served_.at(id).problem;
+      if (problem == error.message) return;
+      problem = error.message;
+    }
+    log::error("broadcast destination not served", {{"destination", id}, {"error", error.message}});
   }
 
   void publish(const std::vector<KnownDestination>& all) {
@@ -295,18 +297,20 @@ class RunningBroadcaster final : public Broadcaster {
       const auto found = served_.find(destination.id);
       if (found == served_.end()) return;
       const Served& served = found->second;
-      if (served.known.stored.version == known.stored.version && served.problem.empty()) return;
+      if (served.version == known.stored.version && served.problem.empty()) return;
       metrics = served.metrics;
     }
     end_delivery(destination.id);
     Result<std::unique_ptr<Delivery>> started = nullptr;
     if (destination.is_enabled) started = start_delivery(known, *metrics);
-    const core::Lock lock(mutex_);
-    Served& served = served_.at(destination.id);
-    if (!started) return set_problem(destination.id, served, started.error());
-    served.known = known;
-    served.problem.clear();
-    served.delivery = *std::move(started);
+    if (!started) return set_problem(destination.id, started.error());
+    {
+      const core::Lock lock(mutex_);
+      Served& served = served_.at(destination.id);
+      served.version = known.stored.version;
+      served.problem.clear();
+      served.delivery = *std::move(started);
+    }
     log::info(destination.is_enabled ? "broadcast destination started"
                                      : "broadcast destination is disabled",
               {{"destination", destination.id},
@@ -344,6 +348,7 @@ class RunningBroadcaster final : public Broadcaster {
   bool cannot_list_ = false;
   bool cannot_maintain_ = false;
   bool cannot_expire_ = false;
+  std::uint64_t rounds_ = 0;
   std::jthread follower_;
 };
 

@@ -14,6 +14,7 @@
 #include "access/organisations.h"
 #include "access/stacks.h"
 #include "api/cloud_internal.h"
+#include "broadcast/destination_rows.h"
 #include "core/rfc3339.h"
 
 namespace gantry::api {
@@ -249,6 +250,8 @@ ControlResult<net::Response> update(const CloudCall& call, ControlChange& change
 ControlResult<net::Response> remove(const CloudCall& call, ControlChange& change,
                                     StackWriter write) {
   GANTRY_TRY(const Stack stack, reach_stack(call, change.tx()));
+  // Before the stack: those of one that is deleted are not found any more.
+  GANTRY_CHECK(broadcast::delete_destinations(call.org, change, stack.id));
   GANTRY_TRY(const Stack deleted,
              access::delete_stack(call.org, change, std::to_string(stack.id.value())));
   change.after_commit([&stacks = call.services.stacks, id = stack.id] { stacks.retire(id); });

@@ -1,8 +1,8 @@
 #pragma once
 
 // Where copies of a stack's data go, as OpenRouter's API has it:
-// /api/v1/observability/destinations. Errors are {"error":{"code":<status>,"message":…}};
-// `error.metadata` says what the fixed messages do not: `reason`, `fields`, or the connection test
+// /api/v1/observability/destinations; and, of Gantry's own, how deliveries fare. Errors are
+// {"error":{"code":<status>,"message":…}}; `error.metadata` says what the fixed messages do not: `reason`, `fields`, or the connection test
 // that failed.
 
 #include <cstdint>
@@ -14,6 +14,7 @@
 #include "access/gate.h"
 #include "access/secrets/stored_secrets.h"
 #include "api/cloud.h"
+#include "broadcast/delivery_desk.h"
 #include "broadcast/destination.h"
 #include "net/router.h"
 
@@ -40,6 +41,7 @@ struct DestinationServices {
   RequestRate& rate;       ///< Of all requests.
   RequestRate& test_rate;  ///< Of those that test a connection.
   ConnectionTester test;
+  broadcast::DeliveryDesk& deliveries;
 };
 
 /// Callers need destinations:read to look, destinations:write to change and to test, in both cases

@@ -237,7 +237,8 @@ TEST_F(BroadcasterTest, ContentThatMustNotLeaveIsNeverQueued) {
   ASSERT_TRUE(segments);
   bool has_model = false;
   for (const storage::DirectoryEntry& entry : *segments) {
-    const auto content = files_.read_file(storage::Path("/data/broadcast/log") / entry.name);
+    const auto content = storage::read_file(
+        files_, storage::Path("/data/broadcast/log") / entry.name, std::uint64_t{1} << 30);
     ASSERT_TRUE(content);
     const std::string_view text(reinterpret_cast<const char*>(content->data()), content->size());
     EXPECT_FALSE(text.contains("a secret plan"));

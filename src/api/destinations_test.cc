@@ -1,5 +1,6 @@
 #include "api/destinations.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +29,39 @@ constexpr std::string_view kSecret = "glc_0123456789AbCd";
 struct Answer {
   int status = 0;
   json body;
+};
+
+/// Deliveries of which a test says how they fare.
+class FakeDeliveries final : public broadcast::DeliveryDesk {
+ public:
+  broadcast::DestinationHealth health(const broadcast::DestinationId& id) const override {
+    EXPECT_FALSE(id.empty());
+    return state;
+  }
+
+  Result<broadcast::DeadLetterPage> dead_letters(const broadcast::DestinationId& /*id*/,
+                                                 std::optional<std::uint64_t> before,
+                                                 std::size_t limit) override {
+    asked_before = before;
+    asked_limit = limit;
+    return page;
+  }
+
+  Result<std::uint64_t> replay(const broadcast::DestinationId& /*id*/,
+                               std::uint64_t letters_max) override {
+    return std::min<std::uint64_t>(letters_max, 3);
+  }
+
+  Result<std::uint64_t> clear(const broadcast::DestinationId& id) override {
+    cleared.push_back(id);
+    return 7;
+  }
+
+  broadcast::DestinationHealth state;
+  broadcast::DeadLetterPage page;
+  std::optional<std::uint64_t> asked_before;
+  std::size_t asked_limit = 0;
+  std::vector<broadcast::DestinationId> cleared;
 };
 
 class DestinationsApiTest : public access::ControlFixture {
@@ -114,6 +148,7 @@ class DestinationsApiTest : public access::ControlFixture {
       .is_ok = true, .status = 200, .latency_ms = 12, .error_code = {}, .message = {}};
   std::vector<broadcast::Destination> tested_;
   std::function<void()> meanwhile_;  ///< Happens while a connection is tested.
+  FakeDeliveries deliveries_;
   DestinationServices services_{.gate = gate_,
                                 .control = plane_,
                                 .secrets = secrets_,
@@ -123,7 +158,8 @@ class DestinationsApiTest : public access::ControlFixture {
                                   tested_.push_back(destination);
                                   if (meanwhile_) std::exchange(meanwhile_, {})();
                                   return verdict_;
-                                }};
+                                },
+                                .deliveries = deliveries_};
   net::Router router_;
 };
 
@@ -302,6 +338,78 @@ TEST_F(DestinationsApiTest, ConnectionsAreTestedWithoutSaving) {
   expect_error(too_many, 429, "too many connection tests");
   ASSERT_TRUE(audit_.flush());
   EXPECT_EQ(events().back(), "destination.tested");
+}
+
+TEST_F(DestinationsApiTest, WhatIsNotSentCannotBeSetUp) {
+  expect_error(send(net::Method::Post, "",
+                    R"({"type":"influx","name":"m","config":{"url":"https://influx.example.com"}})"),
+               400, "Invalid request parameters",
+               R"(type: "influx" takes metrics, which are not sent on)");
+  EXPECT_TRUE(tested_.empty());
+}
+
+TEST_F(DestinationsApiTest, SaysHowADeliveryFares) {
+  const std::string one = "/" + made();
+  auto& statistics = deliveries_.state.statistics;
+  statistics.state = broadcast::DeliveryState::Failing;
+  statistics.sent_events = 12;
+  statistics.last_success = TimestampMs{1'790'000'000'000};
+  statistics.last_error = broadcast::DeliveryStatistics::Failure{
+      .at = TimestampMs{1'790'000'001'000},
+      .kind = broadcast::FailureKind::RateLimited,
+      .status = 429,
+      .message = "slow down"};
+  deliveries_.state.queue = {.items = 5, .bytes = 500, .oldest_ms = clock_.now().since_epoch - 1500};
+  deliveries_.state.dead_letters = {.letters = 2, .bytes = 20};
+  const Answer answer = send(net::Method::Get, one + "/health", "", "read");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const json& data = answer.body["data"];
+  EXPECT_EQ(data["state"], "failing");
+  EXPECT_EQ(data["problem"], nullptr);
+  EXPECT_EQ(data["queue"], json::parse(R"({"events":5,"bytes":500,"oldest_seconds":1.5})"));
+  EXPECT_EQ(data["sent_events"], 12);
+  EXPECT_EQ(data["last_success"], "2026-09-21T14:13:20Z");
+  EXPECT_EQ(data["last_error"]["code"], "rate_limited");
+  EXPECT_EQ(data["last_error"]["status"], 429);
+  EXPECT_EQ(data["dead_letters"]["events"], 2);
+
+  deliveries_.state.problem = "the keyring has no such key";
+  EXPECT_EQ(send(net::Method::Get, one + "/health").body["data"]["state"], "held");
+  EXPECT_EQ(send(net::Method::Patch, one, R"({"enabled":false})").status, 200);
+  EXPECT_EQ(send(net::Method::Get, one + "/health").body["data"]["state"], "disabled");
+  expect_error(send(net::Method::Get, "/nope/health"), 404, "Resource not found");
+  EXPECT_EQ(send(net::Method::Get, one + "/health", "", "none").status, 403);
+}
+
+TEST_F(DestinationsApiTest, DeadLettersAreListedSentAgainAndDeleted) {
+  const std::string id = made();
+  const std::string letters = "/" + id + "/dead-letters";
+  deliveries_.page.letters.push_back({.id = 65'537,
+                                      .refused_ms = 1'790'000'000'000,
+                                      .refusal = {.status = 0, .message = "older than 86400 s"},
+                                      .item_count = 4,
+                                      .payload_bytes = 900});
+  deliveries_.page.before = 65'537;
+  const Answer listed = send(net::Method::Get, letters + "?limit=1&before=131072", "", "read");
+  ASSERT_EQ(listed.status, 200) << listed.body;
+  EXPECT_EQ(deliveries_.asked_before, 131'072U);
+  EXPECT_EQ(deliveries_.asked_limit, 1U);
+  EXPECT_EQ(listed.body["before"], "65537");
+  EXPECT_EQ(listed.body["data"][0]["id"], "65537");
+  EXPECT_EQ(listed.body["data"][0]["status"], nullptr);
+  EXPECT_EQ(listed.body["data"][0]["spans"], 4);
+  expect_error(send(net::Method::Get, letters + "?before=x"), 400, "Invalid request parameters",
+               "before: must be the id of a dead letter");
+
+  EXPECT_EQ(send(net::Method::Post, letters + "/replay", "", "read").status, 403);
+  EXPECT_EQ(send(net::Method::Post, letters + "/replay").body["data"]["replayed"], 3);
+  EXPECT_EQ(send(net::Method::Post, letters + "/replay?limit=2").body["data"]["replayed"], 2);
+  EXPECT_EQ(send(net::Method::Delete, letters, "", "read").status, 403);
+  EXPECT_TRUE(deliveries_.cleared.empty());
+  EXPECT_EQ(send(net::Method::Delete, letters).body["data"]["deleted"], 7);
+  EXPECT_EQ(deliveries_.cleared, std::vector{id});
+  ASSERT_TRUE(audit_.flush());
+  EXPECT_EQ(events().back(), "destination.dead_letters_cleared");
 }
 
 }  // namespace

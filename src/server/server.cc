@@ -13,6 +13,7 @@
 #include "access/gate.h"
 #include "access/stacks.h"
 #include "api/cloud.h"
+#include "api/destinations.h"
 #include "api/services.h"
 #include "collect/host_metrics.h"
 #include "collect/process_metrics.h"
@@ -27,6 +28,7 @@
 #include "net/server.h"
 #include "promql/engine.h"
 #include "server/access_parts.h"
+#include "server/broadcast_parts.h"
 #include "server/config_print.h"
 #include "server/derived_metrics.h"
 #include "server/gateway_parts.h"
@@ -135,6 +137,7 @@ struct Server::Impl {
   std::unique_ptr<storage::DiskGuard> disk_guard;
   std::unique_ptr<core::WorkerPool> compute_pool;
   std::unique_ptr<AccessParts> access;
+  std::unique_ptr<BroadcastParts> broadcast;
   std::unique_ptr<GatewayParts> gateway;  // null when it is off
   std::unique_ptr<promql::Engine> engine;
   std::unique_ptr<traceql::Engine> traceql;
@@ -145,6 +148,7 @@ struct Server::Impl {
   std::unique_ptr<api::Services> read_only_services;  // behind the read-only door
   std::unique_ptr<api::RequestRate> control_rate;
   std::unique_ptr<api::CloudServices> cloud;
+  std::unique_ptr<api::DestinationServices> destinations;
   std::unique_ptr<core::WorkerPool> query_pool;
   std::unique_ptr<core::WorkerPool> ingest_pool;
   std::shared_ptr<const net::Router> router;
@@ -292,7 +296,10 @@ void Server::Impl::make_cloud_services() {
       .trace_options = [this] { return trace_options(*live.current()); },
       .derived = *derived_metrics,
       .span_metrics = [this] { return live.current()->traces.span_metrics; },
-      .delta_streams_max = config->otlp.delta_streams_max});
+      .delta_streams_max = config->otlp.delta_streams_max,
+      .attach_traces = [this](StackId stack, std::shared_ptr<traces::Store> traces) {
+        return broadcast->attach(stack, std::move(traces));
+      }});
   control_rate =
       std::make_unique<api::RequestRate>(clock, config->access.control_requests_per_minute);
   cloud = std::make_unique<api::CloudServices>(api::CloudServices{.gate = *access->gate,
@@ -301,6 +308,7 @@ void Server::Impl::make_cloud_services() {
                                                                   .stacks = *open_stacks,
                                                                   .rate = *control_rate,
                                                                   .url = [this] { return url; }});
+  destinations = std::make_unique<api::DestinationServices>(broadcast->services(*control_rate));
 }
 
 Result<void> Server::Impl::make_gateway() {
@@ -336,6 +344,7 @@ Result<void> Server::Impl::start_listeners() {
   administration.mount("", access->people->routes());
   api::add_cloud_routes(administration, *cloud);
   if (gateway) gateway->add_routes(administration);
+  api::add_destination_routes(administration, *destinations);
   router = make_main_router(*services, administration, *read_only_services, readiness,
                             own_telemetry->traces());
   std::vector<net::ListenerOptions> listeners;
@@ -415,9 +424,11 @@ Result<void> Server::Impl::open_stores() {
   access->on_change([this] {
     if (follower) follower->notify();
     if (gateway) gateway->forget_keys();
+    broadcast->broadcaster().notify();
   });
   if (gateway) gateway->start();
-  return {};
+  // From here on no change goes unnoticed.
+  return broadcast->start();
 }
 
 Result<void> Server::Impl::start_own_telemetry() {
@@ -460,6 +471,7 @@ Result<void> Server::Impl::stop() {
   if (derived_metrics) derived_metrics->stop();
   if (access) access->on_change({});
   if (follower) follower->stop();  // before the stores are closed
+  if (broadcast) broadcast->stop();
   if (was_ready) access->note("shutdown");
   const Result<void> first = access ? access->close() : Result<void>();
   if (!first) log::error("not everything was closed", {{"error", first.error().message}});
@@ -485,6 +497,9 @@ Result<std::unique_ptr<Server>> Server::start(Config config, ConfigSource source
   GANTRY_CHECK(parts.open_data_directory());
   GANTRY_TRY(parts.access,
              AccessParts::open(parts.data, *parts.config, parts.clock, parts.registry));
+  GANTRY_TRY(parts.broadcast,
+             BroadcastParts::open(parts.data, *parts.config, *parts.access, parts.files,
+                                  parts.clock, parts.registry));
   parts.register_metrics();
   parts.make_services();
   parts.make_read_only_services();

@@ -438,6 +438,35 @@ constexpr std::array kSettings = {
             "Store the good lines of a request with bad ones, as InfluxDB does; the answer is 400 "
             "all the same."},
 
+    Setting{"broadcast.queue_bytes_max", Kind::Bytes, kAtStart,
+            GANTRY_SLOT(broadcast.queue_bytes_max),
+            "What may wait for one destination; beyond it the oldest events are dropped and "
+            "counted.",
+            1 << 20},
+    Setting{"broadcast.log_bytes_max", Kind::Bytes, kAtStart, GANTRY_SLOT(broadcast.log_bytes_max),
+            "Disk space of what waits for all destinations together; beyond it the oldest events "
+            "are dropped.",
+            1 << 20},
+    Setting{"broadcast.max_age", Kind::Duration, kAtStart, GANTRY_SLOT(broadcast.max_age),
+            "How long an event is tried again; then it is a dead letter. What waits for a "
+            "disabled destination is dropped after twice that.",
+            60'000},
+    Setting{"broadcast.drain_timeout", Kind::Duration, kAtStart,
+            GANTRY_SLOT(broadcast.drain_timeout),
+            "How long is still sent after SIGTERM; the rest waits on disk for the next start."},
+    Setting{"broadcast.dead_letters_max", Kind::Count, kAtStart,
+            GANTRY_SLOT(broadcast.dead_letters_max),
+            "Dead letters that are kept of one destination; the oldest go first.", 1},
+    Setting{"broadcast.dead_letter_bytes_max", Kind::Bytes, kAtStart,
+            GANTRY_SLOT(broadcast.dead_letter_bytes_max),
+            "Size of the dead letters of one destination; beyond it the oldest go first.",
+            1 << 20},
+    Setting{"broadcast.dead_letter_max_age", Kind::Duration, kAtStart,
+            GANTRY_SLOT(broadcast.dead_letter_max_age), "How long dead letters are kept.", 60'000},
+    Setting{"broadcast.service_name", Kind::Text, kAtStart, GANTRY_SLOT(broadcast.service_name),
+            "The service.name that the span of Test Connection has, and the beginning of its "
+            "name."},
+
     Setting{"collect.host", Kind::Switch, kAtStart, GANTRY_SLOT(collect.host),
             "Collect the metrics of this host, under node_exporter's names, into the stack main."},
     Setting{"collect.interval", Kind::Duration, kAtStart, GANTRY_SLOT(collect.interval),

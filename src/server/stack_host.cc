@@ -124,6 +124,8 @@ Result<access::OpenStores> OpenStacks::open_both(const access::Stack& stack) con
                                   .disk_guard = &environment_.disk_guard}));
   stores.traces = environment_.derived.attach(stack.id, std::move(traces), stores.metrics,
                                               has_span_metrics(stack.settings));
+  if (environment_.attach_traces)
+    stores.traces = environment_.attach_traces(stack.id, std::move(stores.traces));
   return stores;
 }
 

@@ -48,6 +48,9 @@ class OpenStacks final : public api::StackHost {
     DerivedMetrics& derived;
     std::function<bool()> span_metrics;  ///< Whether stacks have them that do not say.
     std::uint64_t delta_streams_max = 0;
+    /// Puts something around the trace store of a stack; empty: nothing.
+    std::function<std::shared_ptr<traces::Store>(StackId, std::shared_ptr<traces::Store>)>
+        attach_traces = {};
   };
 
   explicit OpenStacks(Environment environment) : environment_(std::move(environment)) {}

@@ -1,0 +1,135 @@
+#include "server/broadcast_parts.h"
+
+#include <string>
+#include <utility>
+
+#include "broadcast/net_transport.h"
+#include "broadcast/test_connection.h"
+
+namespace gantry::server {
+namespace {
+
+constexpr std::uint32_t kTestsPerMinute = 10;  ///< Of one asker.
+
+broadcast::Broadcaster::Options broadcaster_options(const Config::Broadcast& config) {
+  broadcast::Broadcaster::Options options;
+  options.queue.bytes_max = config.queue_bytes_max;
+  options.queue.log_bytes_max = config.log_bytes_max;
+  // Deliveries make dead letters of what is too old. This is for those that are disabled.
+  options.queue.age_max = {2 * config.max_age.count};
+  options.delivery.age_max = config.max_age;
+  options.dead_letters.letters_max = config.dead_letters_max;
+  options.dead_letters.bytes_max = config.dead_letter_bytes_max;
+  options.dead_letters.age_max = config.dead_letter_max_age;
+  return options;
+}
+
+/// Offers what the store behind it accepts.
+class BroadcastStore final : public traces::Store {
+ public:
+  BroadcastStore(StackId stack, std::shared_ptr<traces::Store> store,
+                 broadcast::Broadcaster& broadcaster)
+      : stack_(stack), store_(std::move(store)), broadcaster_(broadcaster) {}
+
+  Result<telemetry::SpanAppendResult> append(const telemetry::SpanBatch& batch) override {
+    GANTRY_TRY(telemetry::SpanAppendResult appended, store_->append(batch));
+    // What was there before was sent before: two Gantrys that send to each other come to rest.
+    if (appended.spans_written > appended.spans_repeated) broadcaster_.offer(stack_, batch);
+    return appended;
+  }
+
+  [[nodiscard]] const traceql::SpanSource& source() const override { return store_->source(); }
+
+  Result<bool> delete_trace(const telemetry::TraceId& id) override {
+    return store_->delete_trace(id);
+  }
+
+  [[nodiscard]] traces::StoreStatistics statistics() const override { return store_->statistics(); }
+
+  Result<void> flush() override { return store_->flush(); }
+
+  Result<void> merge_all() override { return store_->merge_all(); }
+
+  void reconfigure(const traces::StoreOptions& options) override { store_->reconfigure(options); }
+
+  Result<void> close() override { return store_->close(); }
+
+ private:
+  const StackId stack_;
+  const std::shared_ptr<traces::Store> store_;
+  broadcast::Broadcaster& broadcaster_;
+};
+
+}  // namespace
+
+BroadcastParts::BroadcastParts(const Config& config, const AccessParts& access, const Clock& clock)
+    : access_(access),
+      clock_(clock),
+      service_name_(config.broadcast.service_name),
+      drain_timeout_(config.broadcast.drain_timeout),
+      secrets_(*access.sealer),
+      destinations_(broadcast::make_stored_destinations(*access.db, secrets_)),
+      pace_(broadcast::make_system_pace()),
+      test_rate_(clock, kTestsPerMinute) {}
+
+Result<std::unique_ptr<BroadcastParts>> BroadcastParts::open(const std::filesystem::path& data,
+                                                             const Config& config,
+                                                             const AccessParts& access,
+                                                             storage::FileSystem& files,
+                                                             const Clock& clock,
+                                                             core::MetricRegistry& registry) {
+  std::unique_ptr<BroadcastParts> parts(new BroadcastParts(config, access, clock));
+  GANTRY_TRY(parts->transport_, broadcast::make_net_transport({.egress = *access.egress,
+                                                               .ca_file = config.egress.ca_file}));
+  GANTRY_CHECK(files.create_directories(data / "broadcast"));
+  GANTRY_TRY(parts->broadcaster_,
+             broadcast::Broadcaster::open({.files = files,
+                                           .directory = data / "broadcast",
+                                           .destinations = *parts->destinations_,
+                                           .transport = *parts->transport_,
+                                           .clock = clock,
+                                           .pace = *parts->pace_,
+                                           .registry = registry},
+                                          broadcaster_options(config.broadcast)));
+  return parts;
+}
+
+BroadcastParts::~BroadcastParts() {
+  stopping_.cancel();
+}
+
+Result<void> BroadcastParts::start() {
+  return broadcaster_->start();
+}
+
+void BroadcastParts::stop() {
+  stopping_.cancel();
+  broadcaster_->stop(drain_timeout_);
+}
+
+api::DestinationServices BroadcastParts::services(api::RequestRate& rate) {
+  return {.gate = *access_.gate,
+          .control = *access_.control,
+          .secrets = secrets_,
+          .rate = rate,
+          .test_rate = test_rate_,
+          .test = [this](const broadcast::Destination& destination) { return test(destination); },
+          .deliveries = *broadcaster_};
+}
+
+api::ConnectionVerdict BroadcastParts::test(const broadcast::Destination& destination) {
+  const broadcast::ConnectionTestResult result =
+      broadcast::test_connection(destination, service_name_, *transport_, clock_, stopping_);
+  return {.is_ok = result.is_ok,
+          .status = result.status,
+          .latency_ms = result.latency.count,
+          .error_code = std::string(broadcast::failure_kind_name(result.kind)),
+          .message = result.message};
+}
+
+std::shared_ptr<traces::Store> BroadcastParts::attach(StackId stack,
+                                                      std::shared_ptr<traces::Store> traces) {
+  return std::make_shared<BroadcastStore>(stack, std::move(traces), *broadcaster_);
+}
+
+}  // namespace gantry::server

@@ -1,6 +1,7 @@
 #pragma once
 
-// The commands that administer a running server: `gantry org|stack|policy|token|user|audit …`.
+// The commands that administer a running server: `gantry org|stack|policy|token|user|
+// destinations|audit …`.
 
 namespace CLI {
 class App;
@@ -16,6 +17,7 @@ void add_policy_commands(CLI::App& app, int& status);
 void add_token_commands(CLI::App& app, int& status);
 void add_gateway_key_commands(CLI::App& app, int& status);
 void add_user_commands(CLI::App& app, int& status);
+void add_destination_commands(CLI::App& app, int& status);
 void add_audit_command(CLI::App& app, int& status);
 
 }  // namespace gantry::cli

@@ -1,0 +1,303 @@
+// gantry destinations …
+
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/administration.h"
+#include "cli/control_client_internal.h"
+#include <fmt/core.h>
+
+#include "broadcast/destination.h"
+
+namespace gantry::cli {
+namespace {
+
+constexpr std::string_view kDestinations = "/api/v1/observability/destinations";
+constexpr std::size_t kUuidCharacters = 36;
+constexpr int kPageSize = 100;
+constexpr int kPagesMax = 1000;
+
+std::string path_of(std::string_view id, std::string_view rest = "") {
+  return fmt::format("{}/{}{}", kDestinations, encode_component(id), rest);
+}
+
+/// All of a stack: of the only one when `stack` is "".
+Result<Json> list_all(ControlClient& client, const std::string& stack) {
+  Json all = Json::array();
+  for (int page = 0; page < kPagesMax; ++page) {
+    Query query = {{"offset", std::to_string(page * kPageSize)},
+                   {"limit", std::to_string(kPageSize)}};
+    if (!stack.empty()) query.emplace_back("workspace_id", stack);
+    GANTRY_TRY(const Json answer, client.get(std::string(kDestinations), query));
+    const Json items = answer.value("data", Json::array());
+    for (const Json& item : items) all.push_back(item);
+    if (items.size() < static_cast<std::size_t>(kPageSize)) break;
+  }
+  return all;
+}
+
+/// What names one.
+struct Choice {
+  std::string id_or_name;
+  std::string stack;
+};
+
+void add_choice(CLI::App& command, Choice& choice) {
+  command.add_option("destination", choice.id_or_name, "Id or name")
+      ->required()
+      ->type_name("DESTINATION");
+  command.add_option("--stack", choice.stack,
+                     "For a name: of this stack, by slug or id; default the only one");
+}
+
+Result<std::string> find_id(ControlClient& client, const Choice& choice) {
+  const std::string& wanted = choice.id_or_name;
+  if (wanted.size() == kUuidCharacters && wanted[8] == '-') return wanted;
+  GANTRY_TRY(const Json all, list_all(client, choice.stack));
+  std::string id;
+  for (const Json& item : all) {
+    if (member_text(item, "name") != wanted) continue;
+    if (!id.empty())
+      return fail(Code::InvalidArgument,
+                  fmt::format("several destinations are called \"{}\": give the id", wanted));
+    id = member_text(item, "id");
+  }
+  if (id.empty()) return fail(Code::NotFound, fmt::format("no destination \"{}\"", wanted));
+  return id;
+}
+
+/// The file's text without the line break at its end; "-": standard input.
+Result<std::string> read_secret(const std::string& path) {
+  std::string text;
+  if (path == "-") {
+    text.assign(std::istreambuf_iterator<char>(std::cin), {});
+  } else {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) return fail(Code::InvalidArgument, fmt::format("--secret-file: cannot read {}", path));
+    text.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  return text;
+}
+
+struct AddFlags {
+  std::string name;
+  std::string type;
+  std::string stack;
+  std::vector<std::string> config;
+  std::vector<std::string> headers;
+  std::string secret_file;
+  double sampling_rate = 1;
+  bool is_private = false;
+  bool is_disabled = false;
+  bool is_untested = false;
+};
+
+Result<void> add_pairs(const std::string& flag, const std::vector<std::string>& pairs, Json& to) {
+  for (const std::string& pair : pairs) {
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string::npos)
+      return fail(Code::InvalidArgument, fmt::format("{}: \"{}\" is not NAME=VALUE", flag, pair));
+    to[pair.substr(0, equals)] = pair.substr(equals + 1);
+  }
+  return {};
+}
+
+Result<Json> add_body(const AddFlags& flags) {
+  Json config = Json::object();
+  GANTRY_CHECK(add_pairs("--config", flags.config, config));
+  if (!flags.headers.empty()) {
+    Json headers = Json::object();
+    GANTRY_CHECK(add_pairs("--header", flags.headers, headers));
+    config["headers"] = std::move(headers);
+  }
+  if (!flags.secret_file.empty()) {
+    const auto type = broadcast::parse_destination_type(flags.type);
+    const std::string field(type ? broadcast::config_field_names(*type).secret : "");
+    if (field.empty())
+      return fail(Code::InvalidArgument,
+                  fmt::format("--secret-file: {} has no key or token of its own; use --header",
+                              flags.type));
+    GANTRY_TRY(config[field], read_secret(flags.secret_file));
+  }
+  Json body = {{"type", flags.type},
+               {"name", flags.name},
+               {"config", std::move(config)},
+               {"enabled", !flags.is_disabled},
+               {"privacy_mode", flags.is_private},
+               {"sampling_rate", flags.sampling_rate}};
+  if (!flags.stack.empty()) body["workspace_id"] = flags.stack;
+  return body;
+}
+
+void print_data(const ControlOptions& options, const Json& answer) {
+  print_object(options, answer.value("data", Json::object()));
+}
+
+ControlAct setup_add(CLI::App& command) {
+  const auto flags = std::make_shared<AddFlags>();
+  command.add_option("name", flags->name, "Name for people")->required()->type_name("NAME");
+  command.add_option("--type", flags->type, "grafana, otel-collector, webhook or gantry")
+      ->required();
+  command.add_option("--stack", flags->stack, "Whose data, by slug or id; default the only one");
+  command
+      .add_option("--config", flags->config,
+                  "NAME=VALUE of the type's fields, such as instanceId=123456; repeatable")
+      ->allow_extra_args(false);
+  command
+      .add_option("--header", flags->headers, "NAME=VALUE, sent with every request; repeatable")
+      ->allow_extra_args(false);
+  command
+      .add_option("--secret-file", flags->secret_file,
+                  "File with the API key or token; - is standard input")
+      ->type_name("FILE");
+  command.add_option("--sampling-rate", flags->sampling_rate, "Of sessions, 0.0001 to 1")
+      ->capture_default_str();
+  command.add_flag("--privacy", flags->is_private, "Without prompts and completions");
+  command.add_flag("--disabled", flags->is_disabled, "Send nothing yet");
+  command.add_flag("--no-test", flags->is_untested, "Save it without testing the connection");
+  return [flags](ControlClient& client) -> Result<void> {
+    GANTRY_TRY(const Json body, add_body(*flags));
+    Query query;
+    if (flags->is_untested) query.emplace_back("verify", "false");
+    GANTRY_TRY(const Json answer, client.post(std::string(kDestinations), body, query));
+    print_data(client.options(), answer);
+    return {};
+  };
+}
+
+ControlAct setup_list(CLI::App& command) {
+  const auto stack = std::make_shared<std::string>();
+  command.add_option("--stack", *stack, "Of this stack, by slug or id; default the only one");
+  return [stack](ControlClient& client) -> Result<void> {
+    GANTRY_TRY(const Json items, list_all(client, *stack));
+    print_list(client.options(), items,
+               {{"ID", "id"},
+                {"NAME", "name"},
+                {"TYPE", "type"},
+                {"ENABLED", "enabled"},
+                {"PRIVACY", "privacy_mode"},
+                {"SAMPLING", "sampling_rate"},
+                {"CONFIG", "config"}});
+    return {};
+  };
+}
+
+ControlAct setup_show(CLI::App& command) {
+  const auto choice = std::make_shared<Choice>();
+  add_choice(command, *choice);
+  return [choice](ControlClient& client) -> Result<void> {
+    GANTRY_TRY(const std::string id, find_id(client, *choice));
+    GANTRY_TRY(const Json answer, client.get(path_of(id)));
+    GANTRY_TRY(const Json health, client.get(path_of(id, "/health")));
+    Json shown = answer.value("data", Json::object());
+    shown["health"] = health.value("data", Json::object());
+    print_object(client.options(), shown);
+    return {};
+  };
+}
+
+ControlAct setup_test(CLI::App& command) {
+  const auto choice = std::make_shared<Choice>();
+  add_choice(command, *choice);
+  return [choice](ControlClient& client) -> Result<void> {
+    GANTRY_TRY(const std::string id, find_id(client, *choice));
+    GANTRY_TRY(const Json answer, client.post(path_of(id, "/test"), Json::object()));
+    const Json verdict = answer.value("data", Json::object());
+    if (!verdict.value("ok", false))
+      return fail(Code::Unavailable,
+                  verdict.value(Json::json_pointer("/error/message"), std::string("test failed")));
+    print_object(client.options(), verdict);
+    return {};
+  };
+}
+
+ControlAct setup_switch(CLI::App& command, bool is_enabled) {
+  const auto choice = std::make_shared<Choice>();
+  add_choice(command, *choice);
+  return [choice, is_enabled](ControlClient& client) -> Result<void> {
+    GANTRY_TRY(const std::string id, find_id(client, *choice));
+    GANTRY_TRY(const Json answer, client.patch(path_of(id), {{"enabled", is_enabled}}));
+    print_data(client.options(), answer);
+    return {};
+  };
+}
+
+ControlAct setup_delete(CLI::App& command) {
+  const auto choice = std::make_shared<Choice>();
+  add_choice(command, *choice);
+  return [choice](ControlClient& client) -> Result<void> {
+    GANTRY_TRY(const std::string id, find_id(client, *choice));
+    GANTRY_TRY(const Json nothing, client.remove(path_of(id)));
+    print_object(client.options(), {{"id", id}, {"status", "deleted"}});
+    return {};
+  };
+}
+
+struct LetterFlags {
+  Choice choice;
+  std::string before;
+  int limit = 100;
+  bool replays = false;
+  bool clears = false;
+};
+
+ControlAct setup_letters(CLI::App& command) {
+  const auto flags = std::make_shared<LetterFlags>();
+  add_choice(command, flags->choice);
+  command.add_option("--limit", flags->limit, "At most so many (1000)")->capture_default_str();
+  command.add_option("--before", flags->before, "Only those older than this one, by id");
+  CLI::Option* const replay = command.add_flag("--replay", flags->replays, "Send all of them again");
+  command.add_flag("--clear", flags->clears, "Delete all of them")->excludes(replay);
+  return [flags](ControlClient& client) -> Result<void> {
+    GANTRY_TRY(const std::string id, find_id(client, flags->choice));
+    if (flags->replays) {
+      GANTRY_TRY(const Json answer,
+                 client.post(path_of(id, "/dead-letters/replay"), Json::object()));
+      print_data(client.options(), answer);
+      return {};
+    }
+    if (flags->clears) {
+      GANTRY_TRY(const Json answer, client.remove(path_of(id, "/dead-letters")));
+      print_data(client.options(), answer);
+      return {};
+    }
+    Query query = {{"limit", std::to_string(flags->limit)}};
+    if (!flags->before.empty()) query.emplace_back("before", flags->before);
+    GANTRY_TRY(const Json answer, client.get(path_of(id, "/dead-letters"), query));
+    print_list(client.options(), answer.value("data", Json::array()),
+               {{"ID", "id"},
+                {"REFUSED", "refused_at"},
+                {"STATUS", "status"},
+                {"SPANS", "spans"},
+                {"BYTES", "bytes"},
+                {"MESSAGE", "message"}});
+    return {};
+  };
+}
+
+}  // namespace
+
+void add_destination_commands(CLI::App& app, int& status) {
+  CLI::App* const family =
+      app.add_subcommand("destinations", "Where copies of a stack's traces are sent");
+  family->require_subcommand(1);
+  add_control_command(*family, "list", "List destinations", status, setup_list);
+  add_control_command(*family, "add", "Test and save one", status, setup_add);
+  add_control_command(*family, "test", "Test the connection", status, setup_test);
+  add_control_command(*family, "show", "Show one, and how it fares", status, setup_show);
+  add_control_command(*family, "enable", "Send what waits and what comes", status,
+                      [](CLI::App& command) { return setup_switch(command, true); });
+  add_control_command(*family, "disable", "Send nothing; what waits is kept for a while", status,
+                      [](CLI::App& command) { return setup_switch(command, false); });
+  add_control_command(*family, "delete", "Delete it with all that waits for it", status,
+                      setup_delete);
+  add_control_command(*family, "dead-letters", "List, send again or delete what was refused",
+                      status, setup_letters);
+}
+
+}  // namespace gantry::cli

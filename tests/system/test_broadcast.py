@@ -1,0 +1,253 @@
+"""Spans that a stack takes are sent on to its destinations: to a recorder that answers as a test says."""
+
+import gzip
+import http.server
+import json
+import threading
+import time
+
+import pytest
+import requests
+
+DESTINATIONS = "/api/v1/observability/destinations"
+PROMPT = "tell nobody of the plan"
+
+
+class Recorder:
+    """An OTLP/HTTP receiver. `answers` is asked for each body: (status, headers)."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.requests = []  # (when, body, status)
+        self.answer = lambda body: (200, {})
+        recorder = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers.get("Content-Encoding") == "gzip":
+                    body = gzip.decompress(body)
+                body = json.loads(body)
+                status, headers = recorder.answer(body)
+                with recorder.lock:
+                    recorder.requests.append((time.monotonic(), body, status))
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1/traces"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def taken(self) -> list:
+        """Spans of requests that got a 2xx, without those of connection tests."""
+        with self.lock:
+            bodies = [body for _, body, status in self.requests if status < 300]
+        return [span for body in bodies for span in spans_of(body) if not span["name"].endswith("-connection-test")]
+
+    def wait_for(self, names: set, seconds: float = 20) -> list:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if names <= {span["name"] for span in self.taken()}:
+                return self.taken()
+            time.sleep(0.05)
+        raise AssertionError(f"of {names} came only {[span['name'] for span in self.taken()]}")
+
+
+def spans_of(body: dict) -> list:
+    return [span for resource in body["resourceSpans"] for scope in resource["scopeSpans"] for span in scope["spans"]]
+
+
+def attributes_of(span: dict) -> dict:
+    return {each["key"]: each["value"] for each in span.get("attributes", [])}
+
+
+@pytest.fixture
+def recorder():
+    one = Recorder()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def start(make_gantry):
+    def make(**environment):
+        return make_gantry(environment={"GANTRY_EGRESS_ALLOW": "127.0.0.1"} | environment).start()
+
+    return make
+
+
+def admin(gantry) -> dict:
+    return {"Authorization": f"Bearer {gantry.first_start['admin_token']}"}
+
+
+def add(gantry, url: str, verify: bool = True, **fields) -> dict:
+    body = {"type": "otel-collector", "name": "recorder", "config": {"endpoint": url}} | fields
+    answer = requests.post(gantry.url + DESTINATIONS, json=body, headers=admin(gantry), timeout=30,
+                           params={} if verify else {"verify": "false"})
+    assert answer.status_code == 201, answer.text
+    made = answer.json()["data"]
+    if fields.get("enabled", True):
+        wait_until(lambda: health(gantry, made)["state"] != "stopped")
+    return made
+
+
+def health(gantry, destination: dict) -> dict:
+    answer = requests.get(f"{gantry.url}{DESTINATIONS}/{destination['id']}/health", headers=admin(gantry), timeout=30)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
+def wait_until(condition, seconds: float = 20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.05)
+
+
+def write(gantry, *names: str, trace: int = 1) -> None:
+    """A span of each name, with a prompt."""
+    now = time.time_ns()
+    spans = [{
+        "traceId": f"{trace:032x}", "spanId": f"{abs(hash((name, trace))) % (1 << 60) + 1:016x}", "name": name, "kind": 3,
+        "startTimeUnixNano": str(now - 1_000_000), "endTimeUnixNano": str(now),
+        "attributes": [{"key": "gen_ai.prompt", "value": {"stringValue": PROMPT}},
+                       {"key": "gen_ai.request.model", "value": {"stringValue": "acme/one"}}],
+    } for name in names]
+    body = {"resourceSpans": [{
+        "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
+        "scopeSpans": [{"scope": {"name": "test"}, "spans": spans}]}]}
+    answer = gantry.post("/otlp/v1/traces", json.dumps(body), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200, answer.text
+
+
+def events(gantry, destination: dict, result: str) -> float:
+    wanted = f'gantry_broadcast_events_total{{destination="{destination["id"]}",result="{result}"}} '
+    for line in requests.get(f"{gantry.url}/metrics", timeout=30).text.splitlines():
+        if line.startswith(wanted):
+            return float(line.removeprefix(wanted))
+    return -1
+
+
+def test_spans_arrive_whole_and_are_counted(start, recorder):
+    gantry = start()
+    destination = add(gantry, recorder.url)
+    assert [span["name"] for _, body, _ in recorder.requests for span in spans_of(body)] == ["openrouter-connection-test"]
+    write(gantry, "one", "two")
+    for span in recorder.wait_for({"one", "two"}):
+        assert attributes_of(span)["gen_ai.prompt"] == {"stringValue": PROMPT}
+        assert span["traceId"] == f"{1:032x}"
+    wait_until(lambda: events(gantry, destination, "sent") == 1)
+    wait_until(lambda: health(gantry, destination)["queue"]["events"] == 0)
+    assert health(gantry, destination)["state"] == "active"
+    assert gantry.stop() == 0, gantry.log()
+
+
+def test_privacy_mode_keeps_content_off_the_wire_and_off_the_disk(start, recorder):
+    gantry = start()
+    recorder.answer = lambda body: (503, {})
+    add(gantry, recorder.url, verify=False, privacy_mode=True)
+    write(gantry, "one")
+    wait_until(lambda: recorder.requests)
+    queue = gantry.data / "broadcast"
+    kept = b"".join(path.read_bytes() for path in queue.rglob("*") if path.is_file())
+    assert b"acme/one" in kept and PROMPT.encode() not in kept
+    recorder.answer = lambda body: (200, {})
+    (span,) = recorder.wait_for({"one"})
+    assert "gen_ai.prompt" not in attributes_of(span)
+    assert attributes_of(span)["gen_ai.request.model"] == {"stringValue": "acme/one"}
+
+
+def test_what_waits_survives_kill_9(start, recorder):
+    gantry = start()
+    recorder.answer = lambda body: (503, {})
+    destination = add(gantry, recorder.url, verify=False)
+    names = {f"span-{i}" for i in range(20)}
+    for i, name in enumerate(sorted(names)):
+        write(gantry, name, trace=i + 1)
+    gantry.kill()
+    assert recorder.taken() == []
+    recorder.answer = lambda body: (200, {})
+    gantry.start()
+    recorder.wait_for(names)
+    wait_until(lambda: health(gantry, destination)["queue"]["events"] == 0)
+
+
+def test_429_is_repeated_when_the_receiver_says_so(start, recorder):
+    gantry = start()
+    destination = add(gantry, recorder.url)
+    refused = []
+
+    def answer(body):
+        if refused:
+            return 200, {}
+        refused.append(time.monotonic())
+        return 429, {"Retry-After": "3"}
+
+    recorder.answer = answer
+    write(gantry, "one")
+    recorder.wait_for({"one"})
+    assert recorder.requests[-1][0] - refused[0] >= 3
+    assert events(gantry, destination, "dead") == 0
+    metrics = requests.get(f"{gantry.url}/metrics", timeout=30).text
+    wait_until(lambda: 'reason="rate_limited"} 1' in requests.get(f"{gantry.url}/metrics", timeout=30).text)
+    assert "gantry_broadcast_send_seconds_bucket" in metrics
+
+
+def test_one_event_that_is_refused_does_not_take_the_others_along(start, recorder):
+    gantry = start()
+    recorder.answer = lambda body: (503, {})
+    destination = add(gantry, recorder.url, verify=False)
+    for i, name in enumerate(["good-1", "good-2", "bad", "good-3"]):
+        write(gantry, name, trace=i + 1)
+    recorder.answer = lambda body: (400 if any(span["name"] == "bad" for span in spans_of(body)) else 200, {})
+    recorder.wait_for({"good-1", "good-2", "good-3"})
+    wait_until(lambda: health(gantry, destination)["dead_letters"]["events"] == 1)
+    letters = f"{gantry.url}{DESTINATIONS}/{destination['id']}/dead-letters"
+    (letter,) = requests.get(letters, headers=admin(gantry), timeout=30).json()["data"]
+    assert letter["status"] == 400 and letter["spans"] == 1
+    recorder.answer = lambda body: (200, {})
+    replayed = requests.post(f"{letters}/replay", headers=admin(gantry), timeout=30)
+    assert replayed.json() == {"data": {"replayed": 1}}
+    recorder.wait_for({"bad"})
+    wait_until(lambda: health(gantry, destination)["dead_letters"]["events"] == 0)
+
+
+def test_destinations_change_while_the_server_runs(start, recorder):
+    gantry = start()
+    write(gantry, "before", trace=1)
+    destination = add(gantry, recorder.url)
+    write(gantry, "during", trace=2)
+    recorder.wait_for({"during"})
+    one = f"{gantry.url}{DESTINATIONS}/{destination['id']}"
+    assert requests.patch(one, json={"enabled": False}, headers=admin(gantry), timeout=30).status_code == 200
+    wait_until(lambda: health(gantry, destination)["state"] == "disabled")
+    wait_until(lambda: write(gantry, "off", trace=int(time.time_ns())) or events(gantry, destination, "disabled") > 0)
+    count = len(recorder.requests)
+    assert requests.delete(one, headers=admin(gantry), timeout=30).json() == {"deleted": True}
+    write(gantry, "after", trace=4)
+    time.sleep(1.5)  # longer than a batch waits: what was to come would have come
+    assert len(recorder.requests) == count
+    assert {span["name"] for span in recorder.taken()} <= {"during", "off"}
+
+
+def test_an_address_that_is_not_allowed_is_refused_by_the_test(make_gantry, recorder):
+    gantry = make_gantry().start()
+    answer = requests.post(gantry.url + DESTINATIONS, headers=admin(gantry), timeout=30,
+                           json={"type": "otel-collector", "name": "r", "config": {"endpoint": recorder.url}})
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["metadata"]["test"]["error"]["code"] == "invalid_config"
+    assert recorder.requests == []

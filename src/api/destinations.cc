@@ -109,11 +109,13 @@ ControlResult<StackId> read_workspace(const DestinationCall& call, state::Transa
 /// What nothing is sent to cannot be set up.
 ControlResult<void> require_sender(const Destination& destination) {
   if (broadcast::signal_of(destination.type) == broadcast::Signal::Spans) return {};
-  return access::refuse_field("type", fmt::format("\"{}\" takes metrics, which are not sent on",
-                                                  broadcast::destination_type_name(destination.type)));
+  return access::refuse_field("type",
+                              fmt::format("\"{}\" takes metrics, which are not sent on",
+                                          broadcast::destination_type_name(destination.type)));
 }
 
-void note_test(const DestinationCall& call, const Destination& tested, const ConnectionVerdict& verdict) {
+void note_test(const DestinationCall& call, const Destination& tested,
+               const ConnectionVerdict& verdict) {
   call.services.control.audit.note(
       {.event = "destination.tested",
        .outcome = verdict.is_ok ? access::Outcome::Ok : access::Outcome::Error,
@@ -133,14 +135,16 @@ std::expected<ConnectionVerdict, net::Response> test(const DestinationCall& call
                                                      const Destination& destination) {
   const std::int64_t wait_seconds = call.services.test_rate.take(call.who.actor.id);
   if (wait_seconds > 0)
-    return std::unexpected(too_many_destination_requests(wait_seconds, "too many connection tests"));
+    return std::unexpected(
+        too_many_destination_requests(wait_seconds, "too many connection tests"));
   ConnectionVerdict verdict = call.services.test(destination);
   note_test(call, destination, verdict);
   return verdict;
 }
 
 /// Null: it may be saved; else the answer.
-std::optional<net::Response> refusal_of_test(const DestinationCall& call, const Destination& destination) {
+std::optional<net::Response> refusal_of_test(const DestinationCall& call,
+                                             const Destination& destination) {
   auto verdict = test(call, destination);
   if (!verdict) return std::move(verdict).error();
   if (!verdict->is_ok) return failed_test_response(*verdict);

@@ -2,8 +2,8 @@
 
 // Where copies of a stack's data go, as OpenRouter's API has it:
 // /api/v1/observability/destinations; and, of Gantry's own, how deliveries fare. Errors are
-// {"error":{"code":<status>,"message":…}}; `error.metadata` says what the fixed messages do not: `reason`, `fields`, or the connection test
-// that failed.
+// {"error":{"code":<status>,"message":…}}; `error.metadata` says what the fixed messages do not:
+// `reason`, `fields`, or the connection test that failed.
 
 #include <cstdint>
 #include <functional>

@@ -53,8 +53,7 @@ void add_destination_delivery_routes(net::Router& router, const DestinationServi
 [[nodiscard]] access::ControlResult<std::size_t> number_parameter(const DestinationCall& call,
                                                                   std::string_view name,
                                                                   std::size_t absent,
-                                                                  std::size_t min,
-                                                                  std::size_t max);
+                                                                  std::size_t min, std::size_t max);
 
 /// The destination of the path, of a stack all of whose data is the caller's. Errors: NotFound,
 /// PermissionDenied.

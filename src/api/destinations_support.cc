@@ -52,7 +52,8 @@ net::Response failure_response(const net::Request& request, const ControlError& 
   }
   json.end_object();
   const std::string_view fixed = fixed_destination_message(status);
-  return destination_error(status, fixed.empty() ? std::string_view(error.message) : fixed, metadata);
+  return destination_error(status, fixed.empty() ? std::string_view(error.message) : fixed,
+                           metadata);
 }
 
 net::Response refusal_response(const net::Request& request, const access::AccessError& refusal) {
@@ -60,8 +61,8 @@ net::Response refusal_response(const net::Request& request, const access::Access
                         !request.headers.contains("Cookie");
   std::string_view message = fixed_destination_message(refusal.status);
   if (has_none) message = "Missing Authentication header";
-  net::Response response =
-      destination_error(refusal.status, message.empty() ? std::string_view(refusal.message) : message);
+  net::Response response = destination_error(
+      refusal.status, message.empty() ? std::string_view(refusal.message) : message);
   for (const auto& [name, value] : refusal.headers.fields())
     if (name == "WWW-Authenticate" || name == "Retry-After") response.headers.add(name, value);
   return response;
@@ -77,8 +78,8 @@ net::Response enter(const DestinationServices& services, Scope scope, const net:
   const auto who = services.gate.admit_control(request, scope, *org);
   if (!who) return refusal_response(request, who.error());
   if (const std::int64_t wait_seconds = services.rate.take(who->actor.id); wait_seconds > 0)
-    return too_many_destination_requests(wait_seconds,
-                             "too many requests: see access.control_requests_per_minute");
+    return too_many_destination_requests(
+        wait_seconds, "too many requests: see access.control_requests_per_minute");
   auto answer = act(
       {.services = services, .request = request, .query = *query, .who = *who, .org = who->org});
   if (!answer) return failure_response(request, answer.error());
@@ -138,7 +139,8 @@ ControlResult<std::size_t> number_parameter(const DestinationCall& call, std::st
                               fmt::format("must be a whole number from {} to {}", min, max));
 }
 
-ControlResult<StoredDestination> find_own_destination(const DestinationCall& call, state::Transaction& tx) {
+ControlResult<StoredDestination> find_own_destination(const DestinationCall& call,
+                                                      state::Transaction& tx) {
   GANTRY_TRY(StoredDestination stored, broadcast::read_destination(call.org, tx, call.id()));
   GANTRY_CHECK(
       broadcast::require_whole_stack(call.who, call.org, StackId(stored.destination.stack)));

@@ -154,11 +154,12 @@ class DestinationsApiTest : public access::ControlFixture {
                                 .secrets = secrets_,
                                 .rate = rate_,
                                 .test_rate = test_rate_,
-                                .test = [this](const broadcast::Destination& destination) {
-                                  tested_.push_back(destination);
-                                  if (meanwhile_) std::exchange(meanwhile_, {})();
-                                  return verdict_;
-                                },
+                                .test =
+                                    [this](const broadcast::Destination& destination) {
+                                      tested_.push_back(destination);
+                                      if (meanwhile_) std::exchange(meanwhile_, {})();
+                                      return verdict_;
+                                    },
                                 .deliveries = deliveries_};
   net::Router router_;
 };
@@ -341,10 +342,10 @@ TEST_F(DestinationsApiTest, ConnectionsAreTestedWithoutSaving) {
 }
 
 TEST_F(DestinationsApiTest, WhatIsNotSentCannotBeSetUp) {
-  expect_error(send(net::Method::Post, "",
-                    R"({"type":"influx","name":"m","config":{"url":"https://influx.example.com"}})"),
-               400, "Invalid request parameters",
-               R"(type: "influx" takes metrics, which are not sent on)");
+  expect_error(
+      send(net::Method::Post, "",
+           R"({"type":"influx","name":"m","config":{"url":"https://influx.example.com"}})"),
+      400, "Invalid request parameters", R"(type: "influx" takes metrics, which are not sent on)");
   EXPECT_TRUE(tested_.empty());
 }
 
@@ -354,12 +355,13 @@ TEST_F(DestinationsApiTest, SaysHowADeliveryFares) {
   statistics.state = broadcast::DeliveryState::Failing;
   statistics.sent_events = 12;
   statistics.last_success = TimestampMs{1'790'000'000'000};
-  statistics.last_error = broadcast::DeliveryStatistics::Failure{
-      .at = TimestampMs{1'790'000'001'000},
-      .kind = broadcast::FailureKind::RateLimited,
-      .status = 429,
-      .message = "slow down"};
-  deliveries_.state.queue = {.items = 5, .bytes = 500, .oldest_ms = clock_.now().since_epoch - 1500};
+  statistics.last_error =
+      broadcast::DeliveryStatistics::Failure{.at = TimestampMs{1'790'000'001'000},
+                                             .kind = broadcast::FailureKind::RateLimited,
+                                             .status = 429,
+                                             .message = "slow down"};
+  deliveries_.state.queue = {
+      .items = 5, .bytes = 500, .oldest_ms = clock_.now().since_epoch - 1500};
   deliveries_.state.dead_letters = {.letters = 2, .bytes = 20};
   const Answer answer = send(net::Method::Get, one + "/health", "", "read");
   ASSERT_EQ(answer.status, 200) << answer.body;

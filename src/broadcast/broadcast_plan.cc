@@ -99,8 +99,7 @@ std::vector<std::string> Offers::sampling_keys(StackId stack, std::span<const Tr
   std::vector<std::string> keys(groups.size());
   if (std::ranges::none_of(targets, samples)) return keys;
   for (std::size_t i = 0; i < groups.size(); ++i)
-    keys[i] =
-        sessions_.key_of(stack, groups[i].trace_id, groups[i].fields.session_id.value_or(""));
+    keys[i] = sessions_.key_of(stack, groups[i].trace_id, groups[i].fields.session_id.value_or(""));
   return keys;
 }
 
@@ -143,8 +142,8 @@ void Offers::queue_view(StackId stack, const View& view, const telemetry::SpanBa
                });
 }
 
-void Offers::append(StackId stack, std::span<const Target* const> targets,
-                    std::string_view payload, std::uint32_t spans) {
+void Offers::append(StackId stack, std::span<const Target* const> targets, std::string_view payload,
+                    std::uint32_t spans) {
   QueueItem item{.stack = stack.value(),
                  .signal = Signal::Spans,
                  .created_ms = clock_.now().since_epoch,

@@ -58,7 +58,8 @@ class Offers {
   const Clock& clock_;
   const std::size_t item_bytes_max_;
   TraceSessions sessions_;
-  std::atomic<bool> is_failing_ = false;  ///< Only changes are logged: each event would fill a disk.
+  std::atomic<bool> is_failing_ =
+      false;  ///< Only changes are logged: each event would fill a disk.
   std::atomic<std::shared_ptr<const BroadcastPlan>> plan_{std::make_shared<const BroadcastPlan>()};
 };
 

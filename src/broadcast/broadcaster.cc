@@ -122,7 +122,8 @@ class RunningBroadcaster final : public Broadcaster {
   /// Destinations are read when they may have changed, and again after something failed; the
   /// housekeeping is done in every round.
   void run(const std::stop_token& stopping) {
-    std::optional<std::int64_t> retry_ns = has_problem() ? std::optional(retry_time()) : std::nullopt;
+    std::optional<std::int64_t> retry_ns =
+        has_problem() ? std::optional(retry_time()) : std::nullopt;
     while (true) {
       bool is_due = false;
       {
@@ -242,9 +243,8 @@ class RunningBroadcaster final : public Broadcaster {
   /// Those that are gone, also while this was not running.
   void discard_all_but(const std::vector<KnownDestination>& all) {
     const auto is_there = [&](const DestinationId& id) {
-      return std::ranges::any_of(all, [&](const KnownDestination& known) {
-        return known.stored.destination.id == id;
-      });
+      return std::ranges::any_of(
+          all, [&](const KnownDestination& known) { return known.stored.destination.id == id; });
     };
     for (const DestinationId& id : queue_->destinations()) {
       if (is_there(id)) continue;

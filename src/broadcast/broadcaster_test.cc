@@ -202,8 +202,7 @@ TEST_F(BroadcasterTest, SendsSpansOfItsStackOnly) {
   EXPECT_TRUE(comes_to(grafana_destination(), "sent", 1));
   EXPECT_EQ(recorder_.got().size(), 2U);
   EXPECT_EQ(recorder_.got()[0].attributes["gen_ai.prompt"], "a secret plan");
-  EXPECT_EQ(broadcaster_->health(grafana_destination().id).statistics.state,
-            DeliveryState::Active);
+  EXPECT_EQ(broadcaster_->health(grafana_destination().id).statistics.state, DeliveryState::Active);
 }
 
 TEST_F(BroadcasterTest, PrivacyAppliesToWhoAskedForIt) {
@@ -340,9 +339,8 @@ TEST_F(BroadcasterTest, FollowsDestinationsWhileItRuns) {
   off.is_enabled = false;
   destinations_.put(off);
   broadcaster_->notify();
-  ASSERT_TRUE(eventually([&] {
-    return broadcaster_->health(off.id).statistics.state == DeliveryState::Stopped;
-  }));
+  ASSERT_TRUE(eventually(
+      [&] { return broadcaster_->health(off.id).statistics.state == DeliveryState::Stopped; }));
   offer_spans({3});
   EXPECT_EQ(events(off, "disabled"), 1);
   destinations_.put(grafana_destination());

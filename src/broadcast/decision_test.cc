@@ -9,9 +9,8 @@ namespace {
 
 using testing::grafana_destination;
 
-constexpr EventFacts kFacts{.key_hash = "key-1",
-                            .sampling_key = "session_abc",
-                            .fields = {.model = "openai/gpt-4o"}};
+constexpr EventFacts kFacts{
+    .key_hash = "key-1", .sampling_key = "session_abc", .fields = {.model = "openai/gpt-4o"}};
 
 FilterRules only_anthropic() {
   const auto rules = FilterRules::parse(

@@ -24,8 +24,7 @@ class StoredDestinations final : public DestinationSource {
     GANTRY_TRY(const std::vector<access::Stack> stacks, access::list_all_stacks(tx));
     std::vector<KnownDestination> all;
     for (const access::Stack& stack : stacks) {
-      GANTRY_TRY(const std::size_t count,
-                 plain(count_destinations(stack.org, tx, stack.id)));
+      GANTRY_TRY(const std::size_t count, plain(count_destinations(stack.org, tx, stack.id)));
       if (count == 0) continue;
       GANTRY_TRY(std::vector<StoredDestination> own,
                  plain(list_destinations(stack.org, tx, stack.id, 0, count)));

@@ -35,10 +35,9 @@ class DestinationSourceTest : public access::ControlFixture {
     draft.config = default_config(draft.type);
     draft.config.instance_id = "1";
     draft.config.secret = kSecret;
-    const auto stored =
-        change(access::system_control_principal(org), [&](ControlChange& change) {
-          return create_destination(org, change, secrets_, draft, Verified::Yes);
-        });
+    const auto stored = change(access::system_control_principal(org), [&](ControlChange& change) {
+      return create_destination(org, change, secrets_, draft, Verified::Yes);
+    });
     EXPECT_TRUE(stored) << (stored ? "" : stored.error().message);
     return stored.value_or(StoredDestination());
   }

@@ -94,8 +94,7 @@ class Exchange {
       if (!piece) return std::unexpected(piece.error());
       if (piece->empty()) return answer;
       read_bytes += piece->size();
-      if (is_readable)
-        answer.body.append(*piece, 0, kExportAnswerBytesMax - answer.body.size());
+      if (is_readable) answer.body.append(*piece, 0, kExportAnswerBytesMax - answer.body.size());
     }
     // What follows is not read, so the connection cannot serve another request.
     call_->cancel();
@@ -152,10 +151,9 @@ class NetTransport final : public Transport {
 }  // namespace
 
 Result<std::unique_ptr<Transport>> make_net_transport(NetTransportOptions options) {
-  GANTRY_TRY(auto client,
-             net::StreamingClient::make({.egress = options.egress,
-                                         .ca_file = std::move(options.ca_file),
-                                         .io_thread_count = options.io_thread_count}));
+  GANTRY_TRY(auto client, net::StreamingClient::make({.egress = options.egress,
+                                                      .ca_file = std::move(options.ca_file),
+                                                      .io_thread_count = options.io_thread_count}));
   return std::make_unique<NetTransport>(std::move(client));
 }
 

@@ -156,7 +156,7 @@ std::string trace_id_hex(const telemetry::TraceId& id) {
   std::string text;
   text.reserve(2 * id.bytes.size());
   for (const std::uint8_t byte : id.bytes) {
-    text += kDigits[byte >> 4U];
+    text += kDigits[static_cast<std::size_t>(byte) >> 4U];
     text += kDigits[byte & 0xFU];
   }
   return text;
@@ -173,8 +173,8 @@ void set_sampling_rate(SpanBatch& batch, double rate) {
       if (kept.key != kSamplingRateKey) batch.attributes.push_back(kept);
     }
     batch.attributes.push_back(attribute);
-    resource.attributes = {
-        .begin = begin, .count = static_cast<std::uint32_t>(batch.attributes.size()) - begin};
+    resource.attributes = {.begin = begin,
+                           .count = static_cast<std::uint32_t>(batch.attributes.size()) - begin};
   }
 }
 

@@ -77,7 +77,8 @@ Result<std::string> read_secret(const std::string& path) {
     text.assign(std::istreambuf_iterator<char>(std::cin), {});
   } else {
     std::ifstream file(path, std::ios::binary);
-    if (!file) return fail(Code::InvalidArgument, fmt::format("--secret-file: cannot read {}", path));
+    if (!file)
+      return fail(Code::InvalidArgument, fmt::format("--secret-file: cannot read {}", path));
     text.assign(std::istreambuf_iterator<char>(file), {});
   }
   while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
@@ -148,8 +149,7 @@ ControlAct setup_add(CLI::App& command) {
       .add_option("--config", flags->config,
                   "NAME=VALUE of the type's fields, such as instanceId=123456; repeatable")
       ->allow_extra_args(false);
-  command
-      .add_option("--header", flags->headers, "NAME=VALUE, sent with every request; repeatable")
+  command.add_option("--header", flags->headers, "NAME=VALUE, sent with every request; repeatable")
       ->allow_extra_args(false);
   command
       .add_option("--secret-file", flags->secret_file,
@@ -251,7 +251,8 @@ ControlAct setup_letters(CLI::App& command) {
   add_choice(command, flags->choice);
   command.add_option("--limit", flags->limit, "At most so many (1000)")->capture_default_str();
   command.add_option("--before", flags->before, "Only those older than this one, by id");
-  CLI::Option* const replay = command.add_flag("--replay", flags->replays, "Send all of them again");
+  CLI::Option* const replay =
+      command.add_flag("--replay", flags->replays, "Send all of them again");
   command.add_flag("--clear", flags->clears, "Delete all of them")->excludes(replay);
   return [flags](ControlClient& client) -> Result<void> {
     GANTRY_TRY(const std::string id, find_id(client, flags->choice));

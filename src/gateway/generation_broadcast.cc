@@ -50,17 +50,16 @@ std::string call_sampling_key(const Generation& generation) {
 
 void GenerationBroadcast::offer(StackId stack, const Generation& generation) const {
   const std::string sampling_key = call_sampling_key(generation);
-  broadcaster_.offer(
-      broadcast::CallEvent{.stack = stack,
-                           .facts = call_facts(generation, sampling_key),
-                           .build = [&](const broadcast::GenerationExtras& extras,
-                                        telemetry::SpanBatch& out) {
-                             build_trace(generation, options_,
-                                         {.cost = extras.cost,
-                                          .identity = extras.identity,
-                                          .request_context = extras.request_context},
-                                         out);
-                           }});
+  broadcaster_.offer(broadcast::CallEvent{
+      .stack = stack,
+      .facts = call_facts(generation, sampling_key),
+      .build = [&](const broadcast::GenerationExtras& extras, telemetry::SpanBatch& out) {
+        build_trace(generation, options_,
+                    {.cost = extras.cost,
+                     .identity = extras.identity,
+                     .request_context = extras.request_context},
+                    out);
+      }});
 }
 
 }  // namespace gantry::gateway

@@ -81,8 +81,8 @@ TEST(GenerationBroadcast, DecidesAsTheVectorsExpect) {
     if (example.at("attempts").empty()) continue;
     const Generation generation = testing::generation_of(example);
     const std::string key = call_sampling_key(generation);
-    const Decision decision = broadcast::decide(destination_of(example.at("destination")),
-                                                call_facts(generation, key));
+    const Decision decision =
+        broadcast::decide(destination_of(example.at("destination")), call_facts(generation, key));
     const bool is_expected = example.at("expect").at("exported").get<bool>();
     EXPECT_EQ(decision == Decision::Taken, is_expected) << name;
     ++(is_expected ? taken : refused);
@@ -123,7 +123,8 @@ TEST(GenerationBroadcast, WhatIsNotKnownIsNoField) {
   EXPECT_EQ(facts.fields.total_cost, std::nullopt);
   EXPECT_EQ(facts.fields.total_tokens, std::nullopt);
   generation.served_model = "acme/two";
-  generation.attempts = {{.provider_name = "First"}, {.provider_name = "Second", .is_ok = true},
+  generation.attempts = {{.provider_name = "First"},
+                         {.provider_name = "Second", .is_ok = true},
                          {.provider_name = "Third"}};
   generation.cost = Cost{.total = PicoUsd{4'000'000'000}};
   const auto served = call_facts(generation, "key");

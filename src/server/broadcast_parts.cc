@@ -72,15 +72,12 @@ BroadcastParts::BroadcastParts(const Config& config, const AccessParts& access, 
       pace_(broadcast::make_system_pace()),
       test_rate_(clock, kTestsPerMinute) {}
 
-Result<std::unique_ptr<BroadcastParts>> BroadcastParts::open(const std::filesystem::path& data,
-                                                             const Config& config,
-                                                             const AccessParts& access,
-                                                             storage::FileSystem& files,
-                                                             const Clock& clock,
-                                                             core::MetricRegistry& registry) {
+Result<std::unique_ptr<BroadcastParts>> BroadcastParts::open(
+    const std::filesystem::path& data, const Config& config, const AccessParts& access,
+    storage::FileSystem& files, const Clock& clock, core::MetricRegistry& registry) {
   std::unique_ptr<BroadcastParts> parts(new BroadcastParts(config, access, clock));
-  GANTRY_TRY(parts->transport_, broadcast::make_net_transport({.egress = *access.egress,
-                                                               .ca_file = config.egress.ca_file}));
+  GANTRY_TRY(parts->transport_, broadcast::make_net_transport(
+                                    {.egress = *access.egress, .ca_file = config.egress.ca_file}));
   GANTRY_CHECK(files.create_directories(data / "broadcast"));
   GANTRY_TRY(parts->broadcaster_,
              broadcast::Broadcaster::open({.files = files,

@@ -24,12 +24,9 @@ namespace gantry::server {
 class BroadcastParts {
  public:
   /// Opens the queue in DIR/broadcast. What is referred to must outlive it.
-  static Result<std::unique_ptr<BroadcastParts>> open(const std::filesystem::path& data,
-                                                      const Config& config,
-                                                      const AccessParts& access,
-                                                      storage::FileSystem& files,
-                                                      const Clock& clock,
-                                                      core::MetricRegistry& registry);
+  static Result<std::unique_ptr<BroadcastParts>> open(
+      const std::filesystem::path& data, const Config& config, const AccessParts& access,
+      storage::FileSystem& files, const Clock& clock, core::MetricRegistry& registry);
 
   /// Ends at once: what is not sent stays in the queue.
   ~BroadcastParts();

@@ -166,7 +166,7 @@ struct Config {
     std::uint64_t log_bytes_max = std::uint64_t{16} << 30;
     DurationMs max_age{std::int64_t{24} * 3600 * 1000};
     DurationMs drain_timeout{10'000};
-    std::uint64_t dead_letters_max = 10'000;            ///< Per destination.
+    std::uint64_t dead_letters_max = 10'000;             ///< Per destination.
     std::uint64_t dead_letter_bytes_max = 256ULL << 20;  ///< Per destination.
     DurationMs dead_letter_max_age{std::int64_t{7} * 24 * 3600 * 1000};
     std::string service_name = "openrouter";  ///< Of the span of Test Connection.

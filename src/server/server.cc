@@ -297,9 +297,10 @@ void Server::Impl::make_cloud_services() {
       .derived = *derived_metrics,
       .span_metrics = [this] { return live.current()->traces.span_metrics; },
       .delta_streams_max = config->otlp.delta_streams_max,
-      .attach_traces = [this](StackId stack, std::shared_ptr<traces::Store> traces) {
-        return broadcast->attach(stack, std::move(traces));
-      }});
+      .attach_traces =
+          [this](StackId stack, std::shared_ptr<traces::Store> traces) {
+            return broadcast->attach(stack, std::move(traces));
+          }});
   control_rate =
       std::make_unique<api::RequestRate>(clock, config->access.control_requests_per_minute);
   cloud = std::make_unique<api::CloudServices>(api::CloudServices{.gate = *access->gate,
@@ -497,9 +498,8 @@ Result<std::unique_ptr<Server>> Server::start(Config config, ConfigSource source
   GANTRY_CHECK(parts.open_data_directory());
   GANTRY_TRY(parts.access,
              AccessParts::open(parts.data, *parts.config, parts.clock, parts.registry));
-  GANTRY_TRY(parts.broadcast,
-             BroadcastParts::open(parts.data, *parts.config, *parts.access, parts.files,
-                                  parts.clock, parts.registry));
+  GANTRY_TRY(parts.broadcast, BroadcastParts::open(parts.data, *parts.config, *parts.access,
+                                                   parts.files, parts.clock, parts.registry));
   parts.register_metrics();
   parts.make_services();
   parts.make_read_only_services();

@@ -31,9 +31,8 @@ class FakeDestinations final : public DestinationSource {
 
   void remove(const DestinationId& id) {
     const core::Lock lock(mutex_);
-    std::erase_if(all_, [&](const KnownDestination& known) {
-      return known.stored.destination.id == id;
-    });
+    std::erase_if(all_,
+                  [&](const KnownDestination& known) { return known.stored.destination.id == id; });
   }
 
   /// Until told otherwise, nothing can be read, or no secrets opened.

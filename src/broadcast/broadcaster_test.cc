@@ -236,6 +236,7 @@ TEST_F(BroadcasterTest, ContentThatMustNotLeaveIsNeverQueued) {
   ASSERT_TRUE(segments);
   bool has_model = false;
   for (const storage::DirectoryEntry& entry : *segments) {
+    if (!entry.name.ends_with(".wal")) continue;
     const auto content = storage::read_file(
         files_, storage::Path("/data/broadcast/log") / entry.name, std::uint64_t{1} << 30);
     ASSERT_TRUE(content);

@@ -3,11 +3,15 @@
 import gzip
 import http.server
 import json
+import os
+import subprocess
 import threading
 import time
 
 import pytest
 import requests
+
+from gantry_process import BINARY
 
 DESTINATIONS = "/api/v1/observability/destinations"
 PROMPT = "tell nobody of the plan"
@@ -251,3 +255,51 @@ def test_an_address_that_is_not_allowed_is_refused_by_the_test(make_gantry, reco
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["metadata"]["test"]["error"]["code"] == "invalid_config"
     assert recorder.requests == []
+
+
+def test_a_stack_that_goes_takes_its_destinations_along(start, recorder):
+    gantry = start()
+    stack = requests.post(f"{gantry.url}/api/v1/stacks", json={"slug": "games", "name": "games"}, headers=admin(gantry),
+                          timeout=30)
+    assert stack.status_code == 200, stack.text
+    destination = add(gantry, recorder.url, verify=False, workspace_id="games")
+    gone = requests.delete(f"{gantry.url}/api/v1/stacks/games", headers=admin(gantry), timeout=30)
+    assert gone.status_code in (200, 204), gone.text
+    audit = requests.get(f"{gantry.url}/api/audit", params={"event": "destination.deleted"}, headers=admin(gantry),
+                         timeout=30).json()["items"]
+    assert [event["target"]["id"] for event in audit] == [destination["id"]]
+    wait_until(lambda: f"removed destination={destination['id']}" in gantry.log())
+
+
+def test_the_command_line(start, recorder, tmp_path):
+    gantry = start()
+    environment = os.environ | {"GANTRY_URL": gantry.url, "GANTRY_TOKEN": gantry.first_start["admin_token"]}
+
+    def run(*arguments, status=0):
+        done = subprocess.run([BINARY, "destinations", *arguments, "--json"], capture_output=True, text=True, timeout=30,
+                              check=False, env=environment)
+        assert done.returncode == status, done.stdout + done.stderr
+        return json.loads(done.stdout) if status == 0 else done.stderr
+
+    made = run("add", "copy", "--type", "otel-collector", "--config", f"endpoint={recorder.url}",
+               "--header", "Authorization=Bearer of-the-collector", "--sampling-rate", "0.5", "--privacy")
+    assert made["config"]["headers"] == {"Authorization": "Bear...ctor"}
+    assert made["sampling_rate"] == 0.5 and made["privacy_mode"] is True
+    assert [each["name"] for each in run("list")] == ["copy"]
+    assert run("test", "copy")["ok"] is True
+    assert run("show", "copy")["health"]["queue"]["events"] == 0
+    assert run("disable", "copy")["enabled"] is False
+    assert run("enable", made["id"])["enabled"] is True
+    assert run("dead-letters", "copy") == []
+    assert run("dead-letters", "copy", "--replay") == {"replayed": 0}
+    assert run("dead-letters", "copy", "--clear") == {"deleted": 0}
+    recorder.answer = lambda body: (401, {})
+    assert "the receiver refused the credentials (401)" in run("test", "copy", status=1)
+    secret = tmp_path / "key.txt"
+    secret.write_text("glc_0123456789AbCd\n")
+    cloud = run("add", "cloud", "--type", "grafana", "--config", "instanceId=123456", "--secret-file", str(secret),
+                "--no-test", "--disabled")
+    assert cloud["config"]["apiKey"] == "glc_...AbCd"
+    assert run("delete", "copy") == {"id": made["id"], "status": "deleted"}
+    assert [each["name"] for each in run("list")] == ["cloud"]
+    assert "no destination" in run("show", "copy", status=1)

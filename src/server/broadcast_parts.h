@@ -44,7 +44,8 @@ class BroadcastParts {
   /// For the routes of destinations. `rate`: that of the control API.
   [[nodiscard]] api::DestinationServices services(api::RequestRate& rate);
 
-  /// The store of a stack whose new spans are offered from now on, once they are durable.
+  /// The store of a stack whose new spans are offered from now on, once they are durable. An append
+  /// returns when the copy is on disk too, if there are destinations: what was acknowledged is sent.
   [[nodiscard]] std::shared_ptr<traces::Store> attach(StackId stack,
                                                       std::shared_ptr<traces::Store> traces);
 

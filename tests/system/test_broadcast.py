@@ -268,7 +268,8 @@ def test_a_stack_that_goes_takes_its_destinations_along(start, recorder):
     audit = requests.get(f"{gantry.url}/api/audit", params={"event": "destination.deleted"}, headers=admin(gantry),
                          timeout=30).json()["items"]
     assert [event["target"]["id"] for event in audit] == [destination["id"]]
-    wait_until(lambda: f"removed destination={destination['id']}" in gantry.log())
+    wait_until(lambda: any("broadcast destination removed" in line and destination["id"] in line
+                           for line in gantry.log().splitlines()))
 
 
 def test_the_command_line(start, recorder, tmp_path):

@@ -45,7 +45,8 @@ class BroadcastParts {
   [[nodiscard]] api::DestinationServices services(api::RequestRate& rate);
 
   /// The store of a stack whose new spans are offered from now on, once they are durable. An append
-  /// returns when the copy is on disk too, if there are destinations: what was acknowledged is sent.
+  /// returns when the copy is on disk too, if there are destinations; a queue that cannot be
+  /// written fails no append, and is counted.
   [[nodiscard]] std::shared_ptr<traces::Store> attach(StackId stack,
                                                       std::shared_ptr<traces::Store> traces);
 

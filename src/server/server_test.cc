@@ -241,5 +241,25 @@ TEST_F(ServerTest, ListenersCanBeOff) {
   EXPECT_EQ(ask("/-/ready").status, 200);
 }
 
+// Whatever egress.allow says, nothing is sent round in a circle.
+TEST_F(ServerTest, DestinationsAreTestedTenTimesAMinuteAndAreNeverTheServerItself) {
+  config_.egress.allow = {"127.0.0.1"};
+  start();
+  const std::string admin = "Bearer " + server_->first_start()->admin_token;
+  const std::string body =
+      R"({"type":"otel-collector","config":{"endpoint":")" + server_->url() + R"(/v1/traces"}})";
+  const auto test = [&] { return ask("/api/v1/observability/destinations/test", admin, body); };
+  EXPECT_TRUE(test().body.contains("invalid_config"));
+  int tested = 1;
+  // Twice ten: a minute may begin meanwhile.
+  while (tested <= 20 && test().status == 200) ++tested;
+  EXPECT_GE(tested, 10);
+  EXPECT_LE(tested, 20);
+  EXPECT_EQ(ask("/api/v1/observability/destinations", admin).body,
+            R"({"data":[],"total_count":0})");
+  EXPECT_EQ(ask("/api/v1/observability/destinations", reader()).status, 403);
+  EXPECT_TRUE(std::filesystem::is_directory(directory_ / "data" / "broadcast" / "dead-letters"));
+}
+
 }  // namespace
 }  // namespace gantry::server

@@ -24,6 +24,12 @@ bool samples(const Target& target) {
   return target.destination.is_enabled && target.destination.sampling_rate < 1;
 }
 
+/// Whether the decision depends on more than the destination itself.
+bool reads_fields(const Target& target) {
+  return samples(target) ||
+         (target.destination.is_enabled && !target.destination.filter_rules_json.empty());
+}
+
 /// The extras as a number: there are eight combinations.
 std::size_t extras_index(const GenerationExtras& extras) {
   return (extras.cost ? 1U : 0U) | (extras.identity ? 2U : 0U) | (extras.request_context ? 4U : 0U);
@@ -61,7 +67,7 @@ void Offers::offer(const CallEvent& event) {
     if (views.at(i).empty()) continue;
     telemetry::SpanBatch batch;
     event.build(extras.at(i), batch);
-    const std::vector<TraceGroup> groups = group_by_trace(batch);
+    const std::vector<TraceGroup> groups = group_by_trace(batch, GroupFields::Skip);
     for (View& view : views.at(i)) {
       view.kept.assign(groups.size(), true);
       queue_view(event.stack, view, batch, groups);
@@ -73,7 +79,9 @@ void Offers::offer(StackId stack, const telemetry::SpanBatch& batch) {
   const std::shared_ptr<const BroadcastPlan> plan = plan_.load();
   const auto found = plan->find(stack);
   if (found == plan->end() || batch.spans.empty()) return;
-  const std::vector<TraceGroup> groups = group_by_trace(batch);
+  const bool is_any_reading = std::ranges::any_of(found->second, reads_fields);
+  const std::vector<TraceGroup> groups =
+      group_by_trace(batch, is_any_reading ? GroupFields::Read : GroupFields::Skip);
   const std::vector<std::string> keys = sampling_keys(stack, groups, found->second);
   std::vector<View> views;
   for (const Target& target : found->second) {

@@ -284,8 +284,9 @@ TEST_F(BroadcasterTest, CountsWhatIsNotTakenByWhy) {
   Destination rules = gantry_destination();
   rules.id = "33333333-0000-4000-8000-000000000003";
   rules.config.instance_id = "8";
-  rules.filter_rules = *FilterRules::parse(
-      R"({"groups":[{"rules":[{"field":"model","operator":"equals","value":"other"}]}]})");
+  rules.filter_rules_json =
+      R"({"groups":[{"rules":[{"field":"model","operator":"equals","value":"other"}]}]})";
+  rules.filter_rules = *FilterRules::parse(rules.filter_rules_json);
   Destination off = gantry_destination();
   off.id = "44444444-0000-4000-8000-000000000004";
   off.is_enabled = false;

@@ -3,6 +3,7 @@
 // Requests to destinations over net's client: kept connections, and no address that egress.allow
 // does not open.
 
+#include <cstddef>
 #include <memory>
 #include <string>
 

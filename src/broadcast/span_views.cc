@@ -136,7 +136,7 @@ class ItemBuilder {
 
 }  // namespace
 
-std::vector<TraceGroup> group_by_trace(const SpanBatch& batch) {
+std::vector<TraceGroup> group_by_trace(const SpanBatch& batch, GroupFields fields) {
   std::vector<TraceGroup> groups;
   std::unordered_map<telemetry::TraceId, std::size_t, TraceIdHash> places;
   for (std::uint32_t i = 0; i < batch.spans.size(); ++i) {
@@ -145,9 +145,10 @@ std::vector<TraceGroup> group_by_trace(const SpanBatch& batch) {
     if (is_new) groups.push_back({.trace_id = span.trace_id, .spans = {}, .fields = {}});
     TraceGroup& group = groups[place->second];
     group.spans.push_back(i);
-    add_fields(batch.attributes_of(span.attributes), group.fields);
+    if (fields == GroupFields::Read) add_fields(batch.attributes_of(span.attributes), group.fields);
   }
-  for (TraceGroup& group : groups) add_resource_session(batch, group);
+  if (fields == GroupFields::Read)
+    for (TraceGroup& group : groups) add_resource_session(batch, group);
   return groups;
 }
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "broadcast/filter_rules.h"
@@ -28,9 +29,13 @@ struct TraceGroup {
   EventFields fields;
 };
 
+/// Whether groups have their fields: to look for them costs more than the grouping.
+enum class GroupFields : bool { Skip, Read };
+
 /// In the order in which the batch first has them. The fields are those of the semantic conventions
 /// for generative AI, under their present and their former names.
-[[nodiscard]] std::vector<TraceGroup> group_by_trace(const telemetry::SpanBatch& batch);
+[[nodiscard]] std::vector<TraceGroup> group_by_trace(const telemetry::SpanBatch& batch,
+                                                     GroupFields fields);
 
 /// "0af7651916cd43dd8448eb211c80319c"
 [[nodiscard]] std::string trace_id_hex(const telemetry::TraceId& id);

@@ -54,7 +54,7 @@ struct Item {
 std::vector<Item> items_of(const SpanBatch& batch, const std::vector<bool>& kept,
                            std::size_t bytes_max) {
   std::vector<Item> items;
-  encode_items(batch, group_by_trace(batch), kept, bytes_max,
+  encode_items(batch, group_by_trace(batch, GroupFields::Read), kept, bytes_max,
                [&](std::string_view payload, std::uint32_t spans) {
                  codec::OtlpTracesDecoder decoder;
                  EXPECT_TRUE(decoder.decode_protobuf(payload, codec::kNoOtlpTracesLimits));
@@ -78,7 +78,7 @@ TEST(SpanViews, GroupsByTraceAndKnowsTheFields) {
             {.key = "gen_ai.response.model", .value = text("served")},
             {.key = "gen_ai.usage.input_tokens", .value = integer(25)},
             {.key = "user.id", .value = text("u-2")}});
-  const std::vector<TraceGroup> groups = group_by_trace(batch);
+  const std::vector<TraceGroup> groups = group_by_trace(batch, GroupFields::Read);
   ASSERT_EQ(groups.size(), 2U);
   EXPECT_EQ(groups[0].spans, (std::vector<std::uint32_t>{0, 2}));
   EXPECT_EQ(groups[0].fields.model, "served");
@@ -87,6 +87,7 @@ TEST(SpanViews, GroupsByTraceAndKnowsTheFields) {
   EXPECT_EQ(groups[0].fields.session_id, "of-resource");
   EXPECT_EQ(groups[0].fields.finish_reason, std::nullopt);
   EXPECT_EQ(groups[1].fields.session_id, "s-2");
+  EXPECT_EQ(group_by_trace(batch, GroupFields::Skip)[0].fields.model, std::nullopt);
   EXPECT_EQ(trace_id_hex(groups[1].trace_id), "00000000000000000000000000000002");
 }
 
@@ -118,9 +119,9 @@ TEST(SpanViews, GivesOutTheRequestAsItCame) {
   batch.otlp = "as it came";
   std::string given;
   const ItemSink sink = [&](std::string_view payload, std::uint32_t) { given = payload; };
-  encode_items(batch, group_by_trace(batch), {true}, 1 << 20, sink);
+  encode_items(batch, group_by_trace(batch, GroupFields::Read), {true}, 1 << 20, sink);
   EXPECT_EQ(given, "as it came");
-  encode_items(batch, group_by_trace(batch), {true}, 4, sink);
+  encode_items(batch, group_by_trace(batch, GroupFields::Read), {true}, 4, sink);
   EXPECT_NE(given, "as it came") << "it is too large";
 }
 

@@ -95,11 +95,11 @@ TEST(SpanViews, KeepsTracesTogetherWithinTheLimit) {
   SpanBatch batch;
   batch.resources.resize(1);
   batch.scopes.resize(1);
-  const std::string name(100, 'n');
+  const std::string name(1000, 'n');
   for (const std::uint8_t trace : {1, 2, 1, 2, 3}) add_span(batch, trace, {}, name);
   const std::vector<bool> all(3, true);
   ASSERT_EQ(items_of(batch, all, 1 << 20).size(), 1U);
-  const auto items = items_of(batch, all, 300);
+  const auto items = items_of(batch, all, 2500);
   ASSERT_EQ(items.size(), 3U);
   EXPECT_EQ(items[0].traces, (std::vector<std::uint8_t>{1, 1}));
   EXPECT_EQ(items[1].traces, (std::vector<std::uint8_t>{2, 2}));

@@ -14,7 +14,8 @@ constexpr EventFacts kFacts{
 
 FilterRules only_anthropic() {
   const auto rules = FilterRules::parse(
-      R"({"groups":[{"rules":[{"field":"model","operator":"starts_with","value":"anthropic/"}]}]})");
+      R"({"groups":[{"logic":"and","rules":[{"field":"model","operator":"starts_with",
+                                             "value":"anthropic/"}]}]})");
   EXPECT_TRUE(rules) << (rules ? "" : rules.error().message);
   return rules.value_or(FilterRules());
 }

@@ -11,9 +11,9 @@ import time
 import pytest
 import requests
 
+from broadcast_client import DESTINATIONS, add, admin, events, health, request_of, spans_of, wait_until
 from gantry_process import BINARY
 
-DESTINATIONS = "/api/v1/observability/destinations"
 PROMPT = "tell nobody of the plan"
 
 
@@ -71,10 +71,6 @@ class Recorder:
         raise AssertionError(f"of {names} came only {[span['name'] for span in self.taken()]}")
 
 
-def spans_of(body: dict) -> list:
-    return [span for resource in body["resourceSpans"] for scope in resource["scopeSpans"] for span in scope["spans"]]
-
-
 def attributes_of(span: dict) -> dict:
     return {each["key"]: each["value"] for each in span.get("attributes", [])}
 
@@ -94,34 +90,6 @@ def start(make_gantry):
     return make
 
 
-def admin(gantry) -> dict:
-    return {"Authorization": f"Bearer {gantry.first_start['admin_token']}"}
-
-
-def add(gantry, url: str, verify: bool = True, **fields) -> dict:
-    body = {"type": "otel-collector", "name": "recorder", "config": {"endpoint": url}} | fields
-    answer = requests.post(gantry.url + DESTINATIONS, json=body, headers=admin(gantry), timeout=30,
-                           params={} if verify else {"verify": "false"})
-    assert answer.status_code == 201, answer.text
-    made = answer.json()["data"]
-    if fields.get("enabled", True):
-        wait_until(lambda: health(gantry, made)["state"] != "stopped")
-    return made
-
-
-def health(gantry, destination: dict) -> dict:
-    answer = requests.get(f"{gantry.url}{DESTINATIONS}/{destination['id']}/health", headers=admin(gantry), timeout=30)
-    assert answer.status_code == 200, answer.text
-    return answer.json()["data"]
-
-
-def wait_until(condition, seconds: float = 20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.05)
-
-
 def write(gantry, *names: str, trace: int = 1) -> None:
     """A span of each name, with a prompt."""
     now = time.time_ns()
@@ -131,19 +99,8 @@ def write(gantry, *names: str, trace: int = 1) -> None:
         "attributes": [{"key": "gen_ai.prompt", "value": {"stringValue": PROMPT}},
                        {"key": "gen_ai.request.model", "value": {"stringValue": "acme/one"}}],
     } for name in names]
-    body = {"resourceSpans": [{
-        "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
-        "scopeSpans": [{"scope": {"name": "test"}, "spans": spans}]}]}
-    answer = gantry.post("/otlp/v1/traces", json.dumps(body), headers={"Content-Type": "application/json"})
+    answer = gantry.post("/otlp/v1/traces", request_of(spans), headers={"Content-Type": "application/json"})
     assert answer.status_code == 200, answer.text
-
-
-def events(gantry, destination: dict, result: str) -> float:
-    wanted = f'gantry_broadcast_events_total{{destination="{destination["id"]}",result="{result}"}} '
-    for line in requests.get(f"{gantry.url}/metrics", timeout=30).text.splitlines():
-        if line.startswith(wanted):
-            return float(line.removeprefix(wanted))
-    return -1
 
 
 def test_spans_arrive_whole_and_are_counted(start, recorder):

@@ -285,8 +285,11 @@ TEST_F(BroadcasterTest, CountsWhatIsNotTakenByWhy) {
   rules.id = "33333333-0000-4000-8000-000000000003";
   rules.config.instance_id = "8";
   rules.filter_rules_json =
-      R"({"groups":[{"rules":[{"field":"model","operator":"equals","value":"other"}]}]})";
-  rules.filter_rules = *FilterRules::parse(rules.filter_rules_json);
+      R"({"groups":[{"logic":"and","rules":[{"field":"model","operator":"equals",
+                                             "value":"other"}]}]})";
+  auto parsed = FilterRules::parse(rules.filter_rules_json);
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  rules.filter_rules = *std::move(parsed);
   Destination off = gantry_destination();
   off.id = "44444444-0000-4000-8000-000000000004";
   off.is_enabled = false;

@@ -88,6 +88,16 @@ ControlResult<void> check_ceiling(const ControlPrincipal& who, OrgId realm_org,
   return {};
 }
 
+ControlResult<void> require_whole_stack(const ControlPrincipal& who, OrgId org, StackId stack) {
+  const Realm whole{
+      .type = Realm::Type::Stack, .identifier = stack.value(), .label_policies = std::nullopt};
+  const Grantable granted{
+      .scopes = {}, .realms = {&whole, 1}, .allowed_subnets = who.allowed_subnets};
+  if (check_ceiling(who, org, granted)) return {};
+  return refuse(Code::PermissionDenied,
+                fmt::format("not all data of the stack {} is yours", stack.value()));
+}
+
 ControlResult<void> require_organisation_realm(const ControlPrincipal& who, OrgId org) {
   if (has_no_ceiling(who)) return {};
   const bool has_realm = std::ranges::any_of(who.realms, [&](const Realm& realm) {

@@ -26,6 +26,11 @@ struct Grantable {
 [[nodiscard]] ControlResult<void> check_ceiling(const ControlPrincipal& who, OrgId realm_org,
                                                 const Grantable& granted);
 
+/// What shows or changes things of a stack as a whole is for those who reach all of it. Errors:
+/// PermissionDenied: the stack is not theirs, or a label policy shows them only a part of it.
+[[nodiscard]] ControlResult<void> require_whole_stack(const ControlPrincipal& who, OrgId org,
+                                                      StackId stack);
+
 /// Policies and tokens are the organisation's: who reaches only some of its stacks may not touch
 /// them. Errors: PermissionDenied.
 [[nodiscard]] ControlResult<void> require_organisation_realm(const ControlPrincipal& who,

@@ -65,7 +65,7 @@ net::Response failed_test_response(const ConnectionVerdict& verdict) {
   json.key("test");
   write_verdict(json, verdict);
   json.end_object();
-  return destination_error(400, fixed_destination_message(400), metadata);
+  return management_error(400, fixed_management_message(400), metadata);
 }
 
 net::Response destination_response(int status, const StoredDestination& stored) {
@@ -75,35 +75,6 @@ net::Response destination_response(int status, const StoredDestination& stored) 
   broadcast::write_destination(json, stored.destination, stored.masks);
   json.end_object();
   return net::json_response(status, std::move(body));
-}
-
-ControlResult<bool> wants_test(const DestinationCall& call) {
-  const auto text = call.query.find("verify");
-  if (!text || *text == "true") return true;
-  if (*text == "false") return false;
-  return access::refuse_field("verify", "must be true or false");
-}
-
-/// The stack that is meant, all of whose data the caller has.
-ControlResult<StackId> read_workspace(const DestinationCall& call, state::Transaction& tx,
-                                      const std::optional<std::string>& workspace_id) {
-  if (workspace_id) {
-    const auto stack = access::read_stack(call.org, tx, *workspace_id);
-    if (!stack && stack.error().code == Code::NotFound)
-      return access::refuse_field("workspace_id", "no stack has this id or slug");
-    GANTRY_CHECK(stack);
-    GANTRY_CHECK(broadcast::require_whole_stack(call.who, call.org, stack->id));
-    return stack->id;
-  }
-  GANTRY_TRY(const std::vector<access::Stack> stacks, access::list_stacks(call.org, tx));
-  std::vector<StackId> own;
-  for (const access::Stack& stack : stacks)
-    if (broadcast::require_whole_stack(call.who, call.org, stack.id)) own.push_back(stack.id);
-  if (own.size() == 1) return own.front();
-  if (own.empty() && !stacks.empty())
-    return access::refuse(Code::PermissionDenied, "not all data of any stack is yours");
-  return access::refuse_field(
-      "workspace_id", fmt::format("is required: there are {} stacks to choose from", own.size()));
 }
 
 /// What nothing is sent to cannot be set up.
@@ -129,14 +100,13 @@ void note_test(const DestinationCall& call, const Destination& tested,
        .reason = verdict.error_code});
 }
 
-/// Tests unless the caller has used up its rate of tests. No transaction is open meanwhile: the other
-/// side may be slow. An error is the answer.
+/// Tests unless the caller has used up its rate of tests. No transaction is open meanwhile: the
+/// other side may be slow. An error is the answer.
 std::expected<ConnectionVerdict, net::Response> test(const DestinationCall& call,
                                                      const Destination& destination) {
   const std::int64_t wait_seconds = call.services.test_rate.take(call.who.actor.id);
   if (wait_seconds > 0)
-    return std::unexpected(
-        too_many_destination_requests(wait_seconds, "too many connection tests"));
+    return std::unexpected(too_many_management_requests(wait_seconds, "too many connection tests"));
   ConnectionVerdict verdict = call.services.test(destination);
   note_test(call, destination, verdict);
   return verdict;
@@ -156,11 +126,8 @@ ControlResult<net::Response> list(const DestinationCall& call) {
   GANTRY_TRY(const std::size_t offset, number_parameter(call, "offset", 0, 0, kOffsetMax));
   GANTRY_TRY(const std::size_t limit,
              number_parameter(call, "limit", kPageSizeDefault, 1, kPageSizeMax));
-  std::optional<std::string> workspace_id;
-  if (const auto text = call.query.find("workspace_id"); text && !text->empty())
-    workspace_id = std::string(*text);
   GANTRY_TRY(state::Transaction tx, call.services.control.db.begin_read());
-  GANTRY_TRY(const StackId stack, read_workspace(call, tx, workspace_id));
+  GANTRY_TRY(const StackId stack, read_workspace(call, tx, workspace_parameter(call)));
   GANTRY_TRY(const std::size_t count, broadcast::count_destinations(call.org, tx, stack));
   GANTRY_TRY(const std::vector<StoredDestination> page,
              broadcast::list_destinations(call.org, tx, stack, offset, limit));
@@ -177,7 +144,7 @@ ControlResult<net::Response> list(const DestinationCall& call) {
 
 ControlResult<net::Response> create(const DestinationCall& call) {
   GANTRY_TRY(const DestinationBody body, DestinationBody::parse(call.request.body));
-  GANTRY_TRY(const bool is_tested, wants_test(call));
+  GANTRY_TRY(const bool is_tested, bool_parameter(call, "verify", true));
   GANTRY_TRY(Destination draft, body.create());
   GANTRY_CHECK(require_sender(draft));
   {
@@ -225,7 +192,7 @@ ControlResult<Changed> apply(const DestinationCall& call, const DestinationBody&
 
 ControlResult<net::Response> update(const DestinationCall& call) {
   GANTRY_TRY(const DestinationBody body, DestinationBody::parse(call.request.body));
-  GANTRY_TRY(const bool wants_one, wants_test(call));
+  GANTRY_TRY(const bool wants_one, bool_parameter(call, "verify", true));
   GANTRY_TRY(const Changed changed, apply(call, body));
   const bool is_replaced = body.changes_connection();
   if (wants_one && is_replaced)

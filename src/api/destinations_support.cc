@@ -1,162 +1,27 @@
-#include <charconv>
-#include <utility>
-
-#include <fmt/core.h>
-
+#include "access/ceiling.h"
 #include "api/destinations_internal.h"
-#include "api/wanted_organisation.h"
 #include "broadcast/destination_json.h"
-#include "core/json_writer.h"
-#include "core/log.h"
 
 namespace gantry::api {
-namespace {
 
-using access::ControlError;
-using access::ControlResult;
-using access::Scope;
-using broadcast::StoredDestination;
-
-net::Response render_status(const net::Request& /*request*/, int status, std::string_view message) {
-  const std::string_view fixed = fixed_destination_message(status);
-  return destination_error(status, fixed.empty() ? message : fixed);
-}
-
-int status_of(Code code) {
-  if (code == Code::FailedPrecondition) return 409;  // a limit, or the state of the keyring
-  if (code == Code::ResourceExhausted) return 503;   // the disk
-  return net::http_status(code);
-}
-
-net::Response failure_response(const net::Request& request, const ControlError& error) {
-  const int status = status_of(error.code);
-  if (status == 500) {
-    log::error(
-        "destination request failed",
-        {{"request_id", request.request_id}, {"path", request.path}, {"error", error.message}});
-    return destination_error(status, fixed_destination_message(status));
-  }
-  std::string metadata;
-  core::JsonWriter json(metadata);
-  json.begin_object();
-  json.key("reason").string(error.message);
-  if (!error.fields.empty()) {
-    json.key("fields").begin_array();
-    for (const access::FieldProblem& field : error.fields) {
-      json.begin_object();
-      json.key("path").string(field.path);
-      json.key("reason").string(field.reason);
-      json.end_object();
-    }
-    json.end_array();
-  }
-  json.end_object();
-  const std::string_view fixed = fixed_destination_message(status);
-  return destination_error(status, fixed.empty() ? std::string_view(error.message) : fixed,
-                           metadata);
-}
-
-net::Response refusal_response(const net::Request& request, const access::AccessError& refusal) {
-  const bool has_none = refusal.status == 401 && !request.headers.contains("Authorization") &&
-                        !request.headers.contains("Cookie");
-  std::string_view message = fixed_destination_message(refusal.status);
-  if (has_none) message = "Missing Authentication header";
-  net::Response response = destination_error(
-      refusal.status, message.empty() ? std::string_view(refusal.message) : message);
-  for (const auto& [name, value] : refusal.headers.fields())
-    if (name == "WWW-Authenticate" || name == "Retry-After") response.headers.add(name, value);
-  return response;
-}
-
-/// Lets in, counts and calls `act`.
-net::Response enter(const DestinationServices& services, Scope scope, const net::Request& request,
-                    DestinationAct act) {
-  const auto query = net::Parameters::parse(request.raw_query);
-  if (!query) return failure_response(request, ControlError(query.error()));
-  const auto org = wanted_organisation(*query);
-  if (!org) return failure_response(request, org.error());
-  const auto who = services.gate.admit_control(request, scope, *org);
-  if (!who) return refusal_response(request, who.error());
-  if (const std::int64_t wait_seconds = services.rate.take(who->actor.id); wait_seconds > 0)
-    return too_many_destination_requests(
-        wait_seconds, "too many requests: see access.control_requests_per_minute");
-  auto answer = act(
-      {.services = services, .request = request, .query = *query, .who = *who, .org = who->org});
-  if (!answer) return failure_response(request, answer.error());
-  answer->headers.set("Cache-Control", "no-store");
-  answer->headers.set("X-Content-Type-Options", "nosniff");
-  return *std::move(answer);
-}
-
-}  // namespace
-
-std::string_view fixed_destination_message(int status) {
-  switch (status) {
-    case 400:
-      return "Invalid request parameters";
-    case 403:
-      return "Only management keys can perform this operation";
-    case 404:
-      return "Resource not found";
-    case 409:
-      return "Resource conflict. Please try again later.";
-    case 500:
-      return "Internal Server Error";
-    default:
-      return "";
-  }
-}
-
-net::Response destination_error(int status, std::string_view message, std::string_view metadata) {
-  std::string body;
-  core::JsonWriter json(body);
-  json.begin_object().key("error").begin_object();
-  json.key("code").integer(status);
-  json.key("message").string(message);
-  if (!metadata.empty()) json.key("metadata").raw(metadata);
-  json.end_object().end_object();
-  net::Response response = net::json_response(status, std::move(body));
-  response.headers.set("Cache-Control", "no-store");
-  response.headers.set("X-Content-Type-Options", "nosniff");
-  return response;
-}
-
-net::Response too_many_destination_requests(std::int64_t wait_seconds, std::string_view what) {
-  net::Response response = destination_error(429, what);
-  response.headers.set("Retry-After", std::to_string(wait_seconds));
-  return response;
-}
-
-ControlResult<std::size_t> number_parameter(const DestinationCall& call, std::string_view name,
-                                            std::size_t absent, std::size_t min, std::size_t max) {
-  const auto text = call.query.find(name);
-  if (!text || text->empty()) return absent;
-  std::size_t number = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
-  if (error == std::errc() && end == text->data() + text->size() && number >= min && number <= max)
-    return number;
-  return access::refuse_field(std::string(name),
-                              fmt::format("must be a whole number from {} to {}", min, max));
-}
-
-ControlResult<StoredDestination> find_own_destination(const DestinationCall& call,
-                                                      state::Transaction& tx) {
-  GANTRY_TRY(StoredDestination stored, broadcast::read_destination(call.org, tx, call.id()));
-  GANTRY_CHECK(
-      broadcast::require_whole_stack(call.who, call.org, StackId(stored.destination.stack)));
+access::ControlResult<broadcast::StoredDestination> find_own_destination(
+    const DestinationCall& call, state::Transaction& tx) {
+  GANTRY_TRY(broadcast::StoredDestination stored,
+             broadcast::read_destination(call.org, tx, call.id()));
+  GANTRY_CHECK(access::require_whole_stack(call.who, call.org, StackId(stored.destination.stack)));
   return stored;
 }
 
 void add_destination_route(net::Router& router, const DestinationServices& services,
-                           net::Method method, std::string_view pattern, Scope scope,
+                           net::Method method, std::string_view pattern, access::Scope scope,
                            DestinationAct act) {
-  router.add(method, pattern,
-             {.body_bytes_max = broadcast::kDestinationBodyBytesMax,
-              .access = std::string(access::scope_name(scope)),
-              .render_error = render_status},
-             [&services, scope, act](net::Request& request) {
-               return enter(services, scope, request, act);
-             });
+  add_management_route(
+      router, {.gate = services.gate, .control = services.control, .rate = services.rate},
+      {.method = method,
+       .pattern = pattern,
+       .scope = scope,
+       .body_bytes_max = broadcast::kDestinationBodyBytesMax},
+      [&services, act](const ManagementCall& call) { return act({call, services}); });
 }
 
 }  // namespace gantry::api

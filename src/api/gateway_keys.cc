@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "access/ceiling.h"
 #include "api/cloud_internal.h"
 #include "api/management_internal.h"
-#include "broadcast/destination_rows.h"
 #include "core/json_writer.h"
 #include "gateway/key_listing.h"
 
@@ -158,7 +158,7 @@ net::Response key_response(int status, const GatewayKey& key, const KeySpend& sp
 ControlResult<GatewayKey> find_own_key(const ManagementCall& call, state::Transaction& tx) {
   GANTRY_TRY(GatewayKey key,
              gateway::find_gateway_key(call.org, tx, call.request.path_parameter("hash")));
-  GANTRY_CHECK(broadcast::require_whole_stack(call.who, call.org, key.stack));
+  GANTRY_CHECK(access::require_whole_stack(call.who, call.org, key.stack));
   return key;
 }
 

@@ -4,10 +4,10 @@
 
 #include <fmt/core.h>
 
+#include "access/ceiling.h"
 #include "access/stacks.h"
 #include "api/management_internal.h"
 #include "api/wanted_organisation.h"
-#include "broadcast/destination_rows.h"
 #include "core/json_writer.h"
 #include "core/log.h"
 
@@ -163,13 +163,13 @@ ControlResult<StackId> read_workspace(const ManagementCall& call, state::Transac
     if (!stack && stack.error().code == Code::NotFound)
       return access::refuse_field("workspace_id", "no stack has this id or slug");
     GANTRY_CHECK(stack);
-    GANTRY_CHECK(broadcast::require_whole_stack(call.who, call.org, stack->id));
+    GANTRY_CHECK(access::require_whole_stack(call.who, call.org, stack->id));
     return stack->id;
   }
   GANTRY_TRY(const std::vector<access::Stack> stacks, access::list_stacks(call.org, tx));
   std::vector<StackId> own;
   for (const access::Stack& stack : stacks)
-    if (broadcast::require_whole_stack(call.who, call.org, stack.id)) own.push_back(stack.id);
+    if (access::require_whole_stack(call.who, call.org, stack.id)) own.push_back(stack.id);
   if (own.size() == 1) return own.front();
   if (own.empty() && !stacks.empty())
     return access::refuse(Code::PermissionDenied, "not all data of any stack is yours");

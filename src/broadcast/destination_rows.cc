@@ -235,24 +235,12 @@ ControlResult<void> remove_row(OrgId org, ControlChange& change, const Destinati
 
 }  // namespace
 
-ControlResult<void> require_whole_stack(const access::ControlPrincipal& who, OrgId org,
-                                        StackId stack) {
-  const access::Realm whole{.type = access::Realm::Type::Stack,
-                            .identifier = stack.value(),
-                            .label_policies = std::nullopt};
-  const access::Grantable granted{
-      .scopes = {}, .realms = {&whole, 1}, .allowed_subnets = who.allowed_subnets};
-  if (access::check_ceiling(who, org, granted)) return {};
-  return access::refuse(Code::PermissionDenied,
-                        fmt::format("not all data of the stack {} is yours", stack.value()));
-}
-
 ControlResult<StoredDestination> create_destination(OrgId org, ControlChange& change,
                                                     const StoredSecrets& secrets,
                                                     const Destination& draft, Verified verified) {
   const StackId stack(draft.stack);
   GANTRY_CHECK(access::read_stack(org, change.tx(), std::to_string(stack.value())));
-  GANTRY_CHECK(require_whole_stack(change.who(), org, stack));
+  GANTRY_CHECK(access::require_whole_stack(change.who(), org, stack));
   GANTRY_CHECK(check_limit(org, change, draft));
   StoredDestination stored{.destination = draft, .masks = masks_of(draft.config), .version = 1};
   Destination& made = stored.destination;
@@ -332,7 +320,7 @@ ControlResult<StoredDestination> update_destination(OrgId org, ControlChange& ch
                                                     const DestinationUpdate& update) {
   GANTRY_TRY(const StoredDestination before, read_destination(org, change.tx(), update.after.id));
   const Destination& old = before.destination;
-  GANTRY_CHECK(require_whole_stack(change.who(), org, StackId(old.stack)));
+  GANTRY_CHECK(access::require_whole_stack(change.who(), org, StackId(old.stack)));
   if (before.version != update.version)
     return access::refuse(Code::AlreadyExists, "somebody else has just changed the destination");
   StoredDestination after{
@@ -360,12 +348,12 @@ ControlResult<StoredDestination> update_destination(OrgId org, ControlChange& ch
 
 ControlResult<void> delete_destination(OrgId org, ControlChange& change, std::string_view id) {
   GANTRY_TRY(const StoredDestination stored, read_destination(org, change.tx(), id));
-  GANTRY_CHECK(require_whole_stack(change.who(), org, StackId(stored.destination.stack)));
+  GANTRY_CHECK(access::require_whole_stack(change.who(), org, StackId(stored.destination.stack)));
   return remove_row(org, change, stored.destination);
 }
 
 ControlResult<void> delete_destinations(OrgId org, ControlChange& change, StackId stack) {
-  GANTRY_CHECK(require_whole_stack(change.who(), org, stack));
+  GANTRY_CHECK(access::require_whole_stack(change.who(), org, stack));
   GANTRY_TRY(const std::size_t count, count_destinations(org, change.tx(), stack));
   GANTRY_TRY(const std::vector<StoredDestination> all,
              list_destinations(org, change.tx(), stack, 0, count));

@@ -37,12 +37,6 @@ struct StoredDestination {
 /// Whether the connection of what is saved was tested; that it was not goes to the audit log.
 enum class Verified : bool { No, Yes };
 
-/// Whoever reads destinations reads what a stack does, and whoever changes them has all of the
-/// stack's data sent somewhere. Errors: PermissionDenied: the stack is not theirs, or a label
-/// policy shows them only a part of it.
-[[nodiscard]] access::ControlResult<void> require_whole_stack(const access::ControlPrincipal& who,
-                                                              OrgId org, StackId stack);
-
 /// `draft` without id and times, its secrets in clear. Errors: NotFound (the stack),
 /// PermissionDenied, FailedPrecondition (kDestinationsPerTypeMax), those of StoredSecrets.
 [[nodiscard]] access::ControlResult<StoredDestination> create_destination(

@@ -1,7 +1,7 @@
 #pragma once
 
 // The commands that administer a running server: `gantry org|stack|policy|token|user|
-// destinations|audit …`.
+// destinations|gateway-keys|audit …`.
 
 namespace CLI {
 class App;

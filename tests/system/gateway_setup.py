@@ -6,8 +6,8 @@ import typing
 
 import requests
 
+from broadcast_client import admin
 from gantry_process import Gantry
-from recording_destination import admin
 from recording_upstream import Upstream
 
 PROVIDER_SECRET = "sk-of-the-provider"

@@ -171,7 +171,7 @@ def test_the_sdks_own_stream_helper(one_client, upstream):
     with one_client.chat.completions.stream(model="openai/gpt-4o", messages=HELLO) as stream:
         texts = [event.delta for event in stream if event.type == "content.delta"]
         final = stream.get_final_completion()
-    assert texts == ["Hel", "lo"] and final.choices[0].message.content == "Hello"
+    assert texts == ["", "Hel", "lo"] and final.choices[0].message.content == "Hello"
 
 
 def test_embeddings(client, upstream):

@@ -9,8 +9,9 @@ import urllib.parse
 import pytest
 import requests
 
+from broadcast_client import DESTINATIONS, admin, spans_of
 from gantry_process import Gantry, free_port
-from recording_destination import DESTINATIONS, Recorder, admin, spans_of
+from recording_destination import Recorder
 
 TABLE = json.loads((pathlib.Path(__file__).parents[1] / "broadcast/table-test-connection.json").read_text())
 ROWS = TABLE["rows"]
@@ -111,16 +112,19 @@ def test_row(gantry, recorder, headers, row):
     url = f"{gantry.url}{DESTINATIONS}"
     started = time.monotonic()
     tested = requests.post(f"{url}/test", json={"type": row["type"], "config": config}, headers=headers, timeout=30)
+    if row["answer"] is None:
+        check_refused(tested, row, config)
+        check_refused(requests.post(url, json={"type": row["type"], "name": "row", "config": config}, headers=headers, timeout=30), row, config)
+        assert recorder.requests == []
+        return
     assert tested.status_code == 200, tested.text
     verdict = tested.json()["data"]
     assert verdict["ok"] is row["passes"], verdict
     assert (verdict["error"] or {}).get("code") == row.get("error_code")
-    assert verdict["status"] == (row["answer"] or {}).get("status")
-    if "silent_ms" in (row["answer"] or {}):
+    assert verdict["status"] == row["answer"].get("status")
+    if "silent_ms" in row["answer"]:
         assert TEST_SECONDS <= time.monotonic() - started < TEST_SECONDS + 4
         return  # to save it would take as long again, to no other end
-    if row["answer"] is None:
-        assert recorder.requests == []
     if "request" in row:
         check_request(row, recorder)
 
@@ -133,12 +137,20 @@ def test_row(gantry, recorder, headers, row):
         assert saved.status_code == 400, saved.text
         listed = requests.get(url, headers=headers, timeout=30).json()
         assert listed == {"data": [], "total_count": 0}
-    if not row["saved"] and row["answer"] is not None:
         metadata = saved.json()["error"]["metadata"]
         assert metadata["error_type"] == "connection_test_failed"
         assert metadata["test"]["error"]["code"] == row["error_code"]
     for text in (tested.text, saved.text, gantry.log()):
         assert row["config"].get("apiKey") in (None, "") or not shows(text, row)
+
+
+def check_refused(answer: requests.Response, row: dict, config: dict) -> None:
+    """What is wrong in itself is an error of the request, which names the field."""
+    assert row["error_code"] == "invalid_config" and answer.status_code == 400, answer.text
+    error = answer.json()["error"]
+    assert error["message"] == "Invalid request parameters"
+    wrong = {"my-stack": "instanceId", "": "apiKey", "ftp://x": "baseUrl", "GET": "method"}
+    assert [each["path"] for each in error["metadata"]["fields"]] == [f"config.{wrong[value]}" for value in config.values() if value in wrong]
 
 
 def shows(text: str, row: dict) -> bool:

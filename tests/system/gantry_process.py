@@ -55,7 +55,7 @@ class Gantry:
             try:
                 if requests.get(f"{self.url}/-/ready", timeout=1, verify=self.verify).status_code == 200:
                     return
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 pass
             time.sleep(0.01)
         raise AssertionError(f"gantry was not ready after {START_SECONDS} s:\n{self.log()}")

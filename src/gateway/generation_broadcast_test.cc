@@ -87,7 +87,6 @@ TEST(GenerationBroadcast, DecidesAsTheVectorsExpect) {
     EXPECT_EQ(decision == Decision::Taken, is_expected) << name;
     ++(is_expected ? taken : refused);
   }
-  if (taken + refused == 0) GTEST_SKIP() << "the vectors are not there";
   EXPECT_GT(taken, 0);
   EXPECT_GT(refused, 0);
 }
@@ -102,7 +101,7 @@ TEST(GenerationBroadcast, SamplesByTheSessionElseByTheTrace) {
 
 TEST(GenerationBroadcast, OffersTheCallsTrace) {
   FakeBroadcaster broadcaster;
-  GenerationBroadcast sink(broadcaster, {});
+  const GenerationBroadcast sink(broadcaster, {});
   Generation generation;
   generation.id = "gen-1-a";
   generation.requested_model = "acme/one";

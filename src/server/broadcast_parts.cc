@@ -1,10 +1,12 @@
 #include "server/broadcast_parts.h"
 
+#include <set>
 #include <string>
 #include <utility>
 
 #include "broadcast/net_transport.h"
 #include "broadcast/test_connection.h"
+#include "core/mutex.h"
 
 namespace gantry::server {
 namespace {
@@ -27,14 +29,21 @@ broadcast::Broadcaster::Options broadcaster_options(const Config::Broadcast& con
 /// Offers what the store behind it accepts.
 class BroadcastStore final : public traces::Store {
  public:
+  /// Says of a batch whether it is to be offered.
+  using Choice = std::function<bool(const telemetry::SpanBatch&)>;
+
   BroadcastStore(StackId stack, std::shared_ptr<traces::Store> store,
-                 broadcast::Broadcaster& broadcaster)
-      : stack_(stack), store_(std::move(store)), broadcaster_(broadcaster) {}
+                 broadcast::Broadcaster& broadcaster, Choice is_offered)
+      : stack_(stack),
+        store_(std::move(store)),
+        broadcaster_(broadcaster),
+        is_offered_(std::move(is_offered)) {}
 
   Result<telemetry::SpanAppendResult> append(const telemetry::SpanBatch& batch) override {
     GANTRY_TRY(telemetry::SpanAppendResult appended, store_->append(batch));
     // What was there before was sent before: two Gantrys that send to each other come to rest.
-    if (appended.spans_written > appended.spans_repeated) broadcaster_.offer(stack_, batch);
+    if (appended.spans_written > appended.spans_repeated && is_offered_(batch))
+      broadcaster_.offer(stack_, batch);
     return appended;
   }
 
@@ -58,12 +67,37 @@ class BroadcastStore final : public traces::Store {
   const StackId stack_;
   const std::shared_ptr<traces::Store> store_;
   broadcast::Broadcaster& broadcaster_;
+  const Choice is_offered_;
 };
 
 }  // namespace
 
+/// Batches on their way to a store, by where they are. Thread-safe.
+class BroadcastParts::UnofferedBatches {
+ public:
+  void add(const telemetry::SpanBatch& batch) {
+    const core::Lock lock(mutex_);
+    batches_.insert(&batch);
+  }
+
+  void remove(const telemetry::SpanBatch& batch) {
+    const core::Lock lock(mutex_);
+    batches_.erase(&batch);
+  }
+
+  [[nodiscard]] bool has(const telemetry::SpanBatch& batch) {
+    const core::Lock lock(mutex_);
+    return batches_.contains(&batch);
+  }
+
+ private:
+  core::Mutex mutex_;
+  std::set<const telemetry::SpanBatch*> batches_ GANTRY_GUARDED_BY(mutex_);
+};
+
 BroadcastParts::BroadcastParts(const Config& config, const AccessParts& access, const Clock& clock)
     : access_(access),
+      unoffered_(std::make_shared<UnofferedBatches>()),
       clock_(clock),
       service_name_(config.broadcast.service_name),
       drain_timeout_(config.broadcast.drain_timeout),
@@ -126,7 +160,18 @@ api::ConnectionVerdict BroadcastParts::test(const broadcast::Destination& destin
 
 std::shared_ptr<traces::Store> BroadcastParts::attach(StackId stack,
                                                       std::shared_ptr<traces::Store> traces) {
-  return std::make_shared<BroadcastStore>(stack, std::move(traces), *broadcaster_);
+  return std::make_shared<BroadcastStore>(
+      stack, std::move(traces), *broadcaster_,
+      [batches = unoffered_](const telemetry::SpanBatch& batch) { return !batches->has(batch); });
+}
+
+Result<telemetry::SpanAppendResult> BroadcastParts::append_unoffered(
+    const telemetry::SpanBatch& batch,
+    const std::function<Result<telemetry::SpanAppendResult>()>& append) {
+  unoffered_->add(batch);
+  Result<telemetry::SpanAppendResult> appended = append();
+  unoffered_->remove(batch);
+  return appended;
 }
 
 }  // namespace gantry::server

@@ -22,6 +22,21 @@ constexpr int kExpiryRounds = 600;  // of records: every ten minutes, so that ea
 /// They wait for the disk together: a sync that comes late is shared by all of them.
 constexpr std::size_t kTraceThreads = 8;
 
+std::optional<gateway::GenerationBroadcast> make_destinations(BroadcastParts* broadcast,
+                                                              const gateway::TraceOptions& trace) {
+  if (broadcast == nullptr) return std::nullopt;
+  return gateway::GenerationBroadcast(broadcast->broadcaster(), trace);
+}
+
+/// Destinations choose by what is known of a call, and their views have what the store's may lack:
+/// they are offered calls, and not the spans in the store besides.
+decltype(GenerationTraces::Options::append) make_append(BroadcastParts* broadcast) {
+  if (broadcast == nullptr) return GenerationTraces::Options{}.append;
+  return [broadcast](const access::StackView& view, const telemetry::SpanBatch& batch) {
+    return broadcast->append_unoffered(batch, [&] { return view.append(batch); });
+  };
+}
+
 }  // namespace
 
 Result<std::unique_ptr<GatewayParts>> GatewayParts::make(const gateway::SettingNode& section,
@@ -50,10 +65,14 @@ GatewayParts::GatewayParts(gateway::GatewaySettings settings, Environment enviro
       metrics_(environment.registry, {.conventions = settings.conventions}),
       feed_(metrics_, *environment.access.gate, environment.clock,
             {.interval = environment.collect_interval, .instance = collect::host_name()}),
+      broadcast_(environment.broadcast),
+      destinations_(make_destinations(broadcast_, settings.trace)),
       traces_(*environment.access.gate, environment.registry,
-              {.trace = std::move(settings.trace), .keeps_content = settings.keeps_content}),
+              {.trace = std::move(settings.trace),
+               .keeps_content = settings.keeps_content,
+               .append = make_append(broadcast_)}),
       queue_(std::make_unique<gateway::GenerationQueue>(
-          [this](std::span<const gateway::FinishedCall> calls) { traces_.store(calls); },
+          [this](std::span<const gateway::FinishedCall> calls) { keep(calls); },
           environment.registry, gateway::GenerationQueue::Options{.thread_count = kTraceThreads})),
       gateway_({.clock = environment.clock,
                 .steady_clock = environment.steady_clock,
@@ -93,6 +112,14 @@ void GatewayParts::start() {
   });
   feed_.start();
   pthread_setname_np(housekeeper_.native_handle(), "gateway");
+}
+
+void GatewayParts::keep(std::span<const gateway::FinishedCall> calls) {
+  traces_.store(calls);
+  if (!destinations_) return;
+  for (const gateway::FinishedCall& call : calls) {
+    destinations_->offer(call.stack, *call.generation);
+  }
 }
 
 void GatewayParts::keep_house(int round) {

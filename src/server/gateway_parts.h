@@ -4,6 +4,8 @@
 // and where they go when they are over.
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <thread>
 
@@ -14,11 +16,13 @@
 #include "core/time.h"
 #include "gateway/gateway.h"
 #include "gateway/gateway_settings.h"
+#include "gateway/generation_broadcast.h"
 #include "gateway/generation_queue.h"
 #include "gateway/setting_node.h"
 #include "net/router.h"
 #include "net/streaming_client.h"
 #include "server/access_parts.h"
+#include "server/broadcast_parts.h"
 #include "server/call_metrics_feed.h"
 #include "server/failure_log.h"
 #include "server/generation_traces.h"
@@ -37,6 +41,7 @@ class GatewayParts {
     api::RequestRate& rate;  ///< Of requests to the API of keys.
     std::string holder;      ///< Names this process among those that share the state database.
     std::string ca_file;     ///< egress.ca_file
+    BroadcastParts* broadcast = nullptr;  ///< Null: calls go to no destination.
     DurationMs collect_interval{15'000};
   };
 
@@ -73,6 +78,7 @@ class GatewayParts {
   GatewayParts(gateway::GatewaySettings settings, Environment environment,
                std::unique_ptr<net::StreamingClient> client);
 
+  void keep(std::span<const gateway::FinishedCall> calls);
   void keep_house(int round);
 
   // Each uses only those above it.
@@ -84,6 +90,8 @@ class GatewayParts {
   gateway::GenerationRecords records_;
   gateway::CallMetrics metrics_;
   CallMetricsFeed feed_;
+  BroadcastParts* const broadcast_;
+  const std::optional<gateway::GenerationBroadcast> destinations_;
   GenerationTraces traces_;
   std::unique_ptr<gateway::GenerationQueue> queue_;  // null once stopped
   gateway::Gateway gateway_;

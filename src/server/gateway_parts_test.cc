@@ -244,6 +244,53 @@ TEST_F(GatewayPartsTest, TheStackKeepsContentOnlyWhenAskedTo) {
   }
 }
 
+TEST_F(GatewayPartsTest, ADestinationGetsEachCallOnce) {
+  start_provider();
+  core::Mutex mutex;
+  std::string received;
+  const RawServer receiver([&](RawServer::Connection& connection, int) {
+    for (std::string request; !(request = connection.read_request()).empty();) {
+      {
+        const core::Lock lock(mutex);
+        received += request;
+      }
+      connection.send(
+          "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+    }
+  });
+  start(with_gateway());
+  make_key();
+  constexpr std::string_view kDestinations = "/api/v1/observability/destinations";
+  const auto made =
+      ask(fmt::format("{}?verify=false", kDestinations), first_start_->admin_token,
+          fmt::format(R"({{"type":"otel-collector","name":"copy","config":{{"compression":"none",)"
+                      R"("endpoint":"http://127.0.0.1:{}/v1/traces"}}}})",
+                      receiver.port()));
+  ASSERT_EQ(made.status, 201) << made.body;
+  const std::string id = nlohmann::json::parse(made.body)["data"]["id"];
+  ASSERT_TRUE(soon([&] {
+    return ask(fmt::format("{}/{}/health", kDestinations, id), first_start_->admin_token)
+        .body.contains(R"("state":"active")");
+  }));
+  // What the first call brought besides would be there before the second.
+  for (int calls = 1; calls <= 2; ++calls) {
+    const std::string generation(chat().headers.find("X-Generation-Id"));
+    EXPECT_TRUE(soon([&] {
+      const core::Lock lock(mutex);
+      return received.contains(generation);
+    }));
+  }
+  server_.reset();  // sends what is queued
+  const core::Lock lock(mutex);
+  std::size_t resources = 0;
+  for (auto at = received.find("service.name"); at != std::string::npos;
+       at = received.find("service.name", at + 1)) {
+    ++resources;
+  }
+  EXPECT_EQ(resources, 2U) << received;
+  EXPECT_TRUE(received.contains("my secret plan")) << "the stack's own copy is without content";
+}
+
 TEST_F(GatewayPartsTest, TheStackHasTheMetricsOfItsCalls) {
   start_provider();
   config_.self.metrics = true;

@@ -2,6 +2,7 @@
 
 // Finished calls of the LLM gateway on their way into the trace store of their stack.
 
+#include <functional>
 #include <span>
 
 #include "access/gate.h"
@@ -11,6 +12,7 @@
 #include "gateway/generation_queue.h"
 #include "gateway/generation_trace.h"
 #include "server/failure_log.h"
+#include "telemetry/span_append_result.h"
 #include "telemetry/span_batch.h"
 
 namespace gantry::server {
@@ -22,6 +24,12 @@ class GenerationTraces {
     gateway::TraceOptions trace;
     /// gateway.io_logging: prompts and completions are kept too; else the privacy view is.
     bool keeps_content = false;
+    /// Gives the batch to the view.
+    std::function<Result<telemetry::SpanAppendResult>(const access::StackView&,
+                                                      const telemetry::SpanBatch&)>
+        append = [](const access::StackView& view, const telemetry::SpanBatch& batch) {
+          return view.append(batch);
+        };
   };
 
   /// Counts in gantry_gateway_traces_lost_total. The gate and the registry must outlive it.

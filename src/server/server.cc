@@ -322,6 +322,7 @@ Result<void> Server::Impl::make_gateway() {
                            .rate = *control_rate,
                            .holder = fmt::format("{}:{}", collect::host_name(), data.string()),
                            .ca_file = config->egress.ca_file,
+                           .broadcast = broadcast.get(),
                            .collect_interval = config->collect.interval}));
   return {};
 }

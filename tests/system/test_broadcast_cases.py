@@ -12,9 +12,10 @@ import time
 import pytest
 import requests
 
+from broadcast_client import DESTINATIONS, add, admin, events, wait_until
 from chat_answers import completion
 from gateway_setup import PROVIDER_SECRET, make_gateway, make_key, model, provider
-from recording_destination import Recorder, add, events, remove, wait_until
+from recording_destination import Recorder
 from recording_upstream import Silence, Stream, Upstream, Whole
 from span_expectations import Expectation, attributes, check_times
 
@@ -138,12 +139,15 @@ def sent_to(request):
                     assert settings[name] == [case["api_key"]["hash"]]
                     settings[name] = [setting.key.hash]
             fields |= {name: value for name, value in settings.items() if value is not None}
-        made.append((setting, add(setting.gantry, "", verify=False, **fields)))
-        return made[-1][1]
+        destination = add(setting.gantry, "", verify=False, **fields)
+        made.append((setting.gantry, destination))
+        wait_until(lambda: events(setting.gantry, destination, "sent") >= 0)  # calls are decided on from now on
+        return destination
 
     yield add_one
-    for setting, destination in made:
-        remove(setting.gantry, destination)
+    for gantry, destination in made:
+        gone = requests.delete(f"{gantry.url}{DESTINATIONS}/{destination['id']}", headers=admin(gantry), timeout=30)
+        assert gone.json() == {"deleted": True}, gone.text
 
 
 def script(setting: Setting, case: dict) -> list[dict]:

@@ -12,9 +12,10 @@ import typing
 import pytest
 import requests
 
+from broadcast_client import add, wait_until
 from chat_answers import chunk, completion, tool_call
 from gateway_setup import make_gateway, make_key, model, provider
-from recording_destination import Recorder, add, wait_until
+from recording_destination import Recorder
 from recording_upstream import Cut, Stream, Upstream, Whole
 from tempo_trace import get_trace
 
@@ -128,6 +129,7 @@ def openai_calls() -> list[Call]:
     add_chat("failing stream at once", lambda p: failure(p, 400), stream=True)
     add_chat("error as success", lambda p: Whole({"error": {"message": p("hidden error"), "code": 500}}))
     add_chat("web page", lambda p: Whole(f"<html>{p('page')}</html>".encode(), content_type="text/html"))
+    add_chat("odd messages", lambda p: failure(p, 400), messages=Plant("odd messages")("messages"))
     add_chat("no json", lambda p: Whole(f'{{"choices": [{p("no json")}'.encode()))
     add_chat("cut", lambda p: Cut(f'{{"choices":[{{"message":{{"content":"{p("cut")}'.encode()))
     return calls
@@ -212,7 +214,6 @@ def refused_calls() -> list[Call]:
 
     return [
         refused("broken body", lambda p: f'{{"model": "openai/gpt-4o", "messages": [{{"content": "{p("content")}'.encode()),
-        refused("odd messages", lambda p: {"model": "openai/gpt-4o", "messages": p("messages")}),
         refused("odd trace", lambda p: chat(p, trace=p("trace"))),
         refused("plugins", lambda p: chat(p, plugins=[{"id": p("plugin")}])),
         refused("no model", lambda p: chat(p, model=None)),

@@ -12,6 +12,7 @@
 #include "access/stacks.h"
 #include "access/token.h"
 #include "broadcast/destination_audit_internal.h"
+#include "broadcast/replay_rows.h"
 #include "core/json_writer.h"
 
 namespace gantry::broadcast {
@@ -229,6 +230,7 @@ ControlResult<void> remove_row(OrgId org, ControlChange& change, const Destinati
       .bind(destination.id);
   GANTRY_CHECK(update.run());
   GANTRY_CHECK(access::erase_secrets(org, change.tx(), kTable, destination.id));
+  GANTRY_CHECK(cancel_replays(org, change, destination.id));
   record_deleted(org, change, destination);
   return {};
 }

@@ -434,6 +434,31 @@ CREATE TABLE gateway_generations (
 CREATE INDEX gateway_generations_by_time ON gateway_generations (created_at_ms);
 )sql";
 
+constexpr std::string_view kDestinationReplays = R"sql(
+-- Past traces that are sent to a destination again; the last replay of each. replica: whose stores
+-- are read; empty: there is only one. position_ns, position_trace (32 hexadecimal digits): the
+-- trace up to which everything is in the queue.
+CREATE TABLE destination_replays (
+  destination_id TEXT NOT NULL REFERENCES destinations (id),
+  replica        TEXT NOT NULL,
+  org_id         INTEGER NOT NULL REFERENCES organisations (id),
+  id             TEXT NOT NULL,
+  state          TEXT NOT NULL CHECK (state IN ('running', 'finished', 'failed', 'cancelled')),
+  start_ns       INTEGER NOT NULL,
+  end_ns         INTEGER NOT NULL,
+  position_ns    INTEGER NOT NULL,
+  position_trace TEXT NOT NULL,
+  traces_read    INTEGER NOT NULL,
+  traces_queued  INTEGER NOT NULL,
+  spans_queued   INTEGER NOT NULL,
+  problem        TEXT NOT NULL,
+  created_at_ms  INTEGER NOT NULL,
+  updated_at_ms  INTEGER NOT NULL,
+  PRIMARY KEY (destination_id, replica)
+) STRICT;
+CREATE INDEX destination_replays_running ON destination_replays (replica) WHERE state = 'running';
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{.version = 1, .name = "access", .sql = kAccess},
     Migration{.version = 2, .name = "access_control", .sql = kAccessControl},
@@ -445,6 +470,7 @@ constexpr std::array kMigrations = {
     Migration{.version = 8, .name = "destinations", .sql = kDestinations},
     Migration{.version = 9, .name = "gateway_keys", .sql = kGatewayKeys},
     Migration{.version = 10, .name = "gateway_generations", .sql = kGatewayGenerations},
+    Migration{.version = 11, .name = "destination_replays", .sql = kDestinationReplays},
 };
 
 }  // namespace

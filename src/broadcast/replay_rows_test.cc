@@ -1,0 +1,168 @@
+#include "broadcast/replay_rows.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "broadcast/testing/replay_fixture.h"
+
+namespace gantry::broadcast {
+namespace {
+
+using access::ControlChange;
+
+class ReplayRowsTest : public testing::ReplayFixture {
+ protected:
+  std::vector<Replay> running(std::string_view replica = "") {
+    auto listed = read([&](state::Transaction& tx) { return list_running_replays(tx, replica); });
+    EXPECT_TRUE(listed) << (listed ? "" : listed.error().message);
+    return listed ? *std::move(listed) : std::vector<Replay>();
+  }
+
+  bool save(const Replay& replay) {
+    auto tx = db_->begin_write();
+    EXPECT_TRUE(tx);
+    const auto saved = save_replay(*tx, replay, clock_.now());
+    EXPECT_TRUE(saved) << (saved ? "" : saved.error().message);
+    EXPECT_TRUE(tx->commit());
+    return saved && *saved;
+  }
+};
+
+TEST_F(ReplayRowsTest, OneGoesFromItsStartToItsEnd) {
+  const std::string id = add_destination();
+  EXPECT_FALSE(find(id));
+  const auto begun = start(id, 5000);
+  ASSERT_TRUE(begun) << begun.error().message;
+  EXPECT_EQ(begun->stack, stack_);
+  EXPECT_EQ(begun->position, (traces::TracePosition{.start_ns = 0}));
+  ASSERT_EQ(running().size(), 1U);
+  Replay replay = running()[0];
+  EXPECT_EQ(replay.id, begun->id);
+  EXPECT_EQ(replay.org, org_);
+
+  clock_.advance(DurationMs{7});
+  replay.position.start_ns = 1234;
+  for (std::uint8_t i = 0; i < 16; ++i) replay.position.trace.bytes.at(i) = 15 * i;
+  replay.traces_read = 3;
+  replay.traces_queued = 2;
+  replay.spans_queued = 9;
+  EXPECT_TRUE(save(replay));
+  const auto kept = find(id);
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(kept->position, replay.position);
+  EXPECT_EQ(kept->traces_read, 3U);
+  EXPECT_EQ(kept->traces_queued, 2U);
+  EXPECT_EQ(kept->spans_queued, 9U);
+  EXPECT_EQ(kept->updated_at, clock_.now());
+  EXPECT_EQ(kept->created_at, begun->created_at);
+  EXPECT_EQ(kept->range.end, TimestampMs{5000});
+
+  replay.state = ReplayState::Failed;
+  replay.problem = "why";
+  EXPECT_TRUE(save(replay));
+  EXPECT_TRUE(running().empty());
+  EXPECT_FALSE(save(replay)) << "what is over stays as it is";
+  EXPECT_EQ(find(id)->problem, "why");
+  ASSERT_TRUE(audit_.flush());
+  EXPECT_EQ(events().back(), "destination.replay_started");
+}
+
+TEST_F(ReplayRowsTest, OneAtATimeOfADestinationAndAReplica) {
+  const std::string id = add_destination();
+  const std::string other = add_destination("other");
+  const auto begun = start(id);
+  ASSERT_TRUE(begun);
+  const auto second = start(id);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Code::FailedPrecondition);
+  EXPECT_TRUE(start(other));
+  EXPECT_TRUE(start(id, 1000, "elsewhere"));
+  EXPECT_EQ(running().size(), 2U);
+  EXPECT_EQ(running("elsewhere").size(), 1U);
+  EXPECT_TRUE(running("nowhere").empty());
+  Replay finished = *begun;
+  finished.state = ReplayState::Finished;
+  EXPECT_TRUE(save(finished));
+  const auto next = start(id);
+  ASSERT_TRUE(next) << next.error().message;
+  EXPECT_FALSE(save(*begun)) << "that was the one before";
+  EXPECT_EQ(find(id)->state, ReplayState::Running);
+  EXPECT_EQ(find(id, "elsewhere")->state, ReplayState::Running);
+}
+
+TEST_F(ReplayRowsTest, WhatIsCancelledCannotBeSaved) {
+  const std::string id = add_destination();
+  EXPECT_EQ(cancel(id).error().code, Code::NotFound);
+  const auto begun = start(id);
+  const auto cancelled = cancel(id);
+  ASSERT_TRUE(cancelled) << cancelled.error().message;
+  EXPECT_EQ(cancelled->state, ReplayState::Cancelled);
+  EXPECT_FALSE(save(*begun));
+  EXPECT_TRUE(running().empty());
+  EXPECT_EQ(cancel(id)->id, begun->id) << "again: nothing happens";
+  ASSERT_TRUE(audit_.flush());
+  const std::vector<std::string> all = events();
+  EXPECT_EQ(all.back(), "destination.replay_cancelled");
+  EXPECT_EQ(std::ranges::count(all, all.back()), 1);
+}
+
+TEST_F(ReplayRowsTest, EndsWithItsDestination) {
+  const std::string id = add_destination();
+  const auto begun = start(id);
+  ASSERT_TRUE(start(id, 1000, "elsewhere"));
+  remove_destination(id);
+  EXPECT_TRUE(running().empty());
+  EXPECT_TRUE(running("elsewhere").empty());
+  EXPECT_FALSE(save(*begun));
+  EXPECT_FALSE(find(id));
+  EXPECT_EQ(start(id).error().code, Code::NotFound);
+}
+
+TEST_F(ReplayRowsTest, StartsOnlyWhatTheCallerHasAndTheDestinationTakes) {
+  const std::string off = add_destination("off", false);
+  EXPECT_EQ(start(off).error().code, Code::FailedPrecondition);
+  const std::string id = add_destination();
+  ASSERT_TRUE(start(id));
+  const auto stranger = access::system_control_principal(other_org_);
+  const auto foreign = change(
+      stranger, [&](ControlChange& change) { return cancel_replay(other_org_, change, "", id); });
+  EXPECT_EQ(foreign.error().code, Code::NotFound);
+  const auto seen =
+      read([&](state::Transaction& tx) { return find_replay(other_org_, tx, "", id); });
+  ASSERT_TRUE(seen);
+  EXPECT_FALSE(*seen);
+  auto partly = token_with({access::Scope::DestinationsWrite});
+  partly.realms = {{.type = access::Realm::Type::Stack,
+                    .identifier = foreign_stack_.value(),
+                    .label_policies = {}}};
+  const auto refused =
+      change(partly, [&](ControlChange& change) { return cancel_replay(org_, change, "", id); });
+  EXPECT_EQ(refused.error().code, Code::PermissionDenied);
+  EXPECT_EQ(find(id)->state, ReplayState::Running);
+}
+
+TEST(ReplayRange, IsCutAtNowAndNotEmpty) {
+  constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
+  const TimestampMs now{1000};
+  const auto cut = checked_range({.start = {-5}, .end = {2000}}, now);
+  ASSERT_TRUE(cut);
+  EXPECT_EQ(cut->start, TimestampMs{0});
+  EXPECT_EQ(cut->end, now);
+  for (const auto& [start, end] :
+       std::vector<std::pair<std::int64_t, std::int64_t>>{{5, 5}, {6, 5}, {1000, 2000}, {0, -1}})
+    EXPECT_FALSE(checked_range({.start = {start}, .end = {end}}, now)) << start << " " << end;
+  const auto late = checked_range({.start = {0}, .end = {kMax}}, {kMax});
+  ASSERT_TRUE(late);
+  EXPECT_GT(end_ns(*late), 0);
+}
+
+}  // namespace
+}  // namespace gantry::broadcast

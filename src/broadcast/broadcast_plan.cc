@@ -129,8 +129,8 @@ std::vector<bool> Offers::kept_groups(const Target& target, std::span<const Trac
   return kept;
 }
 
-void Offers::queue_view(StackId stack, const View& view, const telemetry::SpanBatch& batch,
-                        std::span<const TraceGroup> groups) {
+void Offers::encode_view(const View& view, const telemetry::SpanBatch& batch,
+                         std::span<const TraceGroup> groups, const ItemSink& sink) const {
   const telemetry::SpanBatch* shown = &batch;
   telemetry::SpanBatch without_content;
   if (view.is_private) {
@@ -144,21 +144,29 @@ void Offers::queue_view(StackId stack, const View& view, const telemetry::SpanBa
     set_sampling_rate(with_rate, view.sampling_rate);
     shown = &with_rate;
   }
-  encode_items(*shown, groups, view.kept, item_bytes_max_,
-               [&](std::string_view payload, std::uint32_t spans) {
-                 append(stack, view.targets, payload, spans);
-               });
+  encode_items(*shown, groups, view.kept, item_bytes_max_, sink);
 }
 
-void Offers::append(StackId stack, std::span<const Target* const> targets, std::string_view payload,
-                    std::uint32_t spans) {
+void Offers::queue_view(StackId stack, const View& view, const telemetry::SpanBatch& batch,
+                        std::span<const TraceGroup> groups) {
+  encode_view(view, batch, groups, [&](std::string_view payload, std::uint32_t spans) {
+    note(stack, view.targets, append(stack, view.targets, payload, spans));
+  });
+}
+
+Result<void> Offers::append(StackId stack, std::span<const Target* const> targets,
+                            std::string_view payload, std::uint32_t spans) {
   QueueItem item{.stack = stack.value(),
                  .signal = Signal::Spans,
                  .created_ms = clock_.now().since_epoch,
                  .item_count = spans,
                  .payload = core::as_bytes(payload)};
   for (const Target* const target : targets) item.destinations.push_back(target->destination.id);
-  const auto appended = queue_.append(item);
+  return queue_.append(item);
+}
+
+void Offers::note(StackId stack, std::span<const Target* const> targets,
+                  const Result<void>& appended) {
   if (appended) {
     if (is_failing_.load(std::memory_order_relaxed) && is_failing_.exchange(false))
       log::info("broadcast events queued again");
@@ -168,6 +176,51 @@ void Offers::append(StackId stack, std::span<const Target* const> targets, std::
   if (!is_failing_.exchange(true))
     log::error("broadcast events not queued",
                {{"instance_id", stack.value()}, {"error", appended.error().message}});
+}
+
+std::shared_ptr<const Target> Offers::find(StackId stack, const DestinationId& id) const {
+  const std::shared_ptr<const BroadcastPlan> plan = plan_.load();
+  const auto found = plan->find(stack);
+  if (found == plan->end()) return nullptr;
+  for (const Target& target : found->second)
+    if (target.destination.id == id) return {plan, &target};
+  return nullptr;
+}
+
+Result<Requeued> Offers::requeue(StackId stack, const DestinationId& id,
+                                 const telemetry::SpanBatch& batch) {
+  const std::shared_ptr<const Target> target = find(stack, id);
+  if (!target || !target->destination.is_enabled)
+    return fail(Code::FailedPrecondition, "the destination takes nothing now");
+  const std::vector<TraceGroup> groups =
+      group_by_trace(batch, reads_fields(*target) ? GroupFields::Read : GroupFields::Skip);
+  // What is known of traces that come in just now must not make room for old ones.
+  std::vector<std::string> keys(groups.size());
+  if (samples(*target))
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      const std::string_view session = groups[i].fields.session_id.value_or("");
+      keys[i] = session.empty() ? trace_id_hex(groups[i].trace_id) : std::string(session);
+    }
+  const View view{.is_private = target->destination.is_private,
+                  .sampling_rate = target->destination.sampling_rate,
+                  .kept = kept_groups(*target, groups, keys),
+                  .targets = {target.get()}};
+  Requeued requeued;
+  for (const bool is_kept : view.kept) requeued.traces += is_kept ? 1 : 0;
+  if (requeued.traces == 0) return requeued;
+  Result<void> first;
+  encode_view(view, batch, groups, [&](std::string_view payload, std::uint32_t spans) {
+    if (!first) return;
+    Result<void> appended = append(stack, view.targets, payload, spans);
+    if (appended)
+      requeued.spans += spans;
+    else if (appended.error().code == Code::TooLarge)
+      target->metrics->count_lost();  // and would be whenever it is tried
+    else
+      first = std::move(appended);
+  });
+  if (!first) return std::unexpected(std::move(first).error());
+  return requeued;
 }
 
 }  // namespace gantry::broadcast

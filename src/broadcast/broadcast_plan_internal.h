@@ -39,6 +39,13 @@ class Offers {
   void offer(const CallEvent& event);
   void offer(StackId stack, const telemetry::SpanBatch& batch);
 
+  /// As ReplayOutlet has it, but for whether the queue knows the destination.
+  Result<Requeued> requeue(StackId stack, const DestinationId& id,
+                           const telemetry::SpanBatch& batch);
+
+  /// Null: there is none. Shares the plan.
+  [[nodiscard]] std::shared_ptr<const Target> find(StackId stack, const DestinationId& id) const;
+
  private:
   struct View;
 
@@ -49,10 +56,13 @@ class Offers {
   [[nodiscard]] std::vector<std::string> sampling_keys(StackId stack,
                                                        std::span<const TraceGroup> groups,
                                                        std::span<const Target> targets);
+  void encode_view(const View& view, const telemetry::SpanBatch& batch,
+                   std::span<const TraceGroup> groups, const ItemSink& sink) const;
   void queue_view(StackId stack, const View& view, const telemetry::SpanBatch& batch,
                   std::span<const TraceGroup> groups);
-  void append(StackId stack, std::span<const Target* const> targets, std::string_view payload,
-              std::uint32_t spans);
+  Result<void> append(StackId stack, std::span<const Target* const> targets,
+                      std::string_view payload, std::uint32_t spans);
+  void note(StackId stack, std::span<const Target* const> targets, const Result<void>& appended);
 
   Queue& queue_;
   const Clock& clock_;

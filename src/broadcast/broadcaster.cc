@@ -69,6 +69,25 @@ class RunningBroadcaster final : public Broadcaster {
     offers_.offer(stack, batch);
   }
 
+  Intake intake(StackId stack, const DestinationId& id) const override {
+    const std::shared_ptr<const Target> target = offers_.find(stack, id);
+    // What is appended for one that the queue does not know is nowhere.
+    if (!target || !std::ranges::binary_search(queue_->destinations(), id)) return Intake::Unknown;
+    if (!target->destination.is_enabled) return Intake::Disabled;
+    return queue_->depth(id).bytes < replay_bytes_max() ? Intake::Open : Intake::Full;
+  }
+
+  std::size_t batch_bytes_max() const override {
+    return static_cast<std::size_t>(replay_bytes_max() / 4);
+  }
+
+  Result<Requeued> requeue(StackId stack, const DestinationId& id,
+                           const telemetry::SpanBatch& batch) override {
+    if (intake(stack, id) == Intake::Unknown)
+      return fail(Code::FailedPrecondition, "the destination is not there");
+    return offers_.requeue(stack, id, batch);
+  }
+
   void stop(DurationMs drain) override {
     if (follower_.joinable()) {
       follower_.request_stop();
@@ -119,6 +138,11 @@ class RunningBroadcaster final : public Broadcaster {
   Result<std::uint64_t> clear(const DestinationId& id) override { return letters_->clear(id); }
 
  private:
+  /// Beyond half of what may wait, new spans would be dropped.
+  [[nodiscard]] std::uint64_t replay_bytes_max() const {
+    return std::min(options_.replay_queue_bytes_max, options_.queue.bytes_max / 2);
+  }
+
   /// Destinations are read when they may have changed, and again after something failed; the
   /// housekeeping is done in every round.
   void run(const std::stop_token& stopping) {

@@ -26,6 +26,7 @@
 #include "broadcast/delivery_desk.h"
 #include "broadcast/destination_source.h"
 #include "broadcast/queue.h"
+#include "broadcast/replay_outlet.h"
 #include "broadcast/transport.h"
 #include "core/error.h"
 #include "core/ids.h"
@@ -46,7 +47,7 @@ struct CallEvent {
 };
 
 /// Thread-safe, but for start and stop.
-class Broadcaster : public DeliveryDesk {
+class Broadcaster : public DeliveryDesk, public ReplayOutlet {
  public:
   struct Options {
     Queue::Options queue;
@@ -54,6 +55,8 @@ class Broadcaster : public DeliveryDesk {
     Delivery::Options delivery;
     /// Spans of one request become several items of at most this, so that receivers take them.
     std::size_t item_bytes_max = 512 << 10;
+    /// While more than this waits for a destination, or half of what may wait, a replay to it does.
+    std::uint64_t replay_queue_bytes_max = 8 << 20;
     DurationMs maintain_interval{1000};
     /// Until what failed is tried again: reading destinations, opening the secrets of one.
     DurationMs retry_interval{5000};

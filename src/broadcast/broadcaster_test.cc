@@ -114,6 +114,12 @@ class BroadcasterTest : public ::testing::Test {
   /// A span of each trace, called by its number, with a prompt and, unless "", a session.
   void offer_spans(std::initializer_list<std::uint8_t> traces, std::string_view session = "") {
     telemetry::SpanBatch batch;
+    add_spans(batch, traces, session);
+    broadcaster_->offer(kStack, batch);
+  }
+
+  static void add_spans(telemetry::SpanBatch& batch, std::initializer_list<std::uint8_t> traces,
+                        std::string_view session = "") {
     batch.resources.resize(1);
     batch.scopes.resize(1);
     for (const std::uint8_t trace : traces) {
@@ -128,7 +134,6 @@ class BroadcasterTest : public ::testing::Test {
                          .count = static_cast<std::uint32_t>(batch.attributes.size()) - begin};
       batch.spans.push_back(span);
     }
-    broadcaster_->offer(kStack, batch);
   }
 
   static void add_text(telemetry::SpanBatch& batch, std::string_view key, std::string_view text) {
@@ -455,6 +460,123 @@ TEST_F(BroadcasterTest, DrainsAndKeepsWhatComesLater) {
   EXPECT_EQ(broadcaster_->health(grafana_destination().id).queue.items, 1U);
   start();
   EXPECT_TRUE(has_got(2));
+}
+
+TEST_F(BroadcasterTest, WhatIsReplayedGoesToOneDestinationAsNewSpansWould) {
+  Destination other = gantry_destination();
+  other.id = "55555555-0000-4000-8000-000000000005";
+  other.config.instance_id = "9";
+  Destination one = grafana_destination();
+  one.is_private = true;
+  one.sampling_rate = 0.5;
+  destinations_.put(one);
+  destinations_.put(other);
+  start();
+  telemetry::SpanBatch batch;
+  add_spans(batch, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16});
+  std::vector<std::uint8_t> expected;
+  for (const TraceGroup& group : group_by_trace(batch, GroupFields::Skip)) {
+    const std::string key = trace_id_hex(group.trace_id);
+    if (decide(one, {.key_hash = {}, .sampling_key = key, .fields = {}}) == Decision::Taken)
+      expected.push_back(group.trace_id.bytes.back());
+  }
+  ASSERT_GT(expected.size(), 1U);
+  ASSERT_LT(expected.size(), 15U);
+  const auto requeued = broadcaster_->requeue(kStack, one.id, batch);
+  ASSERT_TRUE(requeued) << requeued.error().message;
+  EXPECT_EQ(requeued->traces, expected.size());
+  EXPECT_EQ(requeued->spans, expected.size());
+  ASSERT_TRUE(eventually([&] { return recorder_.got(one).size() == expected.size(); }));
+  std::vector<std::uint8_t> traces;
+  for (const Got& got : recorder_.got(one)) {
+    traces.push_back(got.trace);
+    EXPECT_EQ(got.sampling_rate, 0.5);
+    EXPECT_FALSE(got.attributes.contains("gen_ai.prompt"));
+  }
+  std::ranges::sort(traces);
+  EXPECT_EQ(traces, expected);
+  EXPECT_TRUE(recorder_.got(other).empty());
+}
+
+TEST_F(BroadcasterTest, ReplayedTracesAreSampledByTheirSession) {
+  Destination sampled = grafana_destination();
+  sampled.sampling_rate = 0.5;
+  destinations_.put(sampled);
+  start();
+  for (const std::string_view session : {"a", "b", "c", "d", "e", "f", "g", "h"}) {
+    telemetry::SpanBatch batch;
+    add_spans(batch, {1, 2, 3}, session);
+    const bool is_kept =
+        decide(sampled, {.key_hash = {}, .sampling_key = session, .fields = {}}) == Decision::Taken;
+    EXPECT_EQ(broadcaster_->requeue(kStack, sampled.id, batch)->traces, is_kept ? 3U : 0U);
+  }
+}
+
+TEST_F(BroadcasterTest, TakesNoReplayForWhatIsFilteredDisabledOrUnknown) {
+  Destination rules = grafana_destination();
+  rules.filter_rules_json =
+      R"({"groups":[{"logic":"and","rules":[{"field":"model","operator":"equals",
+      "value":"other"}]}]})";
+  auto parsed = FilterRules::parse(rules.filter_rules_json);
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  rules.filter_rules = *std::move(parsed);
+  Destination off = gantry_destination();
+  off.id = "66666666-0000-4000-8000-000000000006";
+  off.is_enabled = false;
+  destinations_.put(rules);
+  destinations_.put(off);
+  start();
+  telemetry::SpanBatch batch;
+  add_spans(batch, {1, 2});
+  const auto filtered = broadcaster_->requeue(kStack, rules.id, batch);
+  ASSERT_TRUE(filtered);
+  EXPECT_EQ(filtered->traces, 0U);
+  EXPECT_EQ(events(rules, "filtered"), 1);
+  EXPECT_EQ(broadcaster_->intake(kStack, rules.id), Intake::Open);
+  EXPECT_EQ(broadcaster_->intake(kStack, off.id), Intake::Disabled);
+  EXPECT_EQ(broadcaster_->intake(StackId(8), rules.id), Intake::Unknown) << "another stack's";
+  EXPECT_EQ(broadcaster_->intake(kStack, "nobody"), Intake::Unknown);
+  for (const DestinationId& id : {off.id, DestinationId("nobody")}) {
+    const auto refused = broadcaster_->requeue(kStack, id, batch);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::FailedPrecondition);
+    EXPECT_EQ(broadcaster_->health(id).queue.items, 0U);
+  }
+}
+
+TEST_F(BroadcasterTest, IsFullForReplaysLongBeforeTheQueueIs) {
+  destinations_.put(grafana_destination());
+  destinations_.fail_opens(true);  // so that all of it waits
+  start();
+  const DestinationId id = grafana_destination().id;
+  telemetry::SpanBatch batch;
+  add_spans(batch, {1});
+  const std::string text(100'000, 'x');
+  batch.attributes[0].value.text = text;
+  int batches = 0;
+  while (broadcaster_->intake(kStack, id) == Intake::Open) {
+    ASSERT_LT(++batches, 1000);
+    ASSERT_TRUE(broadcaster_->requeue(kStack, id, batch));
+  }
+  EXPECT_EQ(broadcaster_->intake(kStack, id), Intake::Full);
+  const std::uint64_t bytes = broadcaster_->health(id).queue.bytes;
+  EXPECT_GE(bytes, std::uint64_t{8} << 20);
+  EXPECT_LT(bytes, (std::uint64_t{8} << 20) + 200'000);
+  EXPECT_LE(broadcaster_->batch_bytes_max(), std::size_t{4} << 20);
+  destinations_.fail_opens(false);
+  EXPECT_TRUE(eventually([&] { return broadcaster_->intake(kStack, id) == Intake::Open; }));
+}
+
+TEST_F(BroadcasterTest, AReplayIsToldWhenTheQueueCannotBeWritten) {
+  destinations_.put(grafana_destination());
+  recorder_.answer_by(503);
+  start();
+  telemetry::SpanBatch batch;
+  add_spans(batch, {1});
+  files_.set_capacity(0);
+  const auto refused = broadcaster_->requeue(kStack, grafana_destination().id, batch);
+  EXPECT_FALSE(refused);
+  files_.set_capacity(~std::uint64_t{0});
 }
 
 }  // namespace

@@ -50,6 +50,18 @@ class FakeBroadcaster final : public broadcast::Broadcaster {
 
   Result<std::uint64_t> clear(const broadcast::DestinationId& /*id*/) override { return 0; }
 
+  broadcast::Intake intake(StackId /*stack*/,
+                           const broadcast::DestinationId& /*id*/) const override {
+    return broadcast::Intake::Unknown;
+  }
+
+  std::size_t batch_bytes_max() const override { return 0; }
+
+  Result<broadcast::Requeued> requeue(StackId /*stack*/, const broadcast::DestinationId& /*id*/,
+                                      const telemetry::SpanBatch& /*batch*/) override {
+    return broadcast::Requeued{};
+  }
+
   StackId stack;
   std::string model;
   telemetry::SpanBatch batch;

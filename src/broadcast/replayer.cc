@@ -1,0 +1,242 @@
+#include "broadcast/replayer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <stop_token>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fmt/core.h>
+#include <pthread.h>
+
+#include "broadcast/replay_rows.h"
+#include "core/log.h"
+#include "core/mutex.h"
+
+namespace gantry::broadcast {
+namespace {
+
+constexpr std::int64_t kNanosecondsPerMs = 1'000'000;
+
+/// One replay as it runs.
+struct Job {
+  Replay replay;
+  bool is_saved = true;
+  bool is_over = false;
+  bool is_held = false;  ///< Something fails, and the log has it.
+  int read_failures = 0;
+  std::int64_t retry_ns = 0;  ///< Of monotonic_ns(): nothing is tried before.
+};
+
+/// What passes by itself, or by an operator's hand.
+bool is_passing(Code code) {
+  return code == Code::Unavailable || code == Code::ResourceExhausted ||
+         code == Code::DeadlineExceeded || code == Code::Cancelled;
+}
+
+}  // namespace
+
+struct Replayer::Impl {
+  Impl(Environment the_environment, Options the_options)
+      : environment(the_environment), options(std::move(the_options)) {}
+
+  void run(const std::stop_token& stopping);
+  bool list();
+  bool step(Job& job);
+  bool queue_page(Job& job);
+  bool save(Job& job);
+  void note_read_failure(Job& job, const Error& error);
+  void hold(Job& job, const Error& error);
+
+  /// False: it does not run any more.
+  Result<bool> write(const Replay& replay) {
+    GANTRY_TRY(state::Transaction tx, environment.db.begin_write());
+    GANTRY_TRY(const bool is_written, save_replay(tx, replay, environment.clock.now()));
+    GANTRY_CHECK(tx.commit());
+    return is_written;
+  }
+
+  Result<std::vector<Replay>> read_running() {
+    GANTRY_TRY(state::Transaction tx, environment.db.begin_read());
+    return list_running_replays(tx, options.replica);
+  }
+
+  const Environment environment;
+  const Options options;
+
+  core::Mutex mutex;
+  core::ConditionVariable wake;
+  bool is_due GANTRY_GUARDED_BY(mutex) = true;
+
+  // Of the thread.
+  std::vector<Job> jobs;
+  telemetry::SpanBatch batch;
+  bool cannot_list = false;
+
+  CancelToken cancel;
+  std::jthread thread;
+};
+
+/// False: to be tried again.
+bool Replayer::Impl::list() {
+  const auto running = read_running();
+  if (running.has_value() == cannot_list) {
+    cannot_list = !running;
+    if (running)
+      log::info("replays read again");
+    else
+      log::error("replays not read", {{"error", running.error().message}});
+  }
+  if (!running) return false;
+  std::vector<Job> now;
+  for (const Replay& replay : *running) {
+    const auto known =
+        std::ranges::find_if(jobs, [&](const Job& job) { return job.replay.id == replay.id; });
+    // What is known may be further than its row: saving may have failed.
+    if (known != jobs.end())
+      now.push_back(std::move(*known));
+    else
+      now.push_back({.replay = replay});
+  }
+  jobs = std::move(now);
+  return true;
+}
+
+void Replayer::Impl::run(const std::stop_token& stopping) {
+  bool must_list = false;
+  while (!stopping.stop_requested()) {
+    {
+      const core::Lock lock(mutex);
+      must_list = std::exchange(is_due, false) || must_list;
+    }
+    if (must_list) must_list = !list();
+    bool has_moved = false;
+    for (Job& job : jobs) {
+      if (stopping.stop_requested()) return;
+      has_moved = step(job) || has_moved;
+    }
+    std::erase_if(jobs, [](const Job& job) { return job.is_over; });
+    if (has_moved) continue;
+    core::Lock lock(mutex);
+    const auto is_wanted = [this]() GANTRY_REQUIRES(mutex) { return is_due; };
+    if (jobs.empty() && !must_list) {
+      wake.wait(lock, stopping, is_wanted);
+    } else {
+      const DurationMs pause = jobs.empty() ? options.retry_interval : options.poll_interval;
+      wake.wait_for(lock, stopping, std::chrono::milliseconds(pause.count), is_wanted);
+    }
+  }
+}
+
+/// False: there is nothing to do for it at the moment.
+bool Replayer::Impl::step(Job& job) {
+  if (monotonic_ns() < job.retry_ns) return false;
+  if (job.is_saved && !queue_page(job)) return false;
+  return save(job);
+}
+
+/// Whether it has come further, or to its end.
+bool Replayer::Impl::queue_page(Job& job) {
+  Replay& replay = job.replay;
+  if (environment.outlet.intake(replay.stack, replay.destination) != Intake::Open) return false;
+  const auto page = environment.history.read(replay.stack,
+                                             {.after = replay.position,
+                                              .end_ns = end_ns(replay.range),
+                                              .bytes_max = environment.outlet.batch_bytes_max()},
+                                             cancel, batch);
+  if (!page) {
+    note_read_failure(job, page.error());
+    return !job.is_saved;
+  }
+  job.read_failures = 0;
+  Result<Requeued> requeued;
+  if (!batch.spans.empty())
+    requeued = environment.outlet.requeue(replay.stack, replay.destination, batch);
+  if (!requeued) {
+    hold(job, requeued.error());
+    return false;
+  }
+  replay.position = page->last;
+  replay.traces_read += page->traces;
+  replay.traces_queued += requeued->traces;
+  replay.spans_queued += requeued->spans;
+  if (page->is_last) {
+    replay.state = ReplayState::Finished;
+    replay.position = {.start_ns = end_ns(replay.range), .trace = {}};
+  }
+  job.is_saved = false;
+  return true;
+}
+
+void Replayer::Impl::note_read_failure(Job& job, const Error& error) {
+  if (!is_passing(error.code) && ++job.read_failures >= options.read_failures_max) {
+    log::error("replay failed",
+               {{"destination", job.replay.destination}, {"error", error.message}});
+    job.replay.state = ReplayState::Failed;
+    // Messages of the store name files.
+    job.replay.problem =
+        fmt::format("the stack's traces cannot be read ({})", code_name(error.code));
+    job.is_saved = false;
+    return;
+  }
+  hold(job, error);
+}
+
+/// Only the first failure in a row is logged.
+void Replayer::Impl::hold(Job& job, const Error& error) {
+  job.retry_ns = monotonic_ns() + options.retry_interval.count * kNanosecondsPerMs;
+  if (cancel.is_cancelled() || std::exchange(job.is_held, true)) return;
+  log::warn("replay held", {{"destination", job.replay.destination}, {"error", error.message}});
+}
+
+bool Replayer::Impl::save(Job& job) {
+  const Replay& replay = job.replay;
+  const auto written = write(replay);
+  if (!written) {
+    hold(job, written.error());
+    return false;
+  }
+  job.is_saved = true;
+  if (std::exchange(job.is_held, false))
+    log::info("replay goes on", {{"destination", replay.destination}});
+  job.is_over = !*written || replay.state != ReplayState::Running;
+  if (job.is_over)
+    log::info("replay ended",
+              {{"destination", replay.destination},
+               {"state", replay_state_name(*written ? replay.state : ReplayState::Cancelled)},
+               {"traces", replay.traces_queued},
+               {"spans", replay.spans_queued}});
+  return true;
+}
+
+Replayer::Replayer(Environment environment, Options options)
+    : impl_(std::make_unique<Impl>(environment, std::move(options))) {}
+
+Replayer::~Replayer() {
+  stop();
+}
+
+void Replayer::start() {
+  impl_->thread =
+      std::jthread([raw = impl_.get()](const std::stop_token& stopping) { raw->run(stopping); });
+  pthread_setname_np(impl_->thread.native_handle(), "replay");
+}
+
+void Replayer::notify() {
+  {
+    const core::Lock lock(impl_->mutex);
+    impl_->is_due = true;
+  }
+  impl_->wake.notify_all();
+}
+
+void Replayer::stop() {
+  impl_->cancel.cancel();
+  if (!impl_->thread.joinable()) return;
+  impl_->thread.request_stop();
+  impl_->thread.join();
+}
+
+}  // namespace gantry::broadcast

@@ -265,6 +265,7 @@ void add_destination_routes(net::Router& router, const DestinationServices& serv
   add(net::Method::Post, "/api/v1/observability/destinations/{id}/test", Scope::DestinationsWrite,
       test_saved);
   add_destination_delivery_routes(router, services);
+  add_destination_replay_routes(router, services);
 }
 
 }  // namespace gantry::api

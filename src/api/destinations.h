@@ -1,9 +1,9 @@
 #pragma once
 
 // Where copies of a stack's data go, as OpenRouter's API has it:
-// /api/v1/observability/destinations; and, of Gantry's own, how deliveries fare. Errors are
-// {"error":{"code":<status>,"message":…}}; `error.metadata` says what the fixed messages do not:
-// `reason`, `fields`, or the connection test that failed.
+// /api/v1/observability/destinations; and, of Gantry's own, how deliveries fare, and replays of
+// past traces. Errors are {"error":{"code":<status>,"message":…}}; `error.metadata` says what the
+// fixed messages do not: `reason`, `fields`, or the connection test that failed.
 
 #include <cstdint>
 #include <functional>
@@ -42,6 +42,7 @@ struct DestinationServices {
   RequestRate& test_rate;  ///< Of those that test a connection.
   ConnectionTester test;
   broadcast::DeliveryDesk& deliveries;
+  std::string replica = {};  ///< Whose stores replays read; "": there is only one.
 };
 
 /// Callers need destinations:read to look, destinations:write to change and to test, in both cases

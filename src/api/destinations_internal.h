@@ -9,6 +9,7 @@
 #include "api/destinations.h"
 #include "api/management_internal.h"
 #include "broadcast/destination_rows.h"
+#include "broadcast/replay_rows.h"
 #include "net/http.h"
 #include "net/router.h"
 #include "state/db.h"
@@ -31,6 +32,13 @@ void add_destination_route(net::Router& router, const DestinationServices& servi
 
 /// How deliveries fare, and their dead letters.
 void add_destination_delivery_routes(net::Router& router, const DestinationServices& services);
+
+/// Replays of past traces.
+void add_destination_replay_routes(net::Router& router, const DestinationServices& services);
+
+/// {"start","end"}: Unix seconds, also as text, or RFC 3339. Errors: InvalidArgument (with fields).
+[[nodiscard]] access::ControlResult<broadcast::ReplayRange> parse_replay_body(
+    std::string_view body);
 
 /// The destination of the path, of a stack all of whose data is the caller's. Errors: NotFound,
 /// PermissionDenied.

@@ -414,5 +414,73 @@ TEST_F(DestinationsApiTest, DeadLettersAreListedSentAgainAndDeleted) {
   EXPECT_EQ(events().back(), "destination.dead_letters_cleared");
 }
 
+TEST_F(DestinationsApiTest, AReplayIsStartedShownAndCancelled) {
+  const std::string replay = "/" + made() + "/replay";
+  expect_error(send(net::Method::Get, replay), 404, "Resource not found",
+               "nothing has been replayed");
+  expect_error(send(net::Method::Delete, replay), 404, "Resource not found");
+  const Answer begun =
+      send(net::Method::Post, replay, R"({"start":0.5,"end":"1970-01-01T01:00:01+01:00"})");
+  ASSERT_EQ(begun.status, 202) << begun.body;
+  const json& data = begun.body["data"];
+  EXPECT_EQ(data["state"], "running");
+  EXPECT_EQ(data["start"], "1970-01-01T00:00:00.500Z");
+  EXPECT_EQ(data["end"], "1970-01-01T00:00:01Z");
+  EXPECT_EQ(data["position"], data["start"]);
+  EXPECT_EQ(data["traces_read"], 0);
+  EXPECT_EQ(data["traces_queued"], 0);
+  EXPECT_EQ(data["spans_queued"], 0);
+  EXPECT_EQ(data["error"], nullptr);
+  EXPECT_EQ(send(net::Method::Get, replay, "", "read").body, begun.body);
+  expect_error(send(net::Method::Post, replay, R"({"start":0,"end":1})"), 409,
+               "Resource conflict. Please try again later.",
+               "a replay to this destination is running");
+  EXPECT_EQ(send(net::Method::Post, replay, R"({"start":0,"end":1})", "read").status, 403);
+  EXPECT_EQ(send(net::Method::Delete, replay, "", "read").status, 403);
+  EXPECT_EQ(send(net::Method::Get, replay, "", "none").status, 403);
+
+  const Answer cancelled = send(net::Method::Delete, replay);
+  EXPECT_EQ(cancelled.status, 200);
+  EXPECT_EQ(cancelled.body["data"]["state"], "cancelled");
+  EXPECT_EQ(cancelled.body["data"]["id"], data["id"]);
+  EXPECT_EQ(send(net::Method::Post, replay, R"({"start":"0","end":1})").status, 202);
+  ASSERT_TRUE(audit_.flush());
+  std::vector<std::string> replays = events();
+  std::erase_if(replays, [](const std::string& event) { return !event.contains(".replay_"); });
+  EXPECT_EQ(replays,
+            (std::vector<std::string>{"destination.replay_started", "destination.replay_cancelled",
+                                      "destination.replay_started"}));
+}
+
+TEST_F(DestinationsApiTest, ARangeOfAReplayIsInThePast) {
+  const std::string replay = "/" + made() + "/replay";
+  const std::string now = std::to_string(clock_.now().since_epoch / 1000);
+  const Answer cut =
+      send(net::Method::Post, replay, fmt::format(R"({{"start":0,"end":{}}})", 1e12));
+  ASSERT_EQ(cut.status, 202) << cut.body;
+  EXPECT_EQ(cut.body["data"]["end"], cut.body["data"]["created_at"]);
+  EXPECT_EQ(send(net::Method::Delete, replay).status, 200);
+  for (const std::string& body :
+       {std::string(R"({"start":5,"end":5})"), std::string(R"({"start":6,"end":5})"),
+        fmt::format(R"({{"start":{0}1,"end":{0}2}})", now)})
+    expect_error(send(net::Method::Post, replay, body), 400, "Invalid request parameters",
+                 "start: must be before the end, and before now");
+  for (const std::string_view body :
+       {"", "[]", "{", R"({"start":1})", R"({"start":1,"end":null})", R"({"start":1,"end":"soon"})",
+        R"({"start":1,"end":2,"limit":3})", R"({"start":1,"start":1,"end":2})"})
+    expect_error(send(net::Method::Post, replay, std::string(body)), 400,
+                 "Invalid request parameters");
+}
+
+TEST_F(DestinationsApiTest, NothingIsReplayedToWhatIsDisabledOrNotThere) {
+  const std::string one = "/" + made();
+  EXPECT_EQ(send(net::Method::Patch, one, R"({"enabled":false})").status, 200);
+  expect_error(send(net::Method::Post, one + "/replay", R"({"start":0,"end":1})"), 409,
+               "Resource conflict. Please try again later.", "the destination is disabled");
+  expect_error(send(net::Method::Post, "/nope/replay", R"({"start":0,"end":1})"), 404,
+               "Resource not found");
+  EXPECT_EQ(send(net::Method::Get, "/nope/replay").status, 404);
+}
+
 }  // namespace
 }  // namespace gantry::api

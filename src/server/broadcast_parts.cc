@@ -4,9 +4,14 @@
 #include <string>
 #include <utility>
 
+#include <fmt/core.h>
+
+#include "access/token.h"
 #include "broadcast/net_transport.h"
 #include "broadcast/test_connection.h"
+#include "core/hash.h"
 #include "core/mutex.h"
+#include "storage/directory.h"
 
 namespace gantry::server {
 namespace {
@@ -24,6 +29,23 @@ broadcast::Broadcaster::Options broadcaster_options(const Config::Broadcast& con
   options.dead_letters.bytes_max = config.dead_letter_bytes_max;
   options.dead_letters.age_max = config.dead_letter_max_age;
   return options;
+}
+
+/// By what a process finds its own replays again: several may share the state database, and each
+/// has stores of its own.
+Result<std::string> read_replica_id(storage::FileSystem& files,
+                                    const std::filesystem::path& directory) {
+  constexpr std::uint64_t kBytesMax = 64;
+  const std::filesystem::path path = directory / "replica-id";
+  GANTRY_TRY(const bool is_there, files.exists(path));
+  if (!is_there) {
+    const std::string id = access::make_uuid();
+    GANTRY_CHECK(storage::write_file_atomically(files, path, core::as_bytes(id)));
+    return id;
+  }
+  GANTRY_TRY(const auto bytes, storage::read_file(files, path, kBytesMax));
+  if (bytes.empty()) return fail(Code::DataLoss, fmt::format("{} is empty", path.string()));
+  return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
 /// Offers what the store behind it accepts.
@@ -122,6 +144,15 @@ Result<std::unique_ptr<BroadcastParts>> BroadcastParts::open(
                                            .pace = *parts->pace_,
                                            .registry = registry},
                                           broadcaster_options(config.broadcast)));
+  if (access.db->is_shared()) {
+    GANTRY_TRY(parts->replica_, read_replica_id(files, data / "broadcast"));
+  }
+  parts->replayer_ = std::make_unique<broadcast::Replayer>(
+      broadcast::Replayer::Environment{.db = *access.db,
+                                       .history = parts->histories_,
+                                       .outlet = *parts->broadcaster_,
+                                       .clock = clock},
+      broadcast::Replayer::Options{.replica = parts->replica_});
   return parts;
 }
 
@@ -130,11 +161,19 @@ BroadcastParts::~BroadcastParts() {
 }
 
 Result<void> BroadcastParts::start() {
-  return broadcaster_->start();
+  GANTRY_CHECK(broadcaster_->start());
+  replayer_->start();
+  return {};
+}
+
+void BroadcastParts::notify() {
+  broadcaster_->notify();
+  replayer_->notify();
 }
 
 void BroadcastParts::stop() {
   stopping_.cancel();
+  replayer_->stop();
   broadcaster_->stop(drain_timeout_);
 }
 
@@ -145,7 +184,8 @@ api::DestinationServices BroadcastParts::services(api::RequestRate& rate) {
           .rate = rate,
           .test_rate = test_rate_,
           .test = [this](const broadcast::Destination& destination) { return test(destination); },
-          .deliveries = *broadcaster_};
+          .deliveries = *broadcaster_,
+          .replica = replica_};
 }
 
 api::ConnectionVerdict BroadcastParts::test(const broadcast::Destination& destination) {
@@ -160,6 +200,7 @@ api::ConnectionVerdict BroadcastParts::test(const broadcast::Destination& destin
 
 std::shared_ptr<traces::Store> BroadcastParts::attach(StackId stack,
                                                       std::shared_ptr<traces::Store> traces) {
+  histories_.add(stack, traces);
   return std::make_shared<BroadcastStore>(
       stack, std::move(traces), *broadcaster_,
       [batches = unoffered_](const telemetry::SpanBatch& batch) { return !batches->has(batch); });

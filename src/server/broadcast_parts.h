@@ -11,11 +11,13 @@
 #include "api/cloud.h"
 #include "api/destinations.h"
 #include "broadcast/broadcaster.h"
+#include "broadcast/replayer.h"
 #include "core/cancel.h"
 #include "core/metrics.h"
 #include "core/time.h"
 #include "server/access_parts.h"
 #include "server/config.h"
+#include "server/open_histories.h"
 #include "storage/file.h"
 #include "traces/store.h"
 
@@ -34,10 +36,14 @@ class BroadcastParts {
   BroadcastParts(const BroadcastParts&) = delete;
   BroadcastParts& operator=(const BroadcastParts&) = delete;
 
-  /// Begins to send. Errors: the state database's.
+  /// Begins to send, and goes on with replays. Errors: the state database's.
   Result<void> start();
 
-  /// Sends what is queued for at most broadcast.drain_timeout. What comes later is queued only.
+  /// Destinations or replays may have changed. Returns at once.
+  void notify();
+
+  /// Pauses replays until the next start, and sends what is queued for at most
+  /// broadcast.drain_timeout. What comes later is queued only.
   void stop();
 
   [[nodiscard]] broadcast::Broadcaster& broadcaster() { return *broadcaster_; }
@@ -51,7 +57,8 @@ class BroadcastParts {
       const telemetry::SpanBatch& batch,
       const std::function<Result<telemetry::SpanAppendResult>()>& append);
 
-  /// The store of a stack whose new spans are offered from now on, once they are durable. An append
+  /// The store of a stack whose new spans are offered from now on, once they are durable, and whose
+  /// old ones can be replayed as long as it is open. An append
   /// returns when the copy is on disk too, if there are destinations; a queue that cannot be
   /// written fails no append, and is counted.
   [[nodiscard]] std::shared_ptr<traces::Store> attach(StackId stack,
@@ -76,6 +83,9 @@ class BroadcastParts {
   api::RequestRate test_rate_;
   CancelToken stopping_;  ///< Ends tests of connections.
   std::unique_ptr<broadcast::Broadcaster> broadcaster_;
+  OpenHistories histories_;
+  std::string replica_;  ///< "" when the state database is nobody else's.
+  std::unique_ptr<broadcast::Replayer> replayer_;
 };
 
 }  // namespace gantry::server

@@ -426,7 +426,7 @@ Result<void> Server::Impl::open_stores() {
   access->on_change([this] {
     if (follower) follower->notify();
     if (gateway) gateway->forget_keys();
-    broadcast->broadcaster().notify();
+    broadcast->notify();
   });
   if (gateway) gateway->start();
   // From here on no change goes unnoticed.

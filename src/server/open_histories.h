@@ -1,0 +1,29 @@
+#pragma once
+
+// The trace stores of this process, for replays.
+
+#include <map>
+#include <memory>
+
+#include "broadcast/replayer.h"
+#include "core/ids.h"
+#include "core/mutex.h"
+#include "traces/store.h"
+
+namespace gantry::server {
+
+/// Thread-safe. Keeps no store open but for the time of a read.
+class OpenHistories final : public broadcast::TraceHistory {
+ public:
+  /// Takes the place of an earlier store of the stack.
+  void add(StackId stack, const std::shared_ptr<traces::Store>& store);
+
+  Result<traces::TracePage> read(StackId stack, const traces::TracePageRequest& request,
+                                 const CancelToken& cancel, telemetry::SpanBatch& batch) override;
+
+ private:
+  core::Mutex mutex_;
+  std::map<StackId, std::weak_ptr<traces::Store>> stores_ GANTRY_GUARDED_BY(mutex_);
+};
+
+}  // namespace gantry::server

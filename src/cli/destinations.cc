@@ -1,10 +1,12 @@
 // gantry destinations …
 
+#include <chrono>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cli/administration.h"
@@ -12,6 +14,8 @@
 #include <fmt/core.h>
 
 #include "broadcast/destination.h"
+#include "core/rfc3339.h"
+#include "core/time.h"
 
 namespace gantry::cli {
 namespace {
@@ -20,6 +24,7 @@ constexpr std::string_view kDestinations = "/api/v1/observability/destinations";
 constexpr std::size_t kUuidCharacters = 36;
 constexpr int kPageSize = 100;
 constexpr int kPagesMax = 1000;
+constexpr std::chrono::milliseconds kReplayPollInterval{500};
 
 std::string path_of(std::string_view id, std::string_view rest = "") {
   return fmt::format("{}/{}{}", kDestinations, encode_component(id), rest);
@@ -281,6 +286,63 @@ ControlAct setup_letters(CLI::App& command) {
   };
 }
 
+struct ReplayFlags {
+  Choice choice;
+  std::string start;
+  std::string end;
+  bool waits = false;
+  bool cancels = false;
+};
+
+/// Asks until it does not run any more. Errors: it failed, or was cancelled.
+Result<Json> wait_for_replay(ControlClient& client, const std::string& path) {
+  while (true) {
+    GANTRY_TRY(const Json answer, client.get(path));
+    Json data = answer.value("data", Json::object());
+    const std::string state = member_text(data, "state");
+    if (state == "finished") return data;
+    if (state == "failed")
+      return fail(Code::Unavailable, fmt::format("replay failed: {}", member_text(data, "error")));
+    if (state != "running") return fail(Code::Unavailable, fmt::format("replay {}", state));
+    std::this_thread::sleep_for(kReplayPollInterval);
+  }
+}
+
+ControlAct setup_replay(CLI::App& command) {
+  const auto flags = std::make_shared<ReplayFlags>();
+  add_choice(command, flags->choice);
+  CLI::Option* const start = command.add_option(
+      "--start", flags->start, "Traces that begin from here on: Unix seconds or RFC 3339");
+  command.add_option("--end", flags->end, "And before this; default now")->needs(start);
+  CLI::Option* const wait =
+      command.add_flag("--wait", flags->waits, "Until all of them are in the queue");
+  command.add_flag("--cancel", flags->cancels, "End the one that runs")
+      ->excludes(start)
+      ->excludes(wait);
+  return [flags](ControlClient& client) -> Result<void> {
+    GANTRY_TRY(const std::string id, find_id(client, flags->choice));
+    const std::string path = path_of(id, "/replay");
+    Json answer;
+    if (flags->cancels) {
+      GANTRY_TRY(answer, client.remove(path));
+    } else if (!flags->start.empty()) {
+      const std::string end =
+          flags->end.empty() ? core::format_rfc3339(SystemClock().now()) : flags->end;
+      GANTRY_TRY(answer, client.post(path, {{"start", flags->start}, {"end", end}}));
+    }
+    if (flags->waits) {
+      GANTRY_TRY(const Json data, wait_for_replay(client, path));
+      print_object(client.options(), data);
+      return {};
+    }
+    if (answer.is_null()) {
+      GANTRY_TRY(answer, client.get(path));
+    }
+    print_data(client.options(), answer);
+    return {};
+  };
+}
+
 }  // namespace
 
 void add_destination_commands(CLI::App& app, int& status) {
@@ -297,6 +359,8 @@ void add_destination_commands(CLI::App& app, int& status) {
                       [](CLI::App& command) { return setup_switch(command, false); });
   add_control_command(*family, "delete", "Delete it with all that waits for it", status,
                       setup_delete);
+  add_control_command(*family, "replay", "Send past traces, or show how far that has come", status,
+                      setup_replay);
   add_control_command(*family, "dead-letters", "List, send again or delete what was refused",
                       status, setup_letters);
 }

@@ -90,14 +90,15 @@ def start(make_gantry):
     return make
 
 
-def write(gantry, *names: str, trace: int = 1) -> None:
-    """A span of each name, with a prompt."""
+def write(gantry, *names: str, trace: int = 1, padding: int = 0) -> None:
+    """A span of each name, with a prompt, and with an attribute of so many characters."""
     now = time.time_ns()
     spans = [{
         "traceId": f"{trace:032x}", "spanId": f"{abs(hash((name, trace))) % (1 << 60) + 1:016x}", "name": name, "kind": 3,
         "startTimeUnixNano": str(now - 1_000_000), "endTimeUnixNano": str(now),
         "attributes": [{"key": "gen_ai.prompt", "value": {"stringValue": PROMPT}},
-                       {"key": "gen_ai.request.model", "value": {"stringValue": "acme/one"}}],
+                       {"key": "gen_ai.request.model", "value": {"stringValue": "acme/one"}},
+                       {"key": "padding", "value": {"stringValue": f"{name} ".ljust(padding, "x")}}],
     } for name in names]
     answer = gantry.post("/otlp/v1/traces", request_of(spans), headers={"Content-Type": "application/json"})
     assert answer.status_code == 200, answer.text
@@ -214,6 +215,47 @@ def test_an_address_that_is_not_allowed_is_refused_by_the_test(make_gantry, reco
     assert recorder.requests == []
 
 
+def replay(gantry, destination: dict, method: str = "GET", **body) -> dict:
+    answer = requests.request(method, f"{gantry.url}{DESTINATIONS}/{destination['id']}/replay", json=body or None,
+                              headers=admin(gantry), timeout=30)
+    assert answer.status_code == (202 if method == "POST" else 200), answer.text
+    return answer.json()["data"]
+
+
+def test_what_was_there_before_is_replayed_and_survives_kill_9(start, recorder):
+    gantry = start(GANTRY_BROADCAST_QUEUE_BYTES_MAX="1MiB")  # a replay pauses when half of that waits
+    names = {f"old-{i}" for i in range(300)}
+    for i, name in enumerate(sorted(names)):
+        write(gantry, name, trace=i + 1, padding=10_000)
+    end = time.time()
+    recorder.answer = lambda body: (503, {})
+    destination = add(gantry, recorder.url, verify=False)
+    begun = replay(gantry, destination, "POST", start=end - 3600, end=end)
+    assert begun["state"] == "running"
+    wait_until(lambda: health(gantry, destination)["queue"]["bytes"] >= 1 << 19)
+    write(gantry, "new", trace=1000)
+    paused = replay(gantry, destination)
+    assert paused["state"] == "running" and 0 < paused["traces_read"] < 300
+    gantry.kill()
+    assert recorder.taken() == []
+    recorder.answer = lambda body: (200, {})
+    gantry.start()
+    taken = recorder.wait_for(names | {"new"}, seconds=60)
+    assert {attributes_of(span)["gen_ai.prompt"]["stringValue"] for span in taken} == {PROMPT}
+    wait_until(lambda: replay(gantry, destination)["state"] == "finished")
+    finished = replay(gantry, destination)
+    assert finished["id"] == begun["id"] and finished["error"] is None
+    assert finished["traces_read"] == finished["traces_queued"] == finished["spans_queued"] == 300
+    assert finished["position"] == finished["end"]
+    wait_until(lambda: health(gantry, destination)["queue"]["events"] == 0)
+    assert events(gantry, destination, "dropped") == 0
+    count = len(recorder.taken())
+    assert count <= 2 * len(names), "at least once is not every time"
+    audit = requests.get(f"{gantry.url}/api/audit", params={"event": "destination.replay_started"}, headers=admin(gantry),
+                         timeout=30).json()["items"]
+    assert [event["target"]["id"] for event in audit] == [destination["id"]]
+
+
 def test_a_stack_that_goes_takes_its_destinations_along(start, recorder):
     gantry = start()
     stack = requests.post(f"{gantry.url}/api/v1/stacks", json={"slug": "games", "name": "games"}, headers=admin(gantry),
@@ -248,6 +290,12 @@ def test_the_command_line(start, recorder, tmp_path):
     assert run("show", "copy")["health"]["queue"]["events"] == 0
     assert run("disable", "copy")["enabled"] is False
     assert run("enable", made["id"])["enabled"] is True
+    before = time.time()
+    assert "nothing has been replayed" in run("replay", "copy", status=1)
+    assert run("replay", "copy", "--start", str(before - 60), "--wait")["state"] == "finished"
+    assert run("replay", "copy")["traces_read"] == 0
+    assert run("replay", "copy", "--cancel")["state"] == "finished"
+    assert "before the end" in run("replay", "copy", "--start", str(before), "--end", str(before - 60), status=1)
     assert run("dead-letters", "copy") == []
     assert run("dead-letters", "copy", "--replay") == {"replayed": 0}
     assert run("dead-letters", "copy", "--clear") == {"deleted": 0}

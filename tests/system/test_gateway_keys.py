@@ -6,9 +6,9 @@ import re
 import pytest
 import requests
 
+from broadcast_client import admin
 from chat_answers import completion
 from gateway_setup import KEYS, make_gateway, model, provider
-from recording_destination import admin
 from recording_upstream import Upstream, Whole
 from test_control_cli import run
 

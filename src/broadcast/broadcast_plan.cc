@@ -38,9 +38,9 @@ std::size_t extras_index(const GenerationExtras& extras) {
 }  // namespace
 
 void Offers::offer(const CallEvent& event) {
-  const std::shared_ptr<const BroadcastPlan> plan = plan_.load();
-  const auto found = plan->find(event.stack);
-  if (found == plan->end()) return;
+  const std::shared_ptr<const BroadcastPlan> published = plan();
+  const auto found = published->find(event.stack);
+  if (found == published->end()) return;
   // By extras, then privacy and rate.
   std::array<std::vector<View>, 8> views;
   std::array<GenerationExtras, 8> extras;
@@ -76,9 +76,9 @@ void Offers::offer(const CallEvent& event) {
 }
 
 void Offers::offer(StackId stack, const telemetry::SpanBatch& batch) {
-  const std::shared_ptr<const BroadcastPlan> plan = plan_.load();
-  const auto found = plan->find(stack);
-  if (found == plan->end() || batch.spans.empty()) return;
+  const std::shared_ptr<const BroadcastPlan> published = plan();
+  const auto found = published->find(stack);
+  if (found == published->end() || batch.spans.empty()) return;
   const bool is_any_reading = std::ranges::any_of(found->second, reads_fields);
   const std::vector<TraceGroup> groups =
       group_by_trace(batch, is_any_reading ? GroupFields::Read : GroupFields::Skip);
@@ -179,11 +179,11 @@ void Offers::note(StackId stack, std::span<const Target* const> targets,
 }
 
 std::shared_ptr<const Target> Offers::find(StackId stack, const DestinationId& id) const {
-  const std::shared_ptr<const BroadcastPlan> plan = plan_.load();
-  const auto found = plan->find(stack);
-  if (found == plan->end()) return nullptr;
+  const std::shared_ptr<const BroadcastPlan> published = plan();
+  const auto found = published->find(stack);
+  if (found == published->end()) return nullptr;
   for (const Target& target : found->second)
-    if (target.destination.id == id) return {plan, &target};
+    if (target.destination.id == id) return {published, &target};
   return nullptr;
 }
 

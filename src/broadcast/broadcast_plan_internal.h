@@ -17,6 +17,7 @@
 #include "broadcast/broadcaster_metrics_internal.h"
 #include "broadcast/span_views.h"
 #include "broadcast/trace_sessions.h"
+#include "core/mutex.h"
 
 namespace gantry::broadcast {
 
@@ -34,7 +35,10 @@ class Offers {
   Offers(Queue& queue, const Clock& clock, std::size_t item_bytes_max)
       : queue_(queue), clock_(clock), item_bytes_max_(item_bytes_max) {}
 
-  void publish(std::shared_ptr<const BroadcastPlan> plan) { plan_.store(std::move(plan)); }
+  void publish(std::shared_ptr<const BroadcastPlan> plan) {
+    const core::Lock lock(plan_mutex_);
+    plan_ = std::move(plan);
+  }
 
   void offer(const CallEvent& event);
   void offer(StackId stack, const telemetry::SpanBatch& batch);
@@ -48,6 +52,11 @@ class Offers {
 
  private:
   struct View;
+
+  [[nodiscard]] std::shared_ptr<const BroadcastPlan> plan() const {
+    const core::Lock lock(plan_mutex_);
+    return plan_;
+  }
 
   /// By index of `groups`; counts what takes nothing.
   [[nodiscard]] std::vector<bool> kept_groups(const Target& target,
@@ -70,7 +79,11 @@ class Offers {
   TraceSessions sessions_;
   std::atomic<bool> is_failing_ =
       false;  ///< Only changes are logged: each event would fill a disk.
-  std::atomic<std::shared_ptr<const BroadcastPlan>> plan_{std::make_shared<const BroadcastPlan>()};
+  /// Held to copy the pointer. An atomic one is a lock too in libstdc++, and one that
+  /// ThreadSanitizer cannot follow.
+  mutable core::Mutex plan_mutex_;
+  std::shared_ptr<const BroadcastPlan> plan_ GANTRY_GUARDED_BY(plan_mutex_) =
+      std::make_shared<const BroadcastPlan>();
 };
 
 }  // namespace gantry::broadcast

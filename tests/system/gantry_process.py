@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -14,10 +15,25 @@ BINARY = os.environ.get("GANTRY_BINARY", str(pathlib.Path(__file__).parents[2] /
 START_SECONDS = 20
 
 
+# Below the ports that the system gives to outgoing connections: one of those could take a listener's port while its
+# process is being restarted.
+_LISTENER_PORTS = range(15000, 32000)
+_given_ports = set()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port to listen on that nobody uses; given once per run."""
+    while True:
+        port = random.choice(_LISTENER_PORTS)
+        if port in _given_ports:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given_ports.add(port)
+        return port
 
 
 class Gantry:

@@ -1,6 +1,5 @@
 #include "server/broadcast_parts.h"
 
-#include <set>
 #include <string>
 #include <utility>
 
@@ -10,7 +9,7 @@
 #include "broadcast/net_transport.h"
 #include "broadcast/test_connection.h"
 #include "core/hash.h"
-#include "core/mutex.h"
+#include "server/forwarding_trace_store.h"
 #include "storage/directory.h"
 
 namespace gantry::server {
@@ -49,77 +48,28 @@ Result<std::string> read_replica_id(storage::FileSystem& files,
 }
 
 /// Offers what the store behind it accepts.
-class BroadcastStore final : public traces::Store {
+class BroadcastStore final : public ForwardingTraceStore {
  public:
-  /// Says of a batch whether it is to be offered.
-  using Choice = std::function<bool(const telemetry::SpanBatch&)>;
-
   BroadcastStore(StackId stack, std::shared_ptr<traces::Store> store,
-                 broadcast::Broadcaster& broadcaster, Choice is_offered)
-      : stack_(stack),
-        store_(std::move(store)),
-        broadcaster_(broadcaster),
-        is_offered_(std::move(is_offered)) {}
+                 broadcast::Broadcaster& broadcaster)
+      : ForwardingTraceStore(std::move(store)), stack_(stack), broadcaster_(broadcaster) {}
 
   Result<telemetry::SpanAppendResult> append(const telemetry::SpanBatch& batch) override {
-    GANTRY_TRY(telemetry::SpanAppendResult appended, store_->append(batch));
+    GANTRY_TRY(telemetry::SpanAppendResult appended, ForwardingTraceStore::append(batch));
     // What was there before was sent before: two Gantrys that send to each other come to rest.
-    if (appended.spans_written > appended.spans_repeated && is_offered_(batch))
-      broadcaster_.offer(stack_, batch);
+    if (appended.spans_written > appended.spans_repeated) broadcaster_.offer(stack_, batch);
     return appended;
   }
 
-  [[nodiscard]] const traceql::SpanSource& source() const override { return store_->source(); }
-
-  Result<bool> delete_trace(const telemetry::TraceId& id) override {
-    return store_->delete_trace(id);
-  }
-
-  [[nodiscard]] traces::StoreStatistics statistics() const override { return store_->statistics(); }
-
-  Result<void> flush() override { return store_->flush(); }
-
-  Result<void> merge_all() override { return store_->merge_all(); }
-
-  void reconfigure(const traces::StoreOptions& options) override { store_->reconfigure(options); }
-
-  Result<void> close() override { return store_->close(); }
-
  private:
   const StackId stack_;
-  const std::shared_ptr<traces::Store> store_;
   broadcast::Broadcaster& broadcaster_;
-  const Choice is_offered_;
 };
 
 }  // namespace
 
-/// Batches on their way to a store, by where they are. Thread-safe.
-class BroadcastParts::UnofferedBatches {
- public:
-  void add(const telemetry::SpanBatch& batch) {
-    const core::Lock lock(mutex_);
-    batches_.insert(&batch);
-  }
-
-  void remove(const telemetry::SpanBatch& batch) {
-    const core::Lock lock(mutex_);
-    batches_.erase(&batch);
-  }
-
-  [[nodiscard]] bool has(const telemetry::SpanBatch& batch) {
-    const core::Lock lock(mutex_);
-    return batches_.contains(&batch);
-  }
-
- private:
-  core::Mutex mutex_;
-  std::set<const telemetry::SpanBatch*> batches_ GANTRY_GUARDED_BY(mutex_);
-};
-
 BroadcastParts::BroadcastParts(const Config& config, const AccessParts& access, const Clock& clock)
     : access_(access),
-      unoffered_(std::make_shared<UnofferedBatches>()),
       clock_(clock),
       service_name_(config.broadcast.service_name),
       drain_timeout_(config.broadcast.drain_timeout),
@@ -201,18 +151,14 @@ api::ConnectionVerdict BroadcastParts::test(const broadcast::Destination& destin
 std::shared_ptr<traces::Store> BroadcastParts::attach(StackId stack,
                                                       std::shared_ptr<traces::Store> traces) {
   histories_.add(stack, traces);
-  return std::make_shared<BroadcastStore>(
-      stack, std::move(traces), *broadcaster_,
-      [batches = unoffered_](const telemetry::SpanBatch& batch) { return !batches->has(batch); });
+  return std::make_shared<BroadcastStore>(stack, std::move(traces), *broadcaster_);
 }
 
 Result<telemetry::SpanAppendResult> BroadcastParts::append_unoffered(
-    const telemetry::SpanBatch& batch,
-    const std::function<Result<telemetry::SpanAppendResult>()>& append) {
-  unoffered_->add(batch);
-  Result<telemetry::SpanAppendResult> appended = append();
-  unoffered_->remove(batch);
-  return appended;
+    StackId stack, const telemetry::SpanBatch& batch) {
+  const std::shared_ptr<traces::Store> store = histories_.find(stack);
+  if (!store) return fail(Code::Unavailable, "the stack is not open");
+  return store->append(batch);
 }
 
 }  // namespace gantry::server

@@ -3,7 +3,6 @@
 // Broadcasting wired together: what sends, what it may reach, and who tells it of changes.
 
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -51,28 +50,24 @@ class BroadcastParts {
   /// For the routes of destinations. `rate`: that of the control API.
   [[nodiscard]] api::DestinationServices services(api::RequestRate& rate);
 
-  /// Runs `append`, which gives `batch` to a store that `attach` has made, and offers nothing of
-  /// it: destinations get the same in another form.
-  Result<telemetry::SpanAppendResult> append_unoffered(
-      const telemetry::SpanBatch& batch,
-      const std::function<Result<telemetry::SpanAppendResult>()>& append);
+  /// Appends to the store of a stack and offers nothing of it: destinations get the same in another
+  /// form. Errors: the store's; Unavailable: the stack is not open.
+  Result<telemetry::SpanAppendResult> append_unoffered(StackId stack,
+                                                       const telemetry::SpanBatch& batch);
 
   /// The store of a stack whose new spans are offered from now on, once they are durable, and whose
-  /// old ones can be replayed as long as it is open. An append
-  /// returns when the copy is on disk too, if there are destinations; a queue that cannot be
-  /// written fails no append, and is counted.
+  /// old ones can be replayed as long as it is open. An append returns when the copy is on disk
+  /// too, if there are destinations; a queue that cannot be written fails no append, and is
+  /// counted.
   [[nodiscard]] std::shared_ptr<traces::Store> attach(StackId stack,
                                                       std::shared_ptr<traces::Store> traces);
 
  private:
-  class UnofferedBatches;
-
   BroadcastParts(const Config& config, const AccessParts& access, const Clock& clock);
 
   [[nodiscard]] api::ConnectionVerdict test(const broadcast::Destination& destination);
 
   const AccessParts& access_;
-  const std::shared_ptr<UnofferedBatches> unoffered_;
   const Clock& clock_;
   const std::string service_name_;
   const DurationMs drain_timeout_;

@@ -32,8 +32,8 @@ std::optional<gateway::GenerationBroadcast> make_destinations(BroadcastParts* br
 /// they are offered calls, and not the spans in the store besides.
 decltype(GenerationTraces::Options::append) make_append(BroadcastParts* broadcast) {
   if (broadcast == nullptr) return GenerationTraces::Options{}.append;
-  return [broadcast](const access::StackView& view, const telemetry::SpanBatch& batch) {
-    return broadcast->append_unoffered(batch, [&] { return view.append(batch); });
+  return [broadcast](StackId stack, const access::StackView&, const telemetry::SpanBatch& batch) {
+    return broadcast->append_unoffered(stack, batch);
   };
 }
 

@@ -87,7 +87,8 @@ Result<void> GenerationTraces::write(const gateway::FinishedCall& whose,
       access::system_principal(whose.org, whose.stack, {access::Scope::TracesWrite});
   const auto view = gate_.open(writer, access::Scope::TracesWrite);
   if (!view) return fail(view.error().code, view.error().message);
-  GANTRY_TRY(const telemetry::SpanAppendResult appended, options_.append(*view, batch));
+  GANTRY_TRY(const telemetry::SpanAppendResult appended,
+             options_.append(whose.stack, *view, batch));
   if (appended.spans_rejected() == 0) return {};
   return fail(Code::ResourceExhausted,
               appended.messages.empty() ? "spans refused" : appended.messages.front());

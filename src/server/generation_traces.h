@@ -24,10 +24,10 @@ class GenerationTraces {
     gateway::TraceOptions trace;
     /// gateway.io_logging: prompts and completions are kept too; else the privacy view is.
     bool keeps_content = false;
-    /// Gives the batch to the view.
-    std::function<Result<telemetry::SpanAppendResult>(const access::StackView&,
+    /// Appends to the stack, of which the view may be written.
+    std::function<Result<telemetry::SpanAppendResult>(StackId, const access::StackView&,
                                                       const telemetry::SpanBatch&)>
-        append = [](const access::StackView& view, const telemetry::SpanBatch& batch) {
+        append = [](StackId, const access::StackView& view, const telemetry::SpanBatch& batch) {
           return view.append(batch);
         };
   };

@@ -1,6 +1,7 @@
 #pragma once
 
-// The trace stores of this process, for replays.
+// The trace stores of this process as they are behind their broadcasting: for replays, and for
+// spans that destinations get in another form.
 
 #include <map>
 #include <memory>
@@ -17,6 +18,9 @@ class OpenHistories final : public broadcast::TraceHistory {
  public:
   /// Takes the place of an earlier store of the stack.
   void add(StackId stack, const std::shared_ptr<traces::Store>& store);
+
+  /// Null: the stack is not open.
+  [[nodiscard]] std::shared_ptr<traces::Store> find(StackId stack);
 
   Result<traces::TracePage> read(StackId stack, const traces::TracePageRequest& request,
                                  const CancelToken& cancel, telemetry::SpanBatch& batch) override;

@@ -1,15 +1,13 @@
 #include "collect/collector.h"
 
-#include <algorithm>
-#include <chrono>
 #include <stop_token>
 #include <thread>
 #include <utility>
 
 #include <pthread.h>
 
+#include "collect/rounds.h"
 #include "core/log.h"
-#include "core/mutex.h"
 
 namespace gantry::collect {
 namespace {
@@ -24,18 +22,11 @@ struct Job {
 
 }  // namespace
 
-TimestampMs next_round(TimestampMs now, DurationMs interval) {
-  const std::int64_t into = now.since_epoch % interval.count;
-  return now + DurationMs{interval.count - (into < 0 ? into + interval.count : into)};
-}
-
 struct Collector::Impl {
   Options options;
   Sink sink;
   const Clock& clock;
   std::vector<Job> jobs;
-  core::Mutex mutex;
-  core::ConditionVariable stopping;
   std::jthread thread;
 
   void collect(TimestampMs at) {
@@ -73,29 +64,6 @@ struct Collector::Impl {
       log::info("collected metrics written again", {{"job", job.target->job()}});
     }
   }
-
-  /// False when it is to stop. Wakes every second at least, to notice a clock that was set.
-  bool wait_until(const std::stop_token& stop, TimestampMs due) GANTRY_EXCLUDES(mutex) {
-    constexpr DurationMs kLook{1000};
-    core::Lock lock(mutex);
-    while (!stop.stop_requested()) {
-      const DurationMs left = due - clock.now();
-      // Further away than one interval: the clock was set back, and the caller looks again.
-      if (left.count <= 0 || left > options.interval) return true;
-      stopping.wait_for(lock, stop, std::chrono::milliseconds(std::min(left, kLook).count),
-                        [] { return false; });
-    }
-    return false;
-  }
-
-  void run(const std::stop_token& stop) {
-    TimestampMs due = next_round(clock.now(), options.interval);
-    while (wait_until(stop, due)) {
-      const TimestampMs now = clock.now();
-      if (now >= due && now - due < options.interval) collect(due);
-      due = next_round(clock.now(), options.interval);
-    }
-  }
 };
 
 Collector::Collector(Options options, std::vector<std::unique_ptr<Target>> targets, Sink sink,
@@ -118,8 +86,10 @@ Collector::~Collector() {
 }
 
 void Collector::start() {
-  impl_->thread =
-      std::jthread([impl = impl_.get()](const std::stop_token& stop) { impl->run(stop); });
+  impl_->thread = std::jthread([impl = impl_.get()](const std::stop_token& stop) {
+    run_rounds(stop, impl->clock, impl->options.interval,
+               [impl](TimestampMs at) { impl->collect(at); });
+  });
   pthread_setname_np(impl_->thread.native_handle(), "collect");
 }
 

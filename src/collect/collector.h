@@ -25,9 +25,6 @@ namespace gantry::collect {
 /// Takes one target's batch; may block until it is durable. Views in the batch live for the call.
 using Sink = std::function<Result<void>(const telemetry::MetricBatch&)>;
 
-/// The first multiple of `interval` after `now`.
-[[nodiscard]] TimestampMs next_round(TimestampMs now, DurationMs interval);
-
 /// `start`, `stop` and `collect_round` from one thread; the sink is called from the collector's.
 class Collector {
  public:

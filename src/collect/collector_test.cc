@@ -123,14 +123,6 @@ TEST_F(TargetTest, KeysFollowTheLabels) {
   EXPECT_NE(target_.collect({2}).series.front().key, first);
 }
 
-TEST(NextRound, IsTheNextMultiple) {
-  EXPECT_EQ(next_round({0}, {15000}), (TimestampMs{15000}));
-  EXPECT_EQ(next_round({14999}, {15000}), (TimestampMs{15000}));
-  EXPECT_EQ(next_round({15000}, {15000}), (TimestampMs{30000}));
-  EXPECT_EQ(next_round({-1}, {15000}), (TimestampMs{0}));
-  EXPECT_EQ(next_round({-15000}, {15000}), (TimestampMs{0}));
-}
-
 double metric(const core::MetricRegistry& registry, std::string_view name) {
   for (const auto& family : registry.collect()) {
     if (family.name == name) return family.samples.front().value;

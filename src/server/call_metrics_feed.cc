@@ -1,14 +1,13 @@
 #include "server/call_metrics_feed.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include <pthread.h>
 
 #include "access/principal.h"
-#include "collect/collector.h"
 #include "collect/family.h"
+#include "collect/rounds.h"
 
 namespace gantry::server {
 
@@ -21,7 +20,10 @@ CallMetricsFeed::~CallMetricsFeed() {
 }
 
 void CallMetricsFeed::start() {
-  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  thread_ = std::jthread([this](const std::stop_token& stop) {
+    collect::run_rounds(stop, clock_, options_.interval,
+                        [this](TimestampMs at) { collect_round(at); });
+  });
   pthread_setname_np(thread_.native_handle(), "call-metrics");
 }
 
@@ -30,22 +32,6 @@ void CallMetricsFeed::stop() {
   thread_.request_stop();
   thread_.join();
   collect_round(clock_.now());
-}
-
-void CallMetricsFeed::run(const std::stop_token& stop) {
-  TimestampMs due = collect::next_round(clock_.now(), options_.interval);
-  while (!stop.stop_requested()) {
-    {
-      constexpr DurationMs kLook{1000};  // the clock may be set
-      core::Lock lock(mutex_);
-      const DurationMs left = due - clock_.now();
-      const std::int64_t wait = std::clamp<std::int64_t>(left.count, 0, kLook.count);
-      stopping_.wait_for(lock, stop, std::chrono::milliseconds(wait), [] { return false; });
-    }
-    if (stop.stop_requested() || clock_.now() < due) continue;
-    collect_round(due);
-    due = collect::next_round(clock_.now(), options_.interval);
-  }
 }
 
 void CallMetricsFeed::collect_round(TimestampMs at) {

@@ -12,7 +12,6 @@
 #include "collect/target.h"
 #include "core/error.h"
 #include "core/ids.h"
-#include "core/mutex.h"
 #include "core/time.h"
 #include "gateway/call_metrics.h"
 #include "server/failure_log.h"
@@ -48,15 +47,12 @@ class CallMetricsFeed {
   void collect_round(TimestampMs at);
 
  private:
-  void run(const std::stop_token& stop);
   [[nodiscard]] Result<void> write(const gateway::CallMetrics::OfStack& stack, TimestampMs at);
 
   gateway::CallMetrics& metrics_;
   const access::Gate& gate_;
   const Clock& clock_;
   const Options options_;
-  core::Mutex mutex_;
-  core::ConditionVariable stopping_;
   TimestampMs last_round_{0};
   std::map<StackId, std::unique_ptr<collect::Target>> targets_;
   FailureLog failures_{"metrics of LLM calls not stored", "metrics of LLM calls stored again"};

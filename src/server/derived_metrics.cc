@@ -1,17 +1,17 @@
 #include "server/derived_metrics.h"
 
 #include <algorithm>
-#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <pthread.h>
 
-#include "collect/collector.h"
+#include "collect/rounds.h"
 #include "core/log.h"
 #include "pipeline/service_graph.h"
 #include "pipeline/span_metrics.h"
+#include "server/forwarding_trace_store.h"
 
 namespace gantry::server {
 
@@ -59,13 +59,13 @@ struct DerivedMetrics::Stack {
 };
 
 /// Counts what the store behind it accepts.
-class DerivedMetrics::CountedStore final : public traces::Store {
+class DerivedMetrics::CountedStore final : public ForwardingTraceStore {
  public:
   CountedStore(std::unique_ptr<traces::Store> store, std::shared_ptr<Stack> stack)
-      : store_(std::move(store)), stack_(std::move(stack)) {}
+      : ForwardingTraceStore(std::move(store)), stack_(std::move(stack)) {}
 
   Result<telemetry::SpanAppendResult> append(const telemetry::SpanBatch& batch) override {
-    GANTRY_TRY(telemetry::SpanAppendResult appended, store_->append(batch));
+    GANTRY_TRY(telemetry::SpanAppendResult appended, ForwardingTraceStore::append(batch));
     // A request that was sent again, or refused as a whole, has nothing new.
     const bool has_new = appended.spans_written > appended.spans_repeated;
     if (has_new && stack_->is_enabled) {
@@ -75,25 +75,8 @@ class DerivedMetrics::CountedStore final : public traces::Store {
     return appended;
   }
 
-  [[nodiscard]] const traceql::SpanSource& source() const override { return store_->source(); }
-
-  Result<bool> delete_trace(const telemetry::TraceId& id) override {
-    return store_->delete_trace(id);
-  }
-
-  [[nodiscard]] traces::StoreStatistics statistics() const override { return store_->statistics(); }
-
-  Result<void> flush() override { return store_->flush(); }
-
-  Result<void> merge_all() override { return store_->merge_all(); }
-
-  void reconfigure(const traces::StoreOptions& options) override { store_->reconfigure(options); }
-
-  Result<void> close() override { return store_->close(); }
-
  private:
-  std::unique_ptr<traces::Store> store_;
-  std::shared_ptr<Stack> stack_;
+  const std::shared_ptr<Stack> stack_;
 };
 
 DerivedMetrics::DerivedMetrics(Options options, core::MetricRegistry& registry, const Clock& clock)
@@ -129,7 +112,10 @@ void DerivedMetrics::detach(StackId stack) {
 }
 
 void DerivedMetrics::start() {
-  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  thread_ = std::jthread([this](const std::stop_token& stop) {
+    collect::run_rounds(stop, clock_, options_.interval,
+                        [this](TimestampMs at) { collect_round(at); });
+  });
   pthread_setname_np(thread_.native_handle(), "derive");
 }
 
@@ -138,22 +124,6 @@ void DerivedMetrics::stop() {
   thread_.request_stop();
   thread_.join();
   collect_round(clock_.now());
-}
-
-void DerivedMetrics::run(const std::stop_token& stop) {
-  TimestampMs due = collect::next_round(clock_.now(), options_.interval);
-  while (!stop.stop_requested()) {
-    {
-      constexpr DurationMs kLook{1000};
-      core::Lock lock(mutex_);
-      const DurationMs left = due - clock_.now();
-      const std::int64_t wait = std::clamp<std::int64_t>(left.count, 0, kLook.count);
-      stopping_.wait_for(lock, stop, std::chrono::milliseconds(wait), [] { return false; });
-    }
-    if (stop.stop_requested() || clock_.now() < due) continue;
-    collect_round(due);
-    due = collect::next_round(clock_.now(), options_.interval);
-  }
 }
 
 void DerivedMetrics::collect_round(TimestampMs now) {

@@ -63,13 +63,10 @@ class DerivedMetrics {
   struct Stack;
   class CountedStore;
 
-  void run(const std::stop_token& stop);
-
   Options options_;
   core::MetricRegistry& registry_;
   const Clock& clock_;
   core::Mutex mutex_;
-  core::ConditionVariable stopping_;
   std::map<StackId, std::shared_ptr<Stack>> stacks_ GANTRY_GUARDED_BY(mutex_);
   TimestampMs last_round_ GANTRY_GUARDED_BY(mutex_){0};
   std::jthread thread_;

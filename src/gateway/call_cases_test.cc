@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -152,8 +153,7 @@ void CallCasesTest::expect_trace(const json& published) {
 }
 
 void CallCasesTest::play(const json& published) {
-  const json upstream = published["upstream"];
-  std::size_t answer_count = 0;  // of one connection after the other
+  const auto answer_count = std::make_shared<std::size_t>(0);  // of one connection after the other
   GatewayOptions options;
   options.calls.attempts.max_retries = 0;
   next_id_ = published["generation_id"];
@@ -161,8 +161,9 @@ void CallCasesTest::play(const json& published) {
   GatewayKeySettings key{.name = published["api_key"]["name"]};
   if (published.contains("key_state")) key.limit = PicoUsd{0};
   secret_ = make_key(key);
-  start(testing::answering([&](const std::string&) {
-          const json& answer = upstream.at(answer_count++);
+  // The server's thread may end after this function.
+  start(testing::answering([upstream = published["upstream"], answer_count](const std::string&) {
+          const json& answer = upstream.at((*answer_count)++);
           return answer.contains("never_answers") ? std::string() : answer_of(answer);
         }),
         catalogue_of(published), options);

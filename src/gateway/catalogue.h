@@ -3,9 +3,9 @@
 // Which models there are, who serves them, where and at what price.
 //
 // A Catalogue is built whole from its configuration and never changes. Whoever owns the current one
-// keeps it in a std::atomic<std::shared_ptr<const Catalogue>>: a request takes a copy of the
-// pointer, and models and endpoints live as long as something points to them, so that a new
-// catalogue disturbs nothing that is under way.
+// keeps a std::shared_ptr<const Catalogue>, of which each request takes a copy: models and
+// endpoints live as long as something points to them, so that a new catalogue disturbs nothing that
+// is under way.
 
 #include <cstddef>
 #include <cstdint>

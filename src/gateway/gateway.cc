@@ -1,7 +1,6 @@
 #include "gateway/gateway.h"
 
 #include <algorithm>
-#include <atomic>
 #include <functional>
 #include <optional>
 #include <string>
@@ -137,8 +136,18 @@ struct Gateway::Impl {
   LiveCalls& live = *live_calls;
   const std::shared_ptr<WaitingRoom> waiting_room;
   CallParts call_parts;
-  core::Mutex serve_mutex;  ///< Held over a change of `served`.
-  std::atomic<std::shared_ptr<const ServedCatalogue>> served;
+  core::Mutex serve_mutex;  ///< Held over a change of what is served.
+
+  [[nodiscard]] std::shared_ptr<const ServedCatalogue> served() const {
+    const core::Lock lock(served_mutex_);
+    return served_;
+  }
+
+ private:
+  /// Held to copy the pointer. An atomic one is a lock too in libstdc++, and one that
+  /// ThreadSanitizer cannot follow.
+  mutable core::Mutex served_mutex_;
+  std::shared_ptr<const ServedCatalogue> served_ GANTRY_GUARDED_BY(served_mutex_);
 };
 
 /// The registry may ask after the gateway is gone.
@@ -166,7 +175,7 @@ void Gateway::Impl::register_breakers(const Catalogue& catalogue) {
 Result<void> Gateway::Impl::serve(std::shared_ptr<const Catalogue> catalogue) {
   const core::Lock lock(serve_mutex);
   const std::vector<EndpointId> endpoints = catalogue->endpoint_ids();
-  const auto previous = served.load();
+  const auto previous = served();
   GANTRY_TRY(auto next, ServedCatalogue::make({.catalogue = std::move(catalogue),
                                                .read_secret = parts.read_secret,
                                                .waiting_room = waiting_room,
@@ -174,14 +183,17 @@ Result<void> Gateway::Impl::serve(std::shared_ptr<const Catalogue> catalogue) {
                                                .random = random,
                                                .previous = previous.get()}));
   register_breakers(next->catalogue());
-  served.store(std::move(next));
+  {
+    const core::Lock changing(served_mutex_);
+    served_ = std::move(next);
+  }
   breakers.retain(endpoints);
   statistics.retain(endpoints);
   return {};
 }
 
 net::Response Gateway::Impl::infer(Api api, net::Request& request) {
-  auto admitted = admit_call(call_parts, served.load(), api, request);
+  auto admitted = admit_call(call_parts, served(), api, request);
   if (admitted) return Call::start(call_parts, *std::move(admitted));
   const RefusedCall& refused = admitted.error();
   parts.metrics.observe(refused.generation, refused.key.get());
@@ -209,18 +221,17 @@ net::Handler Gateway::Impl::for_key(Answer answer) {
 }
 
 net::Response Gateway::Impl::list_models(const GatewayKey& key, const net::Request&) {
-  return net::json_response(200, print_models(served.load()->catalogue(), allowed_models(key)));
+  return net::json_response(200, print_models(served()->catalogue(), allowed_models(key)));
 }
 
 net::Response Gateway::Impl::count_models(const GatewayKey& key, const net::Request&) {
-  return net::json_response(200,
-                            print_model_count(served.load()->catalogue(), allowed_models(key)));
+  return net::json_response(200, print_model_count(served()->catalogue(), allowed_models(key)));
 }
 
 net::Response Gateway::Impl::list_endpoints(const GatewayKey& key, const net::Request& request) {
   const std::string id =
       fmt::format("{}/{}", request.path_parameter("author"), request.path_parameter("slug"));
-  const auto catalogue = served.load();
+  const auto catalogue = served();
   const auto match = catalogue->catalogue().find(id);
   if (!match || !match->model->is_listed || !allowed_models(key).allows(match->model->config.id)) {
     return plain_error(

@@ -57,11 +57,12 @@ class Relay {
   void done(const std::shared_ptr<Call>& call, StreamResult result);
 
   Options options_;
-  net::testing::RawServer upstream_;
-  net::testing::Caller caller_;
   core::Mutex mutex_;
   std::vector<Generation> generations_ GANTRY_GUARDED_BY(mutex_);
   std::vector<StreamResult> results_ GANTRY_GUARDED_BY(mutex_);
+  // Their threads write the above, and end before it goes.
+  net::testing::RawServer upstream_;
+  net::testing::Caller caller_;
   std::unique_ptr<net::testing::TestServer> server_;
 };
 

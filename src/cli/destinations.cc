@@ -11,6 +11,7 @@
 
 #include "cli/administration.h"
 #include "cli/control_client_internal.h"
+#include "cli/named_resource_internal.h"
 #include <fmt/core.h>
 
 #include "broadcast/destination.h"
@@ -20,59 +21,32 @@
 namespace gantry::cli {
 namespace {
 
-constexpr std::string_view kDestinations = "/api/v1/observability/destinations";
 constexpr std::size_t kUuidCharacters = 36;
-constexpr int kPageSize = 100;
-constexpr int kPagesMax = 1000;
 constexpr std::chrono::milliseconds kReplayPollInterval{500};
 
+constexpr NamedResource kDestinations{.path = "/api/v1/observability/destinations",
+                                      .noun = "destination",
+                                      .plural = "destinations",
+                                      .id_member = "id",
+                                      .is_id = [](std::string_view text) {
+                                        return text.size() == kUuidCharacters && text[8] == '-';
+                                      }};
+
 std::string path_of(std::string_view id, std::string_view rest = "") {
-  return fmt::format("{}/{}{}", kDestinations, encode_component(id), rest);
+  return path_of(kDestinations, id, rest);
 }
 
-/// All of a stack: of the only one when `stack` is "".
-Result<Json> list_all(ControlClient& client, const std::string& stack) {
-  Json all = Json::array();
-  for (int page = 0; page < kPagesMax; ++page) {
-    Query query = {{"offset", std::to_string(page * kPageSize)},
-                   {"limit", std::to_string(kPageSize)}};
-    if (!stack.empty()) query.emplace_back("workspace_id", stack);
-    GANTRY_TRY(const Json answer, client.get(std::string(kDestinations), query));
-    const Json items = answer.value("data", Json::array());
-    for (const Json& item : items) all.push_back(item);
-    if (items.size() < static_cast<std::size_t>(kPageSize)) break;
-  }
-  return all;
+/// Pages as long as list_all expects them.
+Query whole_pages() {
+  return {{"limit", std::to_string(kDestinations.page_size)}};
 }
 
-/// What names one.
-struct Choice {
-  std::string id_or_name;
-  std::string stack;
-};
-
-void add_choice(CLI::App& command, Choice& choice) {
-  command.add_option("destination", choice.id_or_name, "Id or name")
-      ->required()
-      ->type_name("DESTINATION");
-  command.add_option("--stack", choice.stack,
-                     "For a name: of this stack, by slug or id; default the only one");
+void add_destination_choice(CLI::App& command, Choice& choice) {
+  add_choice(command, choice, "destination", "Id or name");
 }
 
-Result<std::string> find_id(ControlClient& client, const Choice& choice) {
-  const std::string& wanted = choice.id_or_name;
-  if (wanted.size() == kUuidCharacters && wanted[8] == '-') return wanted;
-  GANTRY_TRY(const Json all, list_all(client, choice.stack));
-  std::string id;
-  for (const Json& item : all) {
-    if (member_text(item, "name") != wanted) continue;
-    if (!id.empty())
-      return fail(Code::InvalidArgument,
-                  fmt::format("several destinations are called \"{}\": give the id", wanted));
-    id = member_text(item, "id");
-  }
-  if (id.empty()) return fail(Code::NotFound, fmt::format("no destination \"{}\"", wanted));
-  return id;
+Result<std::string> find_destination(ControlClient& client, const Choice& choice) {
+  return find_id(client, kDestinations, choice, whole_pages());
 }
 
 /// The file's text without the line break at its end; "-": standard input.
@@ -140,10 +114,6 @@ Result<Json> add_body(const AddFlags& flags) {
   return body;
 }
 
-void print_data(const ControlOptions& options, const Json& answer) {
-  print_object(options, answer.value("data", Json::object()));
-}
-
 ControlAct setup_add(CLI::App& command) {
   const auto flags = std::make_shared<AddFlags>();
   command.add_option("name", flags->name, "Name for people")->required()->type_name("NAME");
@@ -169,7 +139,7 @@ ControlAct setup_add(CLI::App& command) {
     GANTRY_TRY(const Json body, add_body(*flags));
     Query query;
     if (flags->is_untested) query.emplace_back("verify", "false");
-    GANTRY_TRY(const Json answer, client.post(std::string(kDestinations), body, query));
+    GANTRY_TRY(const Json answer, client.post(std::string(kDestinations.path), body, query));
     print_data(client.options(), answer);
     return {};
   };
@@ -179,7 +149,7 @@ ControlAct setup_list(CLI::App& command) {
   const auto stack = std::make_shared<std::string>();
   command.add_option("--stack", *stack, "Of this stack, by slug or id; default the only one");
   return [stack](ControlClient& client) -> Result<void> {
-    GANTRY_TRY(const Json items, list_all(client, *stack));
+    GANTRY_TRY(const Json items, list_all(client, kDestinations, *stack, whole_pages()));
     print_list(client.options(), items,
                {{"ID", "id"},
                 {"NAME", "name"},
@@ -194,9 +164,9 @@ ControlAct setup_list(CLI::App& command) {
 
 ControlAct setup_show(CLI::App& command) {
   const auto choice = std::make_shared<Choice>();
-  add_choice(command, *choice);
+  add_destination_choice(command, *choice);
   return [choice](ControlClient& client) -> Result<void> {
-    GANTRY_TRY(const std::string id, find_id(client, *choice));
+    GANTRY_TRY(const std::string id, find_destination(client, *choice));
     GANTRY_TRY(const Json answer, client.get(path_of(id)));
     GANTRY_TRY(const Json health, client.get(path_of(id, "/health")));
     Json shown = answer.value("data", Json::object());
@@ -208,9 +178,9 @@ ControlAct setup_show(CLI::App& command) {
 
 ControlAct setup_test(CLI::App& command) {
   const auto choice = std::make_shared<Choice>();
-  add_choice(command, *choice);
+  add_destination_choice(command, *choice);
   return [choice](ControlClient& client) -> Result<void> {
-    GANTRY_TRY(const std::string id, find_id(client, *choice));
+    GANTRY_TRY(const std::string id, find_destination(client, *choice));
     GANTRY_TRY(const Json answer, client.post(path_of(id, "/test"), Json::object()));
     const Json verdict = answer.value("data", Json::object());
     if (!verdict.value("ok", false))
@@ -223,9 +193,9 @@ ControlAct setup_test(CLI::App& command) {
 
 ControlAct setup_switch(CLI::App& command, bool is_enabled) {
   const auto choice = std::make_shared<Choice>();
-  add_choice(command, *choice);
+  add_destination_choice(command, *choice);
   return [choice, is_enabled](ControlClient& client) -> Result<void> {
-    GANTRY_TRY(const std::string id, find_id(client, *choice));
+    GANTRY_TRY(const std::string id, find_destination(client, *choice));
     GANTRY_TRY(const Json answer, client.patch(path_of(id), {{"enabled", is_enabled}}));
     print_data(client.options(), answer);
     return {};
@@ -234,12 +204,9 @@ ControlAct setup_switch(CLI::App& command, bool is_enabled) {
 
 ControlAct setup_delete(CLI::App& command) {
   const auto choice = std::make_shared<Choice>();
-  add_choice(command, *choice);
+  add_destination_choice(command, *choice);
   return [choice](ControlClient& client) -> Result<void> {
-    GANTRY_TRY(const std::string id, find_id(client, *choice));
-    GANTRY_TRY(const Json nothing, client.remove(path_of(id)));
-    print_object(client.options(), {{"id", id}, {"status", "deleted"}});
-    return {};
+    return remove_chosen(client, kDestinations, *choice, whole_pages());
   };
 }
 
@@ -253,14 +220,14 @@ struct LetterFlags {
 
 ControlAct setup_letters(CLI::App& command) {
   const auto flags = std::make_shared<LetterFlags>();
-  add_choice(command, flags->choice);
+  add_destination_choice(command, flags->choice);
   command.add_option("--limit", flags->limit, "At most so many (1000)")->capture_default_str();
   command.add_option("--before", flags->before, "Only those older than this one, by id");
   CLI::Option* const replay =
       command.add_flag("--replay", flags->replays, "Send all of them again");
   command.add_flag("--clear", flags->clears, "Delete all of them")->excludes(replay);
   return [flags](ControlClient& client) -> Result<void> {
-    GANTRY_TRY(const std::string id, find_id(client, flags->choice));
+    GANTRY_TRY(const std::string id, find_destination(client, flags->choice));
     if (flags->replays) {
       GANTRY_TRY(const Json answer,
                  client.post(path_of(id, "/dead-letters/replay"), Json::object()));
@@ -310,7 +277,7 @@ Result<Json> wait_for_replay(ControlClient& client, const std::string& path) {
 
 ControlAct setup_replay(CLI::App& command) {
   const auto flags = std::make_shared<ReplayFlags>();
-  add_choice(command, flags->choice);
+  add_destination_choice(command, flags->choice);
   CLI::Option* const start = command.add_option(
       "--start", flags->start, "Traces that begin from here on: Unix seconds or RFC 3339");
   command.add_option("--end", flags->end, "And before this; default now")->needs(start);
@@ -320,7 +287,7 @@ ControlAct setup_replay(CLI::App& command) {
       ->excludes(start)
       ->excludes(wait);
   return [flags](ControlClient& client) -> Result<void> {
-    GANTRY_TRY(const std::string id, find_id(client, flags->choice));
+    GANTRY_TRY(const std::string id, find_destination(client, flags->choice));
     const std::string path = path_of(id, "/replay");
     Json answer;
     if (flags->cancels) {

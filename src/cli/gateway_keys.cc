@@ -7,64 +7,35 @@
 
 #include "cli/administration.h"
 #include "cli/control_client_internal.h"
+#include "cli/named_resource_internal.h"
 #include <fmt/core.h>
 
 namespace gantry::cli {
 namespace {
 
-constexpr std::string_view kKeys = "/api/v1/keys";
 constexpr std::string_view kNone = "none";
 constexpr std::size_t kHashCharacters = 64;
-constexpr std::size_t kPageSize = 100;
-constexpr std::size_t kPagesMax = 1000;
 
-std::string path_of(std::string_view hash) {
-  return fmt::format("{}/{}", kKeys, encode_component(hash));
+constexpr NamedResource kKeys{.path = "/api/v1/keys",
+                              .noun = "gateway key",
+                              .plural = "keys",
+                              .id_member = "hash",
+                              .is_id = [](std::string_view text) {
+                                return text.size() == kHashCharacters &&
+                                       text.find_first_not_of("0123456789abcdef") ==
+                                           std::string_view::npos;
+                              }};
+
+Query with_disabled() {
+  return {{"include_disabled", "true"}};
 }
 
-/// All of a stack: of the only one when `stack` is "".
-Result<Json> list_all(ControlClient& client, const std::string& stack, bool includes_disabled) {
-  Json all = Json::array();
-  for (std::size_t page = 0; page < kPagesMax; ++page) {
-    Query query = {{"offset", std::to_string(page * kPageSize)}};
-    if (includes_disabled) query.emplace_back("include_disabled", "true");
-    if (!stack.empty()) query.emplace_back("workspace_id", stack);
-    GANTRY_TRY(const Json answer, client.get(std::string(kKeys), query));
-    const Json items = answer.value("data", Json::array());
-    for (const Json& item : items) all.push_back(item);
-    if (items.size() < kPageSize) break;
-  }
-  return all;
-}
-
-/// What names one.
-struct Choice {
-  std::string hash_or_name;
-  std::string stack;
-};
-
-void add_choice(CLI::App& command, Choice& choice) {
-  command.add_option("key", choice.hash_or_name, "Hash or name")->required()->type_name("KEY");
-  command.add_option("--stack", choice.stack,
-                     "For a name: of this stack, by slug or id; default the only one");
+void add_key_choice(CLI::App& command, Choice& choice) {
+  add_choice(command, choice, "key", "Hash or name");
 }
 
 Result<std::string> find_hash(ControlClient& client, const Choice& choice) {
-  const std::string& wanted = choice.hash_or_name;
-  if (wanted.size() == kHashCharacters &&
-      wanted.find_first_not_of("0123456789abcdef") == std::string::npos)
-    return wanted;
-  GANTRY_TRY(const Json all, list_all(client, choice.stack, true));
-  std::string hash;
-  for (const Json& item : all) {
-    if (member_text(item, "name") != wanted) continue;
-    if (!hash.empty())
-      return fail(Code::InvalidArgument,
-                  fmt::format("several keys are called \"{}\": give the hash", wanted));
-    hash = member_text(item, "hash");
-  }
-  if (hash.empty()) return fail(Code::NotFound, fmt::format("no gateway key \"{}\"", wanted));
-  return hash;
+  return find_id(client, kKeys, choice, with_disabled());
 }
 
 /// What a key may do. "": not given.
@@ -120,10 +91,6 @@ Result<void> add_limits(const LimitFlags& flags, Json& body) {
   return {};
 }
 
-void print_data(const ControlOptions& options, const Json& answer) {
-  print_object(options, answer.value("data", Json::object()));
-}
-
 ControlAct setup_create(CLI::App& command) {
   struct Flags {
     std::string name;
@@ -142,7 +109,7 @@ ControlAct setup_create(CLI::App& command) {
     Json body = {{"name", flags->name}};
     if (!flags->stack.empty()) body["workspace_id"] = flags->stack;
     GANTRY_CHECK(add_limits(flags->limits, body));
-    GANTRY_TRY(const Json answer, client.post(std::string(kKeys), body));
+    GANTRY_TRY(const Json answer, client.post(std::string(kKeys.path), body));
     Json shown = answer.value("data", Json::object());
     shown["key"] = member_text(answer, "key");
     print_object(client.options(), shown);
@@ -162,7 +129,8 @@ ControlAct setup_list(CLI::App& command) {
   command.add_option("--stack", flags->stack, "Of this stack, by slug or id; default the only one");
   command.add_flag("--disabled", flags->includes_disabled, "Disabled ones too");
   return [flags](ControlClient& client) -> Result<void> {
-    GANTRY_TRY(const Json items, list_all(client, flags->stack, flags->includes_disabled));
+    GANTRY_TRY(const Json items, list_all(client, kKeys, flags->stack,
+                                          flags->includes_disabled ? with_disabled() : Query{}));
     print_list(client.options(), items,
                {{"KEY", "label"},
                 {"NAME", "name"},
@@ -179,10 +147,10 @@ ControlAct setup_list(CLI::App& command) {
 
 ControlAct setup_get(CLI::App& command) {
   const auto choice = std::make_shared<Choice>();
-  add_choice(command, *choice);
+  add_key_choice(command, *choice);
   return [choice](ControlClient& client) -> Result<void> {
     GANTRY_TRY(const std::string hash, find_hash(client, *choice));
-    GANTRY_TRY(const Json answer, client.get(path_of(hash)));
+    GANTRY_TRY(const Json answer, client.get(path_of(kKeys, hash)));
     print_data(client.options(), answer);
     return {};
   };
@@ -198,7 +166,7 @@ ControlAct setup_update(CLI::App& command) {
   };
 
   const auto flags = std::make_shared<Flags>();
-  add_choice(command, flags->choice);
+  add_key_choice(command, flags->choice);
   command.add_option("--name", flags->name, "New name");
   CLI::Option* const enable = command.add_flag("--enable", flags->enables, "Let it in again");
   command.add_flag("--disable", flags->disables, "Refuse its calls from now on")->excludes(enable);
@@ -210,7 +178,7 @@ ControlAct setup_update(CLI::App& command) {
     GANTRY_CHECK(add_limits(flags->limits, body));
     if (body.empty()) return fail(Code::InvalidArgument, "say what is to change: see --help");
     GANTRY_TRY(const std::string hash, find_hash(client, flags->choice));
-    GANTRY_TRY(const Json answer, client.patch(path_of(hash), body));
+    GANTRY_TRY(const Json answer, client.patch(path_of(kKeys, hash), body));
     print_data(client.options(), answer);
     return {};
   };
@@ -218,12 +186,9 @@ ControlAct setup_update(CLI::App& command) {
 
 ControlAct setup_delete(CLI::App& command) {
   const auto choice = std::make_shared<Choice>();
-  add_choice(command, *choice);
+  add_key_choice(command, *choice);
   return [choice](ControlClient& client) -> Result<void> {
-    GANTRY_TRY(const std::string hash, find_hash(client, *choice));
-    GANTRY_TRY(const Json nothing, client.remove(path_of(hash)));
-    print_object(client.options(), {{"hash", hash}, {"status", "deleted"}});
-    return {};
+    return remove_chosen(client, kKeys, *choice, with_disabled());
   };
 }
 

@@ -6,19 +6,19 @@
 #include <cstdint>
 #include <string_view>
 
-#include "broadcast/filter_rules.h"
+#include "pipeline/filter_rules.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace gantry;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const auto rules = broadcast::FilterRules::parse(text);
+  const auto rules = pipeline::FilterRules::parse(text);
   if (!rules) {
     GANTRY_ASSERT(rules.error().code == Code::InvalidArgument &&
                       rules.error().message.starts_with("filter_rules"),
                   "a refusal names its place");
     return 0;
   }
-  const std::array<broadcast::EventFields, 3> events = {{
+  const std::array<pipeline::EventFields, 3> events = {{
       {},
       {.model = "", .session_id = text, .total_cost = 0, .total_tokens = 1e300},
       {.model = "openai/gpt-4o",
@@ -27,7 +27,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
        .total_cost = 0.004,
        .prompt_tokens = 100},
   }};
-  for (broadcast::EventFields event : events) {
+  for (pipeline::EventFields event : events) {
     const bool without_content = rules->matches(event);
     event.input = text;
     event.output = "Done.";

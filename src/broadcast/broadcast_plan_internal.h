@@ -16,8 +16,8 @@
 #include "broadcast/broadcaster.h"
 #include "broadcast/broadcaster_metrics_internal.h"
 #include "broadcast/span_views.h"
-#include "broadcast/trace_sessions.h"
 #include "core/mutex.h"
+#include "pipeline/trace_sessions.h"
 
 namespace gantry::broadcast {
 
@@ -76,7 +76,7 @@ class Offers {
   Queue& queue_;
   const Clock& clock_;
   const std::size_t item_bytes_max_;
-  TraceSessions sessions_;
+  pipeline::TraceSessions sessions_;
   std::atomic<bool> is_failing_ =
       false;  ///< Only changes are logged: each event would fill a disk.
   /// Held to copy the pointer. An atomic one is a lock too in libstdc++, and one that

@@ -1,13 +1,13 @@
 #include "broadcast/decision.h"
 
-#include "broadcast/sampling.h"
+#include "pipeline/sampling.h"
 
 namespace gantry::broadcast {
 
 Decision decide(const Destination& destination, const EventFacts& facts) {
   if (!destination.is_enabled) return Decision::Disabled;
   if (!takes_key(destination, facts.key_hash)) return Decision::KeyFiltered;
-  if (!is_sampled(destination.id, facts.sampling_key, destination.sampling_rate))
+  if (!pipeline::is_sampled(destination.id, facts.sampling_key, destination.sampling_rate))
     return Decision::Sampled;
   return destination.filter_rules.matches(facts.fields) ? Decision::Taken : Decision::Filtered;
 }

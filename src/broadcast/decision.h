@@ -6,9 +6,11 @@
 #include <string_view>
 
 #include "broadcast/destination.h"
-#include "broadcast/filter_rules.h"
+#include "pipeline/filter_rules.h"
 
 namespace gantry::broadcast {
+
+using pipeline::EventFields;
 
 enum class Decision : std::uint8_t { Taken, Disabled, KeyFiltered, Sampled, Filtered };
 

@@ -10,13 +10,15 @@
 #include <string_view>
 #include <vector>
 
-#include "broadcast/filter_rules.h"
 #include "broadcast/generation_extras.h"
 #include "broadcast/queue.h"
 #include "core/error.h"
 #include "core/time.h"
+#include "pipeline/filter_rules.h"
 
 namespace gantry::broadcast {
+
+using pipeline::FilterRules;
 
 enum class DestinationType : std::uint8_t {
   Grafana,                ///< Grafana Cloud's OTLP gateway: base URL, instance id, API key.

@@ -95,7 +95,7 @@ TEST(DestinationJson, EverythingCanBeGiven) {
       R"("config":{"url":"http://h:8080/in?x=1","method":"PUT","encoding":"protobuf",)"
       R"("compression":"none","headers":{"X-Key":"0123...89ab","X-Team":"****"}},)"
       R"("created_at":"1970-01-01T00:00:00Z","updated_at":"1970-01-01T00:00:00Z"})");
-  EventFields without_model;
+  pipeline::EventFields without_model;
   EXPECT_FALSE(destination.filter_rules.matches(without_model));
 }
 

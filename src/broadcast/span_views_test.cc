@@ -67,30 +67,6 @@ std::vector<Item> items_of(const SpanBatch& batch, const std::vector<bool>& kept
   return items;
 }
 
-TEST(SpanViews, GroupsByTraceAndKnowsTheFields) {
-  SpanBatch batch;
-  add_resource(batch, {{.key = "session.id", .value = text("of-resource")}});
-  batch.scopes.emplace_back();
-  add_span(batch, 1, {{.key = "user.id", .value = text("u-1")}});
-  add_span(batch, 2, {{.key = "session.id", .value = text("s-2")}});
-  add_span(batch, 1,
-           {{.key = "gen_ai.request.model", .value = text("asked")},
-            {.key = "gen_ai.response.model", .value = text("served")},
-            {.key = "gen_ai.usage.input_tokens", .value = integer(25)},
-            {.key = "user.id", .value = text("u-2")}});
-  const std::vector<TraceGroup> groups = group_by_trace(batch, GroupFields::Read);
-  ASSERT_EQ(groups.size(), 2U);
-  EXPECT_EQ(groups[0].spans, (std::vector<std::uint32_t>{0, 2}));
-  EXPECT_EQ(groups[0].fields.model, "served");
-  EXPECT_EQ(groups[0].fields.user_id, "u-1") << "that of the first span that has one";
-  EXPECT_EQ(groups[0].fields.prompt_tokens, 25);
-  EXPECT_EQ(groups[0].fields.session_id, "of-resource");
-  EXPECT_EQ(groups[0].fields.finish_reason, std::nullopt);
-  EXPECT_EQ(groups[1].fields.session_id, "s-2");
-  EXPECT_EQ(group_by_trace(batch, GroupFields::Skip)[0].fields.model, std::nullopt);
-  EXPECT_EQ(trace_id_hex(groups[1].trace_id), "00000000000000000000000000000002");
-}
-
 TEST(SpanViews, KeepsTracesTogetherWithinTheLimit) {
   SpanBatch batch;
   batch.resources.resize(1);

@@ -26,7 +26,7 @@ THIRD_PARTY = {
     "cjose/": ["access"],
     "CLI/": ["cli"],
     "nlohmann/": ["api", "access", "server", "cli", "net", "state"],
-    "simdjson": ["codec", "broadcast", "gateway"],
+    "simdjson": ["codec", "pipeline", "broadcast", "gateway"],
     "protozero/": ["codec", "net"],
     "yaml-cpp/": ["server"],
     "sqlite3.h": ["state"],

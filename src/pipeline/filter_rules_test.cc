@@ -1,4 +1,4 @@
-#include "broadcast/filter_rules.h"
+#include "pipeline/filter_rules.h"
 
 #include <functional>
 #include <limits>
@@ -11,9 +11,9 @@
 // After GoogleTest, or it does not compile.
 #include <rapidcheck/gtest.h>
 
-#include "broadcast/testing/conformance.h"
+#include "pipeline/testing/broadcast_tables.h"
 
-namespace gantry::broadcast {
+namespace gantry::pipeline {
 namespace {
 
 using nlohmann::json;
@@ -356,4 +356,4 @@ RC_GTEST_PROP(FilterRules, MeanWhatTheirPlainTwinMeans, ()) {
 }
 
 }  // namespace
-}  // namespace gantry::broadcast
+}  // namespace gantry::pipeline

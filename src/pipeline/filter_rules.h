@@ -13,7 +13,7 @@
 
 #include "core/error.h"
 
-namespace gantry::broadcast {
+namespace gantry::pipeline {
 
 inline constexpr std::size_t kFilterRulesBytesMax = 64 << 10;  ///< Of the JSON text.
 inline constexpr std::size_t kFilterGroupsMax = 32;
@@ -64,4 +64,4 @@ class FilterRules {
   std::shared_ptr<const Impl> impl_;  ///< Null: passes everything.
 };
 
-}  // namespace gantry::broadcast
+}  // namespace gantry::pipeline

@@ -1,13 +1,13 @@
-#include "broadcast/trace_sessions.h"
+#include "pipeline/trace_sessions.h"
 
 #include <deque>
 #include <map>
 #include <utility>
 
-#include "broadcast/span_views.h"
 #include "core/mutex.h"
+#include "pipeline/trace_groups.h"
 
-namespace gantry::broadcast {
+namespace gantry::pipeline {
 namespace {
 
 /// A session's name is what a client likes; a longer one samples by its beginning.
@@ -46,4 +46,4 @@ std::string TraceSessions::key_of(StackId stack, const telemetry::TraceId& trace
   return key;
 }
 
-}  // namespace gantry::broadcast
+}  // namespace gantry::pipeline

@@ -1,8 +1,8 @@
-#include "broadcast/trace_sessions.h"
+#include "pipeline/trace_sessions.h"
 
 #include <gtest/gtest.h>
 
-namespace gantry::broadcast {
+namespace gantry::pipeline {
 namespace {
 
 constexpr StackId kStack{1'000'000};
@@ -39,4 +39,4 @@ TEST(TraceSessions, ALongNameIsCut) {
 }
 
 }  // namespace
-}  // namespace gantry::broadcast
+}  // namespace gantry::pipeline

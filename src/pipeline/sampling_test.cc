@@ -1,4 +1,4 @@
-#include "broadcast/sampling.h"
+#include "pipeline/sampling.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,9 +8,9 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include "broadcast/testing/conformance.h"
+#include "pipeline/testing/broadcast_tables.h"
 
-namespace gantry::broadcast {
+namespace gantry::pipeline {
 namespace {
 
 TEST(Sampling, IsThatOfThePublishedTable) {
@@ -52,4 +52,4 @@ TEST(Sampling, KeepsAboutTheRate) {
 }
 
 }  // namespace
-}  // namespace gantry::broadcast
+}  // namespace gantry::pipeline

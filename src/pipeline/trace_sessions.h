@@ -12,7 +12,7 @@
 #include "core/ids.h"
 #include "telemetry/span_batch.h"
 
-namespace gantry::broadcast {
+namespace gantry::pipeline {
 
 /// Thread-safe. In memory only: the rest of a trace that a restart falls into is decided anew.
 class TraceSessions {
@@ -32,4 +32,4 @@ class TraceSessions {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace gantry::broadcast
+}  // namespace gantry::pipeline

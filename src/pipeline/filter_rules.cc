@@ -1,4 +1,4 @@
-#include "broadcast/filter_rules.h"
+#include "pipeline/filter_rules.h"
 
 #include <algorithm>
 #include <array>
@@ -14,7 +14,7 @@
 #include <re2/re2.h>
 #include <simdjson.h>
 
-namespace gantry::broadcast {
+namespace gantry::pipeline {
 namespace {
 
 namespace dom = simdjson::dom;
@@ -401,4 +401,4 @@ bool FilterRules::reads_content() const {
   return impl_ != nullptr && impl_->reads_content;
 }
 
-}  // namespace gantry::broadcast
+}  // namespace gantry::pipeline

@@ -1,5 +1,5 @@
-// Answers of OTLP servers: the first byte chooses the encoding. What is read is written and read
-// again.
+// Answers of OTLP servers, and the details of gRPC's errors: the first byte chooses the encoding.
+// What is read is written and read again.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +15,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       (data[0] & 1U) == 0 ? codec::OtlpEncoding::Json : codec::OtlpEncoding::Protobuf;
   const std::string body(reinterpret_cast<const char*>(data) + 1, size - 1);
   static_cast<void>(codec::decode_status_message(encoding, body));
+  if (const auto delay = codec::decode_retry_delay(body)) {
+    const auto kept = codec::decode_retry_delay(codec::encode_rpc_status(
+        codec::OtlpEncoding::Protobuf, {.code = Code::Unavailable, .message = ""}, delay->count));
+    GANTRY_ASSERT(kept && kept->count == delay->count, "delays survive");
+  }
   const auto decoded = codec::decode_otlp_response(encoding, codec::OtlpSignal::Traces, body);
   if (!decoded) return 0;
   const auto again = codec::decode_otlp_response(

@@ -15,7 +15,14 @@ namespace dom = simdjson::dom;
 
 enum class ExportResponse : std::uint32_t { PartialSuccess = 1 };
 enum class PartialSuccess : std::uint32_t { Rejected = 1, ErrorMessage = 2 };
-enum class RpcStatus : std::uint32_t { Message = 2 };
+enum class RpcStatus : std::uint32_t { Message = 2, Details = 3 };
+enum class Any : std::uint32_t { TypeUrl = 1, Value = 2 };
+enum class RetryInfo : std::uint32_t { RetryDelay = 1 };
+enum class Duration : std::uint32_t { Seconds = 1, Nanos = 2 };
+
+/// The end of its type URL; what is before the slash may be anything.
+constexpr std::string_view kRetryInfo = "/google.rpc.RetryInfo";
+constexpr std::int64_t kDurationSecondsMax = 315'576'000'000;  // google/protobuf/duration.proto
 
 std::uint64_t count_of(std::int64_t number) {
   return number > 0 ? static_cast<std::uint64_t>(number) : 0;
@@ -145,6 +152,36 @@ std::string status_message_protobuf(std::string_view body) {
   }
 }
 
+/// The last field of that number; "" when there is none.
+template <class Message>
+std::string_view bytes_of(std::string_view bytes, Message field) {
+  std::string_view found;
+  protozero::pbf_message<Message> message(bytes);
+  while (message.next(field, pbf_wire_type::length_delimited)) found = message.get_view();
+  return found;
+}
+
+/// Negative when one of its parts is.
+DurationMs read_duration(std::string_view bytes) {
+  std::int64_t seconds = 0;
+  std::int64_t nanoseconds = 0;
+  protozero::pbf_message<Duration> message(bytes);
+  while (message.next()) {
+    switch (message.tag_and_type()) {
+      case tag_and_type(Duration::Seconds, pbf_wire_type::varint):
+        seconds = message.get_int64();
+        break;
+      case tag_and_type(Duration::Nanos, pbf_wire_type::varint):
+        nanoseconds = message.get_int32();
+        break;
+      default:
+        message.skip();
+    }
+  }
+  if (seconds < 0 || nanoseconds < 0) return {-1};
+  return {std::min(seconds, kDurationSecondsMax) * 1000 + (nanoseconds + 999'999) / 1'000'000};
+}
+
 }  // namespace
 
 Result<OtlpPartialSuccess> decode_otlp_response(OtlpEncoding encoding, OtlpSignal signal,
@@ -155,6 +192,22 @@ Result<OtlpPartialSuccess> decode_otlp_response(OtlpEncoding encoding, OtlpSigna
 
 std::string decode_status_message(OtlpEncoding encoding, std::string_view body) {
   return encoding == OtlpEncoding::Json ? status_message_json(body) : status_message_protobuf(body);
+}
+
+std::optional<DurationMs> decode_retry_delay(std::string_view status) {
+  try {
+    protozero::pbf_message<RpcStatus> message(status);
+    while (message.next(RpcStatus::Details, pbf_wire_type::length_delimited)) {
+      const std::string_view detail = message.get_view();
+      if (!bytes_of(detail, Any::TypeUrl).ends_with(kRetryInfo)) continue;
+      const DurationMs delay =
+          read_duration(bytes_of(bytes_of(detail, Any::Value), RetryInfo::RetryDelay));
+      return delay.count < 0 ? std::nullopt : std::optional(delay);
+    }
+  } catch (const protozero::exception&) {
+    return std::nullopt;
+  }
+  return std::nullopt;
 }
 
 }  // namespace gantry::codec

@@ -3,11 +3,13 @@
 // What an OTLP server said, as its client reads it.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "codec/otlp_response.h"
 #include "core/error.h"
+#include "core/time.h"
 
 namespace gantry::codec {
 
@@ -26,5 +28,10 @@ struct OtlpPartialSuccess {
 /// The text of an error: google.rpc.Status' message, in JSON also the `error` and `message` members
 /// that other servers have. "" when the body has none.
 [[nodiscard]] std::string decode_status_message(OtlpEncoding encoding, std::string_view body);
+
+/// The delay of the google.rpc.RetryInfo among the details of a google.rpc.Status in protobuf: 0
+/// and more, rounded up. Nothing when there is none, it is negative, or these bytes are no such
+/// message.
+[[nodiscard]] std::optional<DurationMs> decode_retry_delay(std::string_view status);
 
 }  // namespace gantry::codec

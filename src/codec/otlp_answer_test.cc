@@ -77,5 +77,39 @@ TEST(OtlpAnswer, FindsTheTextOfAnError) {
   EXPECT_EQ(decode_status_message(OtlpEncoding::Protobuf, "plain text"), "");
 }
 
+RC_GTEST_PROP(OtlpAnswer, ADelayToRetryAfterComesBack, ()) {
+  const auto delay_ms = *rc::gen::inRange<std::int64_t>(0, std::int64_t{1} << 40);
+  const Error error{.code = Code::ResourceExhausted, .message = *rc::gen::element("", "slow down")};
+  const auto decoded =
+      decode_retry_delay(encode_rpc_status(OtlpEncoding::Protobuf, error, delay_ms));
+  RC_ASSERT(decoded.has_value());
+  RC_ASSERT(decoded->count == delay_ms);
+  RC_ASSERT(!decode_retry_delay(encode_rpc_status(OtlpEncoding::Protobuf, error)));
+}
+
+TEST(OtlpAnswer, ReadsDelaysThatOthersWrite) {
+  const auto delay = [](std::string_view retry_info_hex,
+                        std::string_view type = "google.rpc.RetryInfo") {
+    const auto field = [](char tag, const std::string& bytes) {
+      return std::string{tag, static_cast<char>(bytes.size())} + bytes;
+    };
+    const std::string any = field('\x0a', std::string("type.googleapis.com/").append(type)) +
+                            field('\x12', testing::from_hex(retry_info_hex));
+    const auto read =
+        decode_retry_delay(testing::from_hex("0808") + field('\x1a', "") + field('\x1a', any));
+    return read ? read->count : -1;
+  };
+  EXPECT_EQ(delay("0a020805"), 5000);
+  EXPECT_EQ(delay("0a0408051001"), 5001) << "a nanosecond more is later";
+  EXPECT_EQ(delay(""), 0) << "a default value is not written";
+  EXPECT_EQ(delay("0a0b08ffffffffffffffffff01"), -1) << "negative";
+  EXPECT_EQ(delay("0a0a08ffffffffffffffff7f"), 315'576'000'000'000)
+      << "at most what a Duration holds";
+  EXPECT_EQ(delay("0a020805", "google.rpc.BadRequest"), -1);
+  EXPECT_EQ(delay("0a0508"), -1) << "cut";
+  EXPECT_EQ(decode_retry_delay("\x1a"), std::nullopt);
+  EXPECT_EQ(decode_retry_delay(""), std::nullopt);
+}
+
 }  // namespace
 }  // namespace gantry::codec

@@ -12,10 +12,10 @@
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
-#include "codec/compression.h"
 #include "core/log.h"
 #include "core/mutex.h"
 #include "core/time.h"
+#include "net/grpc_message_internal.h"
 #include "net/tls_internal.h"
 #include "net/tokens_internal.h"
 
@@ -48,36 +48,6 @@ std::string peer_ip(std::string_view peer) {
   return std::string(address);
 }
 
-/// The message as gRPC received it: compressed or not.
-Result<std::string> flatten(const grpc::ByteBuffer& buffer) {
-  std::vector<grpc::Slice> slices;
-  if (!buffer.Dump(&slices).ok()) return fail(Code::Internal, "the message cannot be read");
-  std::string body;
-  body.reserve(buffer.Length() + kBodyPaddingBytes);
-  for (const grpc::Slice& slice : slices) {
-    body.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-  }
-  return body;
-}
-
-/// gRPC would inflate a message whole before it looks at the limit, so it hands messages over as
-/// they came and is told that gzip is the only coding. It does not say which messages are
-/// compressed, but the first byte does: no protobuf message starts with gzip's 0x1f (field 3 with
-/// the wire type 7, which does not exist).
-Result<std::string> read_message(const grpc::ByteBuffer& buffer, codec::SizeLimit limit) {
-  constexpr std::string_view kGzipMagic = "\x1f\x8b";
-  GANTRY_TRY(std::string raw, flatten(buffer));
-  if (!raw.starts_with(kGzipMagic)) return raw;
-  std::string inflated;
-  GANTRY_CHECK(codec::decompress(codec::Encoding::Gzip, raw, limit, inflated));
-  return inflated;
-}
-
-grpc::ByteBuffer to_buffer(const std::string& bytes) {
-  const grpc::Slice slice(bytes);
-  return {&slice, 1};
-}
-
 grpc::Status to_status(const GrpcResponse& response) {
   if (response.code == RpcCode::Ok) return grpc::Status::OK;
   return {static_cast<grpc::StatusCode>(response.code), response.message, response.details};
@@ -88,27 +58,6 @@ GrpcResponse error_response(RpcCode code, std::string message,
   GrpcResponse response{.code = code, .message = std::move(message)};
   if (retry_after) response.details = encode_rpc_status(code, response.message, retry_after);
   return response;
-}
-
-std::string_view code_text(RpcCode code) {
-  constexpr std::array<std::string_view, 17> kNames{"OK",
-                                                    "CANCELLED",
-                                                    "UNKNOWN",
-                                                    "INVALID_ARGUMENT",
-                                                    "DEADLINE_EXCEEDED",
-                                                    "NOT_FOUND",
-                                                    "ALREADY_EXISTS",
-                                                    "PERMISSION_DENIED",
-                                                    "RESOURCE_EXHAUSTED",
-                                                    "FAILED_PRECONDITION",
-                                                    "ABORTED",
-                                                    "OUT_OF_RANGE",
-                                                    "UNIMPLEMENTED",
-                                                    "INTERNAL",
-                                                    "UNAVAILABLE",
-                                                    "DATA_LOSS",
-                                                    "UNAUTHENTICATED"};
-  return kNames.at(static_cast<std::size_t>(code));
 }
 
 /// grpc.health.v1.HealthCheckRequest{service = 1: string}, HealthCheckResponse{status = 1: enum
@@ -163,8 +112,9 @@ class MethodMetrics {
     std::atomic<core::Counter*>& slot = counters_.at(static_cast<std::size_t>(code));
     core::Counter* counter = slot.load(std::memory_order_acquire);
     if (counter == nullptr) {  // the registry gives every thread the same one
-      counter = &registry_.counter("gantry_grpc_requests_total", "Calls answered.",
-                                   {{"code", std::string(code_text(code))}, {"method", method_}});
+      counter =
+          &registry_.counter("gantry_grpc_requests_total", "Calls answered.",
+                             {{"code", std::string(rpc_code_name(code))}, {"method", method_}});
       slot.store(counter, std::memory_order_release);
     }
     counter->add(by);
@@ -254,7 +204,7 @@ class Call final : public grpc::ServerGenericBidiReactor {
     method_.metrics->end(response.code, seconds);
     log::debug("call answered", {{"request_id", request_.request_id},
                                  {"method", method_.name},
-                                 {"code", code_text(response.code)},
+                                 {"code", rpc_code_name(response.code)},
                                  {"message", response.message},
                                  {"received_bytes", request_.body.size()},
                                  {"took_ms", seconds * 1e3},

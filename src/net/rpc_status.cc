@@ -1,5 +1,7 @@
 #include "net/rpc_status.h"
 
+#include <array>
+
 #include "codec/otlp_response.h"
 
 namespace gantry::net {
@@ -39,6 +41,28 @@ std::string encode_retry_info(DurationMs delay) {
 }
 
 }  // namespace
+
+std::string_view rpc_code_name(RpcCode code) {
+  static constexpr std::array<std::string_view, 17> kNames{"OK",
+                                                           "CANCELLED",
+                                                           "UNKNOWN",
+                                                           "INVALID_ARGUMENT",
+                                                           "DEADLINE_EXCEEDED",
+                                                           "NOT_FOUND",
+                                                           "ALREADY_EXISTS",
+                                                           "PERMISSION_DENIED",
+                                                           "RESOURCE_EXHAUSTED",
+                                                           "FAILED_PRECONDITION",
+                                                           "ABORTED",
+                                                           "OUT_OF_RANGE",
+                                                           "UNIMPLEMENTED",
+                                                           "INTERNAL",
+                                                           "UNAVAILABLE",
+                                                           "DATA_LOSS",
+                                                           "UNAUTHENTICATED"};
+  const auto index = static_cast<std::size_t>(code);
+  return index < kNames.size() ? kNames.at(index) : "";
+}
 
 RpcCode rpc_code(Code code) {
   return static_cast<RpcCode>(codec::grpc_code(code));

@@ -38,6 +38,9 @@ enum class RpcCode : std::uint8_t {
 /// know.
 [[nodiscard]] RpcCode rpc_code(Code code);
 
+/// "UNAVAILABLE"; "" for a number that is none.
+[[nodiscard]] std::string_view rpc_code_name(RpcCode code);
+
 /// google.rpc.Status {code = 1, message = 2, details = 3} in protobuf; with `retry_after` a
 /// google.rpc.RetryInfo detail, without which OTLP senders drop a RESOURCE_EXHAUSTED batch.
 [[nodiscard]] std::string encode_rpc_status(RpcCode code, std::string_view message,

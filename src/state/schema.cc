@@ -459,6 +459,18 @@ CREATE TABLE destination_replays (
 CREATE INDEX destination_replays_running ON destination_replays (replica) WHERE state = 'running';
 )sql";
 
+constexpr std::string_view kStackRules = R"sql(
+-- What a stack makes of what it receives. rules: the JSON object that the API shows. version grows
+-- with every change; the row stays when the rules are cleared, so that no version comes twice.
+CREATE TABLE stack_rules (
+  stack_id      INTEGER NOT NULL PRIMARY KEY REFERENCES stacks (id),
+  org_id        INTEGER NOT NULL REFERENCES organisations (id),
+  rules         TEXT NOT NULL,
+  version       INTEGER NOT NULL,
+  updated_at_ms INTEGER NOT NULL
+) STRICT;
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{.version = 1, .name = "access", .sql = kAccess},
     Migration{.version = 2, .name = "access_control", .sql = kAccessControl},
@@ -471,6 +483,7 @@ constexpr std::array kMigrations = {
     Migration{.version = 9, .name = "gateway_keys", .sql = kGatewayKeys},
     Migration{.version = 10, .name = "gateway_generations", .sql = kGatewayGenerations},
     Migration{.version = 11, .name = "destination_replays", .sql = kDestinationReplays},
+    Migration{.version = 12, .name = "stack_rules", .sql = kStackRules},
 };
 
 }  // namespace

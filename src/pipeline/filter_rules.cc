@@ -12,7 +12,8 @@
 
 #include <fmt/format.h>
 #include <re2/re2.h>
-#include <simdjson.h>
+
+#include "pipeline/rule_json_internal.h"
 
 namespace gantry::pipeline {
 namespace {
@@ -169,61 +170,11 @@ bool group_matches(const Group& group, const EventFields& fields) {
                      : std::ranges::all_of(group.rules, holds);
 }
 
-std::unexpected<Error> refuse(std::string_view path, std::string_view why) {
-  return fail(Code::InvalidArgument, fmt::format("{}: {}", path, why));
-}
-
-std::string quoted(std::string_view text) {
-  constexpr std::size_t kShownMax = 64;
-  const bool is_long = text.size() > kShownMax;
-  return fmt::format("\"{}{}\"", text.substr(0, kShownMax), is_long ? "…" : "");
-}
-
 template <class Entries>
 std::string names_of(const Entries& entries) {
   std::vector<std::string_view> names;
   for (const auto& entry : entries) names.push_back(entry.name);
   return fmt::format("{}", fmt::join(names, ", "));
-}
-
-/// The members of a JSON object, by the names that it may have.
-class Members {
- public:
-  static Result<Members> read(dom::element element, std::string_view path,
-                              std::span<const std::string_view> names) {
-    dom::object object;
-    if (element.get(object) != simdjson::SUCCESS) return refuse(path, "must be an object");
-    Members members;
-    for (const dom::key_value_pair& member : object) {
-      const auto name = std::ranges::find(names, member.key);
-      if (name == names.end())
-        return refuse(path, fmt::format("unknown key {}; the keys are {}", quoted(member.key),
-                                        fmt::join(names, ", ")));
-      if (members.find(*name) != nullptr)
-        return refuse(path, fmt::format("\"{}\" is given twice", *name));
-      members.values_.emplace_back(*name, member.value);
-    }
-    return members;
-  }
-
-  [[nodiscard]] const dom::element* find(std::string_view name) const {
-    const auto found = std::ranges::find(values_, name, &decltype(values_)::value_type::first);
-    return found == values_.end() ? nullptr : &found->second;
-  }
-
- private:
-  std::vector<std::pair<std::string_view, dom::element>> values_;
-};
-
-/// A member that must be there and be text.
-Result<std::string_view> read_text(const Members& members, std::string_view path,
-                                   std::string_view name) {
-  const dom::element* const element = members.find(name);
-  std::string_view text;
-  if (element == nullptr) return refuse(path, fmt::format("\"{}\" is missing", name));
-  if (element->get(text) != simdjson::SUCCESS)
-    return refuse(fmt::format("{}.{}", path, name), "must be a string");
-  return text;
 }
 
 /// A finite decimal number that takes up the whole text.
@@ -277,8 +228,8 @@ Result<void> set_text(Rule& rule, const dom::element* value, std::string_view pa
 Result<Rule> read_rule(dom::element element, std::string_view path) {
   static constexpr std::array<std::string_view, 3> kNames = {"field", "operator", "value"};
   GANTRY_TRY(const Members members, Members::read(element, path, kNames));
-  GANTRY_TRY(const std::string_view field_name, read_text(members, path, "field"));
-  GANTRY_TRY(const std::string_view operator_name, read_text(members, path, "operator"));
+  GANTRY_TRY(const std::string_view field_name, members.required_text("field"));
+  GANTRY_TRY(const std::string_view operator_name, members.required_text("operator"));
   const auto field = std::ranges::find(kFields, field_name, &Field::name);
   if (field == kFields.end())
     return refuse(path, fmt::format("unknown field {}; the fields are {}", quoted(field_name),
@@ -305,17 +256,11 @@ Result<Rule> read_rule(dom::element element, std::string_view path) {
   return rule;
 }
 
-Result<dom::array> read_array(const dom::element& element, std::string_view path) {
-  dom::array array;
-  if (element.get(array) != simdjson::SUCCESS) return refuse(path, "must be an array");
-  return array;
-}
-
 /// `rules_left`: what the limit of all groups together leaves for this one and those behind it.
 Result<Group> read_group(dom::element element, std::string_view path, std::size_t& rules_left) {
   static constexpr std::array<std::string_view, 2> kNames = {"logic", "rules"};
   GANTRY_TRY(const Members members, Members::read(element, path, kNames));
-  GANTRY_TRY(const std::string_view logic, read_text(members, path, "logic"));
+  GANTRY_TRY(const std::string_view logic, members.required_text("logic"));
   if (logic != "and" && logic != "or")
     return refuse(fmt::format("{}.logic", path),
                   fmt::format("must be \"and\" or \"or\", not {}", quoted(logic)));
@@ -360,28 +305,19 @@ struct FilterRules::Impl {
 Result<FilterRules> FilterRules::parse(std::string_view json) {
   static constexpr std::array<std::string_view, 2> kNames = {"enabled", "groups"};
   constexpr std::string_view kPath = "filter_rules";
-  if (json.size() > kFilterRulesBytesMax)
-    return refuse(kPath,
-                  fmt::format("is {} bytes, the limit is {}", json.size(), kFilterRulesBytesMax));
   dom::parser parser;
-  dom::element root;
-  const simdjson::padded_string padded(json);
-  if (const auto error = parser.parse(padded).get(root); error != simdjson::SUCCESS)
-    return refuse(kPath, fmt::format("not JSON: {}", simdjson::error_message(error)));
+  GANTRY_TRY(const dom::element root, read_document(parser, json, kPath, kFilterRulesBytesMax));
   if (root.is_null()) return FilterRules();
 
   GANTRY_TRY(const Members members, Members::read(root, kPath, kNames));
-  bool is_enabled = true;
-  if (const dom::element* const enabled = members.find("enabled");
-      enabled != nullptr && enabled->get(is_enabled) != simdjson::SUCCESS)
-    return refuse("filter_rules.enabled", "must be true or false");
+  GANTRY_TRY(const std::optional<bool> enabled, members.boolean("enabled"));
   Impl impl;
   if (const dom::element* const groups = members.find("groups"); groups != nullptr) {
     GANTRY_TRY(impl.groups, read_groups(*groups));
   }
   // Groups are joined by OR: one without rules passes everything.
   const auto is_empty = [](const Group& group) { return group.rules.empty(); };
-  if (!is_enabled || impl.groups.empty() || std::ranges::any_of(impl.groups, is_empty))
+  if (!enabled.value_or(true) || impl.groups.empty() || std::ranges::any_of(impl.groups, is_empty))
     return FilterRules();
   impl.reads_content =
       std::ranges::any_of(impl.groups | std::views::transform(&Group::rules) | std::views::join,

@@ -25,6 +25,14 @@ constexpr std::int64_t kCancelCheckNs = 50 * kNsPerMs;
 
 using LanePtr = std::shared_ptr<QueueLane>;
 
+/// An item on its way into the log.
+struct Record {
+  std::vector<LanePtr> lanes;  ///< Of those that it is for.
+  std::vector<std::byte> bytes;
+  std::size_t payload_bytes = 0;
+  storage::LogTicket ticket;
+};
+
 class LoggedQueue final : public Queue {
  public:
   LoggedQueue(storage::FileSystem& files, const Path& directory, const Clock& clock,
@@ -46,7 +54,7 @@ class LoggedQueue final : public Queue {
   Result<void> add_destination(const DestinationId& id) override;
   Result<void> remove_destination(const DestinationId& id) override;
   std::vector<DestinationId> destinations() const override;
-  Result<void> append(const QueueItem& item) override;
+  Result<void> append_all(std::span<const QueueItem> items) override;
   Result<std::vector<QueuedItem>> read(const DestinationId& id, const ReadLimits& limits,
                                        const CancelToken& cancel) override;
   Result<void> finish(const DestinationId& id, std::span<const LogPosition> positions,
@@ -68,8 +76,8 @@ class LoggedQueue final : public Queue {
   [[nodiscard]] LanePtr find_lane(const DestinationId& id) const;
   [[nodiscard]] std::vector<LanePtr> lanes() const;
   [[nodiscard]] std::vector<LanePtr> lanes_of(const QueueItem& item) const;
-  Result<void> write_record(std::span<const std::byte> record, std::span<const LanePtr> lanes,
-                            std::size_t payload_bytes);
+  Result<void> enqueue(Record& record);
+  Result<void> settle(const Record& record);
   Result<std::vector<QueuedItem>> load(QueueLane& lane, std::span<const QueueLane::Entry> entries);
   Result<void> write_cursors_and_truncate() GANTRY_REQUIRES(control_mutex_);
   Result<void> shrink_log() GANTRY_REQUIRES(control_mutex_);
@@ -231,21 +239,56 @@ std::vector<LanePtr> LoggedQueue::lanes_of(const QueueItem& item) const {
   return named;
 }
 
-Result<void> LoggedQueue::append(const QueueItem& item) {
-  if (item.payload.size() > options_.item_bytes_max) {
-    return fail(Code::TooLarge,
-                fmt::format("an item of {} bytes for the broadcast queue, the limit is {} "
-                            "(Queue::Options::item_bytes_max)",
-                            item.payload.size(), options_.item_bytes_max));
+Result<void> LoggedQueue::append_all(std::span<const QueueItem> items) {
+  std::vector<Record> records;
+  for (const QueueItem& item : items) {
+    if (item.payload.size() > options_.item_bytes_max) {
+      return fail(Code::TooLarge,
+                  fmt::format("an item of {} bytes for the broadcast queue, the limit is {} "
+                              "(Queue::Options::item_bytes_max)",
+                              item.payload.size(), options_.item_bytes_max));
+    }
+    Record record{.lanes = lanes_of(item), .bytes = {}, .payload_bytes = item.payload.size()};
+    if (record.lanes.empty()) continue;
+    std::vector<std::string_view> ids;
+    for (const LanePtr& lane : record.lanes) ids.push_back(lane->id());
+    encode_item(item, ids, record.bytes);
+    records.push_back(std::move(record));
   }
-  const std::vector<LanePtr> lanes = lanes_of(item);
-  if (lanes.empty()) return {};
-  std::vector<std::string_view> ids;
-  for (const LanePtr& lane : lanes) ids.push_back(lane->id());
-  std::vector<std::byte> record;
-  encode_item(item, ids, record);
-  GANTRY_CHECK(write_record(record, lanes, item.payload.size()));
-  for (const LanePtr& lane : lanes) {
+  Result<void> result;
+  std::size_t enqueued = 0;
+  while (enqueued < records.size()) {
+    result = enqueue(records[enqueued]);
+    if (!result) break;
+    ++enqueued;
+  }
+  for (const Record& record : std::span(records).first(enqueued)) {
+    if (auto settled = settle(record); !settled && result) result = std::move(settled);
+  }
+  return result;
+}
+
+Result<void> LoggedQueue::enqueue(Record& record) {
+  const core::Lock lock(enqueue_mutex_);
+  GANTRY_TRY(record.ticket, log_->enqueue(kItemRecordType, record.bytes));
+  for (const LanePtr& lane : record.lanes)
+    lane->expect(record.ticket.position.segment, record.payload_bytes);
+  return {};
+}
+
+Result<void> LoggedQueue::settle(const Record& record) {
+  const LogPosition position = record.ticket.position;
+  const auto written = log_->wait(record.ticket);
+  if (written) {
+    end_.advance_to({.segment = position.segment,
+                     .offset_bytes = position.offset_bytes + storage::kRecordHeaderBytes +
+                                     record.bytes.size()});
+  }
+  const auto settled = written ? QueueLane::Settled::Durable : QueueLane::Settled::Failed;
+  for (const LanePtr& lane : record.lanes)
+    lane->settle(position.segment, record.payload_bytes, settled);
+  if (!written) return std::unexpected(written.error());
+  for (const LanePtr& lane : record.lanes) {
     if (!lane->is_over_budget()) continue;
     // The item is in the queue: that room could not be made for it is not its caller's concern.
     if (auto dropped = lane->drop_over_budget(); !dropped) {
@@ -253,28 +296,6 @@ Result<void> LoggedQueue::append(const QueueItem& item) {
                  {{"destination", lane->id()}, {"error", dropped.error().message}});
     }
   }
-  return {};
-}
-
-Result<void> LoggedQueue::write_record(std::span<const std::byte> record,
-                                       std::span<const LanePtr> lanes, std::size_t payload_bytes) {
-  storage::LogTicket ticket;
-  {
-    const core::Lock lock(enqueue_mutex_);
-    GANTRY_TRY(ticket, log_->enqueue(kItemRecordType, record));
-    for (const LanePtr& lane : lanes) lane->expect(ticket.position.segment, payload_bytes);
-  }
-  const auto written = log_->wait(ticket);
-  if (written) {
-    end_.advance_to({.segment = ticket.position.segment,
-                     .offset_bytes = ticket.position.offset_bytes + storage::kRecordHeaderBytes +
-                                     record.size()});
-  }
-  const auto settled = written ? QueueLane::Settled::Durable : QueueLane::Settled::Failed;
-  for (const LanePtr& lane : lanes) {
-    lane->settle(ticket.position.segment, payload_bytes, settled);
-  }
-  if (!written) return std::unexpected(written.error());
   return {};
 }
 

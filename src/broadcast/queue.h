@@ -121,12 +121,19 @@ class Queue {
   /// destination's unfinished bytes exceed bytes_max, its oldest items that are not in flight are
   /// dropped for it (QueueFull); others are not concerned. Errors, with nothing queued:
   /// ResourceExhausted (disk full), Unavailable, Internal (the device failed), TooLarge.
-  virtual Result<void> append(const QueueItem& item) = 0;
+  Result<void> append(const QueueItem& item) { return append_all({&item, 1}); }
+
+  /// Several, in this order; one wait for the disk. After an error some of them may be queued.
+  virtual Result<void> append_all(std::span<const QueueItem> items) = 0;
 
   struct ReadLimits {
     std::size_t items_max = 512;
     std::size_t bytes_max = 1 << 20;  ///< Of payload; a first item that is larger comes alone.
     DurationMs wait{1000};            ///< For more, once there is a first.
+    /// Only items with order_key % order_shards == order_shard: readers of their own for each shard
+    /// do not wait for each other.
+    std::uint32_t order_shards = 1;
+    std::uint32_t order_shard = 0;
   };
 
   /// The next items of the destination that are not in flight, in order; waits for a first one

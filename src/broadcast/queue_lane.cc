@@ -194,7 +194,8 @@ QueueLane::Selection QueueLane::select(const Queue::ReadLimits& limits, std::int
       entry = drop(entry, DropReason::TooOld);
       continue;
     }
-    if (item.order_key == 0 || !keys_in_flight_.contains(item.order_key)) {
+    const bool is_wanted = item.order_key % limits.order_shards == limits.order_shard;
+    if (is_wanted && (item.order_key == 0 || !keys_in_flight_.contains(item.order_key))) {
       const bool fits =
           selection.positions.empty() || bytes + item.payload_bytes <= limits.bytes_max;
       if (fits) selection.positions.push_back(item.position);

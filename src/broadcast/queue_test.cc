@@ -75,6 +75,57 @@ TEST_F(QueueTest, ReadsStopAtTheirLimitsAndALargeItemComesAlone) {
   EXPECT_EQ(numbers_of(read_now(house_.queue(), kFirst, 10, 250)), count_up(7, 1));
 }
 
+TEST_F(QueueTest, SeveralItemsAreAppendedInTheirOrder) {
+  house_.add({kFirst, kSecond});
+  std::vector<std::string> texts;
+  for (int i = 0; i < 20; ++i) texts.push_back(item_text(i));
+  std::vector<QueueItem> items;
+  for (const std::string& text : texts)
+    items.push_back({.stack = 7,
+                     .created_ms = kNowMs,
+                     .destinations = {items.size() % 2 == 0 ? kFirst : kSecond},
+                     .payload = core::as_bytes(text)});
+  ASSERT_TRUE(house_.queue().append_all(items));
+  EXPECT_EQ(drain(house_.queue(), kFirst), (std::vector<int>{0, 2, 4, 6, 8, 10, 12, 14, 16, 18}));
+  EXPECT_EQ(house_.queue().depth(kSecond).items, 10U);
+  ASSERT_TRUE(house_.queue().append_all({}));
+}
+
+TEST_F(QueueTest, AnItemThatIsTooLargeQueuesNoneOfItsCompany) {
+  house_.add({kFirst});
+  const std::string small = item_text(1);
+  const std::string large(quick_queue_options().item_bytes_max + std::size_t{1}, 'x');
+  const std::vector<QueueItem> items = {
+      {.created_ms = kNowMs, .destinations = {kFirst}, .payload = core::as_bytes(small)},
+      {.created_ms = kNowMs, .destinations = {kFirst}, .payload = core::as_bytes(large)}};
+  const auto appended = house_.queue().append_all(items);
+  ASSERT_FALSE(appended);
+  EXPECT_EQ(appended.error().code, Code::TooLarge);
+  EXPECT_EQ(house_.queue().depth(kFirst).items, 0U);
+}
+
+TEST_F(QueueTest, AReaderOfAShardGetsNothingElse) {
+  house_.add({kFirst});
+  for (int i = 0; i < 12; ++i)
+    house_.append(i, 1, {.order_key = static_cast<std::uint64_t>(i % 4 + 1)});
+  CancelToken token;
+  const auto read = [&](std::uint32_t shard) {
+    return house_.queue().read(kFirst, {.wait = {0}, .order_shards = 4, .order_shard = shard},
+                               token.narrowed_to(monotonic_ns() + 20'000'000));
+  };
+  const auto first = read(1);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(numbers_of(*first), (std::vector<int>{0, 4, 8}));
+  EXPECT_FALSE(read(1)) << "its key is in flight";
+  const auto last = read(0);
+  ASSERT_TRUE(last);
+  EXPECT_EQ(numbers_of(*last), (std::vector<int>{3, 7, 11}));
+  house_.queue().give_back(kFirst, std::vector{first->at(1).position, first->at(2).position});
+  EXPECT_FALSE(read(1)) << "an item before them is in flight";
+  house_.queue().give_back(kFirst, std::vector{first->at(0).position});
+  EXPECT_EQ(numbers_of(*read(1)), (std::vector<int>{0, 4, 8}));
+}
+
 TEST_F(QueueTest, GivenBackItemsComeFirst) {
   house_.add({kFirst});
   house_.append(0, 6);

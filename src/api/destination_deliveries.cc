@@ -92,8 +92,9 @@ ControlResult<net::Response> read_health(const DestinationCall& call) {
     json.string(health.problem);
   write_queue(json, health.queue, call.services.control.clock.now());
   json.key("sent_events").integer(statistics.sent_events);
-  json.key("sent_spans").integer(statistics.sent_spans);
-  json.key("rejected_spans").integer(statistics.rejected_spans);
+  const bool is_spans = broadcast::signal_of(stored.destination.type) == broadcast::Signal::Spans;
+  json.key(is_spans ? "sent_spans" : "sent_samples").integer(statistics.sent_items);
+  json.key(is_spans ? "rejected_spans" : "rejected_samples").integer(statistics.rejected_items);
   json.key("failures_in_row").integer(statistics.failures_in_row);
   write_time(json, "last_success", statistics.last_success);
   write_last_error(json, statistics);
@@ -133,7 +134,8 @@ ControlResult<net::Response> list_letters(const DestinationCall& call) {
     write_status(json, letter.refusal.status);
     json.key("message").string(letter.refusal.message);
     write_time(json, "created_at", TimestampMs{letter.created_ms});
-    json.key("spans").integer(letter.item_count);
+    json.key(letter.signal == broadcast::Signal::Spans ? "spans" : "samples")
+        .integer(letter.item_count);
     json.key("bytes").integer(letter.payload_bytes);
     json.end_object();
   }

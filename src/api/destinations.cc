@@ -77,14 +77,6 @@ net::Response destination_response(int status, const StoredDestination& stored) 
   return net::json_response(status, std::move(body));
 }
 
-/// What nothing is sent to cannot be set up.
-ControlResult<void> require_sender(const Destination& destination) {
-  if (broadcast::signal_of(destination.type) == broadcast::Signal::Spans) return {};
-  return access::refuse_field("type",
-                              fmt::format("\"{}\" takes metrics, which are not sent on",
-                                          broadcast::destination_type_name(destination.type)));
-}
-
 void note_test(const DestinationCall& call, const Destination& tested,
                const ConnectionVerdict& verdict) {
   call.services.control.audit.note(
@@ -146,7 +138,6 @@ ControlResult<net::Response> create(const DestinationCall& call) {
   GANTRY_TRY(const DestinationBody body, DestinationBody::parse(call.request.body));
   GANTRY_TRY(const bool is_tested, bool_parameter(call, "verify", true));
   GANTRY_TRY(Destination draft, body.create());
-  GANTRY_CHECK(require_sender(draft));
   {
     GANTRY_TRY(state::Transaction tx, call.services.control.db.begin_read());
     GANTRY_TRY(const StackId stack, read_workspace(call, tx, body.workspace_id()));
@@ -186,7 +177,6 @@ ControlResult<Changed> apply(const DestinationCall& call, const DestinationBody&
     GANTRY_TRY(before, broadcast::open_destination(call.org, tx, call.services.secrets, stored));
   }
   GANTRY_TRY(Destination after, body.change(before));
-  GANTRY_CHECK(require_sender(after));
   return Changed{.after = std::move(after), .version = stored.version};
 }
 
@@ -219,7 +209,6 @@ ControlResult<net::Response> remove(const DestinationCall& call) {
 ControlResult<net::Response> test_unsaved(const DestinationCall& call) {
   GANTRY_TRY(const DestinationBody body, DestinationBody::parse(call.request.body));
   GANTRY_TRY(Destination unsaved, body.connection());
-  GANTRY_CHECK(require_sender(unsaved));
   {
     GANTRY_TRY(state::Transaction tx, call.services.control.db.begin_read());
     GANTRY_TRY(const StackId stack, read_workspace(call, tx, body.workspace_id()));
@@ -241,7 +230,6 @@ ControlResult<net::Response> test_saved(const DestinationCall& call) {
   };
   GANTRY_TRY(const Destination saved, opened());
   GANTRY_TRY(const Destination wanted, body.change(saved));
-  GANTRY_CHECK(require_sender(wanted));
   auto verdict = test(call, wanted);
   return verdict ? verdict_response(*verdict) : std::move(verdict).error();
 }

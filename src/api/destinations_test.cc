@@ -341,12 +341,16 @@ TEST_F(DestinationsApiTest, ConnectionsAreTestedWithoutSaving) {
   EXPECT_EQ(events().back(), "destination.tested");
 }
 
-TEST_F(DestinationsApiTest, WhatIsNotSentCannotBeSetUp) {
-  expect_error(
+TEST_F(DestinationsApiTest, DestinationsOfMetricsCountSamples) {
+  const Answer made =
       send(net::Method::Post, "",
-           R"({"type":"influx","name":"m","config":{"url":"https://influx.example.com"}})"),
-      400, "Invalid request parameters", R"(type: "influx" takes metrics, which are not sent on)");
-  EXPECT_TRUE(tested_.empty());
+           R"({"type":"influx","name":"m","config":{"url":"https://influx.example.com"}})");
+  ASSERT_EQ(made.status, 201);
+  ASSERT_EQ(tested_.size(), 1U);
+  const std::string id = made.body["data"]["id"];
+  const Answer health = send(net::Method::Get, "/" + id + "/health");
+  EXPECT_EQ(health.body["data"]["sent_samples"], 0);
+  EXPECT_FALSE(health.body["data"].contains("sent_spans"));
 }
 
 TEST_F(DestinationsApiTest, SaysHowADeliveryFares) {

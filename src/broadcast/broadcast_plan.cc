@@ -24,6 +24,9 @@ bool samples(const Target& target) {
   return target.destination.is_enabled && target.destination.sampling_rate < 1;
 }
 
+/// What receivers of remote write take in one request.
+constexpr std::size_t kSamplesPerItemMax = 2000;
+
 /// Whether the decision depends on more than the destination itself.
 bool reads_fields(const Target& target) {
   return samples(target) ||
@@ -44,7 +47,7 @@ void Offers::offer(const CallEvent& event) {
   // By extras, then privacy and rate.
   std::array<std::vector<View>, 8> views;
   std::array<GenerationExtras, 8> extras;
-  for (const Target& target : found->second) {
+  for (const Target& target : found->second.traces) {
     const Destination& destination = target.destination;
     const Decision decision = decide(destination, event.facts);
     target.metrics->count(decision);
@@ -78,13 +81,14 @@ void Offers::offer(const CallEvent& event) {
 void Offers::offer(StackId stack, const telemetry::SpanBatch& batch) {
   const std::shared_ptr<const BroadcastPlan> published = plan();
   const auto found = published->find(stack);
-  if (found == published->end() || batch.spans.empty()) return;
-  const bool is_any_reading = std::ranges::any_of(found->second, reads_fields);
+  if (found == published->end() || found->second.traces.empty() || batch.spans.empty()) return;
+  const std::vector<Target>& targets = found->second.traces;
+  const bool is_any_reading = std::ranges::any_of(targets, reads_fields);
   const std::vector<TraceGroup> groups =
       group_by_trace(batch, is_any_reading ? GroupFields::Read : GroupFields::Skip);
-  const std::vector<std::string> keys = sampling_keys(stack, groups, found->second);
+  const std::vector<std::string> keys = sampling_keys(stack, groups, targets);
   std::vector<View> views;
-  for (const Target& target : found->second) {
+  for (const Target& target : targets) {
     std::vector<bool> kept = kept_groups(target, groups, keys);
     if (std::ranges::find(kept, true) == kept.end()) continue;
     const Destination& destination = target.destination;
@@ -150,7 +154,7 @@ void Offers::encode_view(const View& view, const telemetry::SpanBatch& batch,
 void Offers::queue_view(StackId stack, const View& view, const telemetry::SpanBatch& batch,
                         std::span<const TraceGroup> groups) {
   encode_view(view, batch, groups, [&](std::string_view payload, std::uint32_t spans) {
-    note(stack, view.targets, append(stack, view.targets, payload, spans));
+    note(stack, view.targets, 1, append(stack, view.targets, payload, spans));
   });
 }
 
@@ -165,31 +169,65 @@ Result<void> Offers::append(StackId stack, std::span<const Target* const> target
   return queue_.append(item);
 }
 
-void Offers::note(StackId stack, std::span<const Target* const> targets,
+void Offers::offer(StackId stack, const telemetry::MetricBatch& batch,
+                   const telemetry::AppendResult& stored) {
+  const std::shared_ptr<const BroadcastPlan> published = plan();
+  const auto found = published->find(stack);
+  if (found == published->end()) return;
+  std::vector<const Target*> targets;
+  std::vector<DestinationId> ids;
+  for (const Target& target : found->second.metrics) {
+    if (!target.destination.is_enabled) {
+      target.metrics->count(Decision::Disabled);
+      continue;
+    }
+    targets.push_back(&target);
+    ids.push_back(target.destination.id);
+  }
+  if (targets.empty()) return;
+  const TimestampMs now = clock_.now();
+  std::vector<MetricItem> encoded = encode_metric_items(
+      batch, stored, {.samples_max = kSamplesPerItemMax, .bytes_max = item_bytes_max_});
+  if (std::string metadata = metadata_.take_due(stack.value(), batch, now); !metadata.empty())
+    encoded.push_back({.order_key = 0, .samples = 0, .payload = std::move(metadata)});
+  std::vector<QueueItem> items;
+  for (const MetricItem& item : encoded)
+    items.push_back({.stack = stack.value(),
+                     .signal = Signal::Metrics,
+                     .created_ms = now.since_epoch,
+                     .item_count = item.samples,
+                     .order_key = item.order_key,
+                     .destinations = ids,
+                     .payload = core::as_bytes(item.payload)});
+  if (!items.empty()) note(stack, targets, items.size(), queue_.append_all(items));
+}
+
+void Offers::note(StackId stack, std::span<const Target* const> targets, std::size_t items,
                   const Result<void>& appended) {
   if (appended) {
     if (is_failing_.load(std::memory_order_relaxed) && is_failing_.exchange(false))
       log::info("broadcast events queued again");
     return;
   }
-  for (const Target* const target : targets) target->metrics->count_lost();
+  for (const Target* const target : targets) target->metrics->count_lost(items);
   if (!is_failing_.exchange(true))
     log::error("broadcast events not queued",
                {{"instance_id", stack.value()}, {"error", appended.error().message}});
 }
 
-std::shared_ptr<const Target> Offers::find(StackId stack, const DestinationId& id) const {
+std::shared_ptr<const Target> Offers::find_trace_target(StackId stack,
+                                                        const DestinationId& id) const {
   const std::shared_ptr<const BroadcastPlan> published = plan();
   const auto found = published->find(stack);
   if (found == published->end()) return nullptr;
-  for (const Target& target : found->second)
+  for (const Target& target : found->second.traces)
     if (target.destination.id == id) return {published, &target};
   return nullptr;
 }
 
 Result<Requeued> Offers::requeue(StackId stack, const DestinationId& id,
                                  const telemetry::SpanBatch& batch) {
-  const std::shared_ptr<const Target> target = find(stack, id);
+  const std::shared_ptr<const Target> target = find_trace_target(stack, id);
   if (!target || !target->destination.is_enabled)
     return fail(Code::FailedPrecondition, "the destination takes nothing now");
   const std::vector<TraceGroup> groups =
@@ -215,7 +253,7 @@ Result<Requeued> Offers::requeue(StackId stack, const DestinationId& id,
     if (appended)
       requeued.spans += spans;
     else if (appended.error().code == Code::TooLarge)
-      target->metrics->count_lost();  // and would be whenever it is tried
+      target->metrics->count_lost(1);  // and would be whenever it is tried
     else
       first = std::move(appended);
   });

@@ -15,6 +15,7 @@
 
 #include "broadcast/broadcaster.h"
 #include "broadcast/broadcaster_metrics_internal.h"
+#include "broadcast/metric_items.h"
 #include "broadcast/span_views.h"
 #include "core/mutex.h"
 #include "pipeline/trace_sessions.h"
@@ -26,7 +27,13 @@ struct Target {
   std::shared_ptr<DestinationMetrics> metrics;
 };
 
-using BroadcastPlan = std::map<StackId, std::vector<Target>>;
+/// Of one stack.
+struct StackTargets {
+  std::vector<Target> traces;
+  std::vector<Target> metrics;
+};
+
+using BroadcastPlan = std::map<StackId, StackTargets>;
 
 /// Decides, makes views, encodes and queues. Thread-safe.
 class Offers {
@@ -42,13 +49,16 @@ class Offers {
 
   void offer(const CallEvent& event);
   void offer(StackId stack, const telemetry::SpanBatch& batch);
+  void offer(StackId stack, const telemetry::MetricBatch& batch,
+             const telemetry::AppendResult& stored);
 
   /// As ReplayOutlet has it, but for whether the queue knows the destination.
   Result<Requeued> requeue(StackId stack, const DestinationId& id,
                            const telemetry::SpanBatch& batch);
 
-  /// Null: there is none. Shares the plan.
-  [[nodiscard]] std::shared_ptr<const Target> find(StackId stack, const DestinationId& id) const;
+  /// Null: there is none that takes traces. Shares the plan.
+  [[nodiscard]] std::shared_ptr<const Target> find_trace_target(StackId stack,
+                                                                const DestinationId& id) const;
 
  private:
   struct View;
@@ -71,12 +81,15 @@ class Offers {
                   std::span<const TraceGroup> groups);
   Result<void> append(StackId stack, std::span<const Target* const> targets,
                       std::string_view payload, std::uint32_t spans);
-  void note(StackId stack, std::span<const Target* const> targets, const Result<void>& appended);
+  /// Counts and logs that `items` items are lost, if they are.
+  void note(StackId stack, std::span<const Target* const> targets, std::size_t items,
+            const Result<void>& appended);
 
   Queue& queue_;
   const Clock& clock_;
   const std::size_t item_bytes_max_;
   pipeline::TraceSessions sessions_;
+  MetadataRhythm metadata_;
   std::atomic<bool> is_failing_ =
       false;  ///< Only changes are logged: each event would fill a disk.
   /// Held to copy the pointer. An atomic one is a lock too in libstdc++, and one that

@@ -69,8 +69,13 @@ class RunningBroadcaster final : public Broadcaster {
     offers_.offer(stack, batch);
   }
 
+  void offer(StackId stack, const telemetry::MetricBatch& batch,
+             const telemetry::AppendResult& stored) override {
+    offers_.offer(stack, batch, stored);
+  }
+
   Intake intake(StackId stack, const DestinationId& id) const override {
-    const std::shared_ptr<const Target> target = offers_.find(stack, id);
+    const std::shared_ptr<const Target> target = offers_.find_trace_target(stack, id);
     // What is appended for one that the queue does not know is nowhere.
     if (!target || !std::ranges::binary_search(queue_->destinations(), id)) return Intake::Unknown;
     if (!target->destination.is_enabled) return Intake::Disabled;
@@ -223,11 +228,9 @@ class RunningBroadcaster final : public Broadcaster {
     for (const KnownDestination& known : all) serve(known);
   }
 
-  /// Sees to it that the queue keeps what is appended for it. Those that take metrics have no
-  /// sender.
+  /// Sees to it that the queue keeps what is appended for it.
   void take_in(const KnownDestination& known) {
     const Destination& destination = known.stored.destination;
-    if (signal_of(destination.type) != Signal::Spans) return;
     const auto added = queue_->add_destination(destination.id);
     {
       const core::Lock lock(mutex_);
@@ -257,8 +260,10 @@ class RunningBroadcaster final : public Broadcaster {
         const Destination& destination = known.stored.destination;
         const auto served = served_.find(destination.id);
         if (served == served_.end()) continue;
-        (*plan)[StackId(destination.stack)].push_back(
-            {.destination = destination, .metrics = served->second.metrics});
+        StackTargets& targets = (*plan)[StackId(destination.stack)];
+        auto& takers =
+            signal_of(destination.type) == Signal::Spans ? targets.traces : targets.metrics;
+        takers.push_back({.destination = destination, .metrics = served->second.metrics});
       }
     }
     offers_.publish(std::move(plan));

@@ -7,6 +7,7 @@
 //   GANTRY_CHECK(broadcaster->start());
 //   broadcaster->offer(event);            // a finished LLM call
 //   broadcaster->offer(stack, batch);     // spans that a stack's store has taken
+//   broadcaster->offer(stack, batch, stored);  // metrics, likewise
 //   broadcaster->notify();                // destinations may have changed
 //   broadcaster->stop({10'000});
 //
@@ -33,6 +34,8 @@
 #include "core/metrics.h"
 #include "core/time.h"
 #include "storage/file.h"
+#include "telemetry/append_result.h"
+#include "telemetry/metric_batch.h"
 #include "telemetry/span_batch.h"
 
 namespace gantry::broadcast {
@@ -94,6 +97,10 @@ class Broadcaster : public DeliveryDesk, public ReplayOutlet {
   /// sampling; filter rules are asked of the spans of a trace that come together. No key brought
   /// them.
   virtual void offer(StackId stack, const telemetry::SpanBatch& batch) = 0;
+
+  /// The same for metrics that a stack has stored, but for what `stored` says it refused.
+  virtual void offer(StackId stack, const telemetry::MetricBatch& batch,
+                     const telemetry::AppendResult& stored) = 0;
 
   /// Ends all deliveries after they have sent what is queued, for at most `drain`; the rest stays
   /// on disk. What is offered later is queued for the next start. Later calls do nothing.

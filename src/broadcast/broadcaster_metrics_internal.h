@@ -24,8 +24,8 @@ class DestinationMetrics {
   /// An event that was not taken.
   void count(Decision decision);
 
-  /// An event that was taken and could not be queued.
-  void count_lost() { dropped_.add(); }
+  /// Events that were taken and could not be queued.
+  void count_lost(std::uint64_t events) { dropped_.add(events); }
 
   /// Takes over what has happened since the last time.
   void update(const Queue& queue, const DeadLetters& letters, TimestampMs now);

@@ -12,8 +12,8 @@
 #include <fmt/format.h>
 
 #include "broadcast/delivery_gate_internal.h"
-#include "codec/otlp_traces.h"
-#include "codec/otlp_traces_json_encoder.h"
+#include "broadcast/export_body.h"
+#include "broadcast/metric_items.h"
 #include "core/log.h"
 
 namespace gantry::broadcast {
@@ -58,10 +58,10 @@ std::vector<storage::LogPosition> positions_of(Items items) {
   return positions;
 }
 
-std::uint64_t spans_of(Items items) {
-  std::uint64_t spans = 0;
-  for (const QueuedItem& item : items) spans += item.item_count;
-  return spans;
+std::uint64_t count_of(Items items) {
+  std::uint64_t count = 0;
+  for (const QueuedItem& item : items) count += item.item_count;
+  return count;
 }
 
 std::size_t bytes_of(Items items) {
@@ -70,25 +70,12 @@ std::size_t bytes_of(Items items) {
   return bytes;
 }
 
-/// One request's body. In protobuf, messages one after the other are the message of all their
-/// resource spans. Errors: InvalidArgument when an item is not what it should be.
-Result<std::string> merge(Items items, Encoding encoding) {
-  std::string merged;
-  merged.reserve(bytes_of(items));
-  for (const QueuedItem& item : items) merged += item.payload;
-  if (encoding == Encoding::Protobuf) return merged;
-  codec::OtlpTracesDecoder decoder;
-  GANTRY_CHECK(decoder.decode_protobuf(merged, codec::kNoOtlpTracesLimits));
-  std::string json;
-  codec::append_otlp_traces_json(decoder.batch(), json);
-  return json;
-}
-
 /// Events that are sent together, and what has been tried with them.
 struct Part {
   Items items;
   std::optional<ExportRequest> request;  ///< Kept for the next attempt.
   bool is_fallback = false;              ///< How `request` is encoded.
+  std::uint64_t left_out = 0;            ///< Samples that `request` cannot say.
   bool is_sent = false;                  ///< Whether the last attempt got as far as the network.
   int attempts = 0;                      ///< That failed and may be repeated.
   int doubtful_attempts = 0;  ///< Of those, the ones that Classified::retries_max bounds.
@@ -128,9 +115,9 @@ class DeliveryThreads final : public Delivery {
         options_(options),
         gate_(services.pace, options),
         batch_bytes_max_(options.batch_bytes_max),
-        send_seconds_(core::default_duration_bounds()) {
-    for (std::uint32_t i = 0; i < options_.batches_in_flight_max; ++i)
-      threads_.emplace_back([this] { run(); });
+        send_seconds_(core::default_duration_bounds()),
+        readers_(readers_of(signal_of(destination_.type), options)) {
+    for (const Reader& reader : readers_) threads_.emplace_back([this, &reader] { run(reader); });
   }
 
   ~DeliveryThreads() override { stop({0}); }
@@ -165,9 +152,25 @@ class DeliveryThreads final : public Delivery {
   }
 
  private:
-  void run() {
+  /// What a thread reads of the queue.
+  struct Reader {
+    std::uint32_t order_shards = 1;
+    std::uint32_t order_shard = 0;
+    std::size_t mutex = 0;  ///< Index in read_mutexes_.
+  };
+
+  /// Spans need no order: all threads read all of them. Of metrics each reads a shard of its own.
+  static std::vector<Reader> readers_of(Signal signal, const Options& options) {
+    if (signal == Signal::Spans) return std::vector<Reader>(options.batches_in_flight_max);
+    std::vector<Reader> readers;
+    for (std::uint32_t shard = 0; shard < kOrderShards; ++shard)
+      readers.push_back({.order_shards = kOrderShards, .order_shard = shard, .mutex = shard});
+    return readers;
+  }
+
+  void run(const Reader& reader) {
     std::vector<storage::LogPosition> kept;
-    while (const auto items = take_batch()) {
+    while (const auto items = take_batch(reader)) {
       const std::vector<storage::LogPosition> left = deliver(*items);
       if (gate_.is_draining()) {
         // Given back now they would be read again, and sent without a pause until the drain ends.
@@ -182,10 +185,10 @@ class DeliveryThreads final : public Delivery {
     gate_.thread_ended();
   }
 
-  /// One thread at a time waits for events, so that those that come together go together. Nothing
-  /// when the delivery stops.
-  std::optional<std::vector<QueuedItem>> take_batch() {
-    core::Lock lock(read_mutex_);
+  /// One thread at a time waits for the same events, so that those that come together go together.
+  /// Nothing when the delivery stops.
+  std::optional<std::vector<QueuedItem>> take_batch(const Reader& reader) {
+    core::Lock lock(read_mutexes_.at(reader.mutex));
     while (gate_.wait_to_read()) {
       const bool is_draining = gate_.is_draining();
       if (is_draining && services_.queue.depth(destination_.id).items <= gate_.events_held())
@@ -196,7 +199,9 @@ class DeliveryThreads final : public Delivery {
           services_.queue.read(destination_.id,
                                {.items_max = options_.events_per_batch_max,
                                 .bytes_max = batch_bytes_max_.load(std::memory_order_relaxed),
-                                .wait = is_draining ? DurationMs{0} : options_.batch_wait},
+                                .wait = is_draining ? DurationMs{0} : options_.batch_wait,
+                                .order_shards = reader.order_shards,
+                                .order_shard = reader.order_shard},
                                token);
       if (items && !items->empty()) {
         gate_.took(items->size());
@@ -222,7 +227,7 @@ class DeliveryThreads final : public Delivery {
 
   /// Returns what is to be given back.
   std::vector<storage::LogPosition> deliver(Items items) {
-    std::vector<Items> waiting = {items};  // The last goes first.
+    std::vector<Items> waiting = in_requests(items);  // The last goes first.
     while (!waiting.empty()) {
       Part part{.items = waiting.back()};
       waiting.pop_back();
@@ -247,6 +252,24 @@ class DeliveryThreads final : public Delivery {
       }
     }
     return {};
+  }
+
+  /// In the order of a stack. Receivers bound the samples of a request, not only its bytes.
+  std::vector<Items> in_requests(Items items) const {
+    const std::uint64_t count_max = signal_of(destination_.type) == Signal::Spans
+                                        ? options_.spans_per_request_max
+                                        : options_.samples_per_request_max;
+    std::vector<Items> requests;
+    while (!items.empty()) {
+      std::size_t size = 1;
+      std::uint64_t count = items[0].item_count;
+      while (size < items.size() && count + items[size].item_count <= count_max)
+        count += items[size++].item_count;
+      requests.push_back(items.first(size));
+      items = items.subspan(size);
+    }
+    std::ranges::reverse(requests);
+    return requests;
   }
 
   PartEnd settle(Part& part) {
@@ -305,17 +328,21 @@ class DeliveryThreads final : public Delivery {
     if (!part.request || part.is_fallback != is_fallback) {
       part.is_fallback = is_fallback;
       part.request.reset();
-      auto body = merge(part.items, destination.config.encoding);
+      auto body = bodies_.make(destination, part.items);
       if (!body)
         return noted(part, 0,
                      {.verdict = Verdict::Bisect,
                       .kind = FailureKind::BadRequest,
                       .message = "an event in the queue is not readable"});
-      auto request = make_export_request(destination, *std::move(body));
+      part.left_out = body->left_out;
+      if (body->text.empty()) return noted(part, 0, {});
+      auto request = make_export_request(destination, std::move(body->text));
       if (!request) return noted(part, 0, classify_config_error(request.error().message));
       part.request = *std::move(request);
     }
     part.is_sent = true;
+    if (destination.type == DestinationType::PrometheusRemoteWrite && part.attempts > 0)
+      part.request->headers.set("Retry-Attempt", std::to_string(part.attempts));
     const DurationMs start = services_.pace.elapsed();
     const auto answer = services_.transport.send(*part.request, options_.request_timeout, cancel_);
     if (!answer && answer.error() == TransportFailure::Cancelled && cancel_.is_cancelled())
@@ -330,9 +357,10 @@ class DeliveryThreads final : public Delivery {
 
   Destination encoded_as(bool is_fallback) const {
     Destination destination = destination_;
-    if (is_fallback)
-      destination.config.encoding =
-          destination_.config.encoding == Encoding::Json ? Encoding::Protobuf : Encoding::Json;
+    if (!is_fallback) return destination;
+    destination.config.remote_write_version = 1;
+    destination.config.encoding =
+        destination_.config.encoding == Encoding::Json ? Encoding::Protobuf : Encoding::Json;
     return destination;
   }
 
@@ -354,7 +382,7 @@ class DeliveryThreads final : public Delivery {
   std::optional<PartEnd> act(Part& part, const Classified& classified) {
     switch (classified.verdict) {
       case Verdict::Done:
-        finish_sent(part.items, classified);
+        finish_sent(part, classified);
         return PartEnd::Settled;
       case Verdict::Retry:
         ++part.attempts;
@@ -414,14 +442,14 @@ class DeliveryThreads final : public Delivery {
     ++statistics_.retries.at(static_cast<std::size_t>(kind));
   }
 
-  void finish_sent(Items items, const Classified& classified) {
-    finish(items, Outcome::Sent);
-    const std::uint64_t spans = spans_of(items);
-    const std::uint64_t rejected = std::min(classified.rejected_items, spans);
+  void finish_sent(const Part& part, const Classified& classified) {
+    finish(part.items, Outcome::Sent);
+    const std::uint64_t count = count_of(part.items);
+    const std::uint64_t rejected = std::min(classified.rejected_items + part.left_out, count);
     core::Lock lock(mutex_);
-    statistics_.sent_events += items.size();
-    statistics_.sent_spans += spans - rejected;
-    statistics_.rejected_spans += rejected;
+    statistics_.sent_events += part.items.size();
+    statistics_.sent_items += count - rejected;
+    statistics_.rejected_items += rejected;
   }
 
   PartEnd refuse(const Part& part) {
@@ -456,7 +484,9 @@ class DeliveryThreads final : public Delivery {
   std::atomic<bool> is_fallback_{false};
   std::atomic<std::size_t> batch_bytes_max_;
   core::Histogram send_seconds_;
-  core::Mutex read_mutex_;
+  ExportBodies bodies_;
+  const std::vector<Reader> readers_;
+  std::array<core::Mutex, kOrderShards> read_mutexes_;
   mutable core::Mutex mutex_;
   DeliveryStatistics statistics_ GANTRY_GUARDED_BY(mutex_);
   core::Mutex stop_mutex_;
@@ -477,9 +507,6 @@ std::string_view delivery_state_name(DeliveryState state) {
 
 Result<std::unique_ptr<Delivery>> Delivery::start(Destination destination, Services services,
                                                   Options options) {
-  if (signal_of(destination.type) != Signal::Spans)
-    return fail(Code::InvalidArgument, fmt::format("a destination of type {} takes no traces",
-                                                   destination_type_name(destination.type)));
   return std::make_unique<DeliveryThreads>(std::move(destination), services, options);
 }
 

@@ -12,7 +12,8 @@
 // one that is refused is halved until the item to blame is found, which goes to the dead letters,
 // as do items that are too old. A receiver that refuses the credentials, the path or the
 // certificate is probed once a minute, since nothing is wrong with the data. After some failures in
-// a row there is one attempt at a time until one passes. At least once: an item is finished only
+// a row there is one attempt at a time until one passes. Samples of a series arrive in order: what
+// cannot be sent holds up its shard of the series. At least once: an item is finished only
 // when it was taken or is on disk among the dead letters.
 
 #include <array>
@@ -78,8 +79,9 @@ struct DeliveryStatistics {
 
   DeliveryState state = DeliveryState::Active;
   std::uint64_t sent_events = 0;
-  std::uint64_t sent_spans = 0;
-  std::uint64_t rejected_spans = 0;  ///< Of partial successes; not among sent_spans.
+  std::uint64_t sent_items = 0;  ///< Spans or samples.
+  /// Of partial successes, and what the protocol cannot say; not among sent_items.
+  std::uint64_t rejected_items = 0;
   std::uint64_t dead_events = 0;
   std::uint64_t dropped_events = 0;                        ///< By the queue, for any DropReason.
   std::array<std::uint64_t, kFailureKindCount> retries{};  ///< Attempts to be repeated, by reason.
@@ -96,9 +98,11 @@ class Delivery {
  public:
   struct Options {
     std::size_t events_per_batch_max = 512;
-    std::size_t batch_bytes_max = 1 << 20;  ///< Of payload, before compression.
-    DurationMs batch_wait{1000};            ///< For more events, once there is one.
-    std::uint32_t batches_in_flight_max = 4;
+    std::size_t batch_bytes_max = 1 << 20;         ///< Of payload, before compression.
+    std::uint64_t spans_per_request_max = 8192;    ///< A single event may have more.
+    std::uint64_t samples_per_request_max = 2000;  ///< Likewise.
+    DurationMs batch_wait{1000};                   ///< For more events, once there is one.
+    std::uint32_t batches_in_flight_max = 4;  ///< Of spans; of metrics one for each order shard.
     DurationMs request_timeout{30'000};
     DurationMs backoff_first{1000};
     DurationMs backoff_max{60'000};
@@ -117,7 +121,7 @@ class Delivery {
     core::Histogram* send_seconds = nullptr;  ///< Takes the times of requests too; null: nobody.
   };
 
-  /// The queue has the destination. Errors: InvalidArgument for a destination that takes metrics.
+  /// The queue has the destination.
   [[nodiscard]] static Result<std::unique_ptr<Delivery>> start(Destination destination,
                                                                Services services, Options options);
 

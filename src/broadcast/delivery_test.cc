@@ -27,7 +27,7 @@ TEST(Delivery, MergesEventsIntoOneRequest) {
     const auto statistics = house.deliver_all(receiver);
     EXPECT_EQ(receiver.calls(), 1);
     EXPECT_EQ(statistics.sent_events, 100U);
-    EXPECT_EQ(statistics.sent_spans, 100U);
+    EXPECT_EQ(statistics.sent_items, 100U);
     EXPECT_TRUE(statistics.last_success);
     EXPECT_FALSE(statistics.last_error);
     EXPECT_EQ(statistics.send_seconds.cumulative_counts.back(), 1U);
@@ -251,8 +251,8 @@ TEST(Delivery, CountsWhatIsRejectedInPart) {
   const auto statistics = house.deliver_all(receiver);
   EXPECT_EQ(receiver.calls(), 1);
   EXPECT_EQ(statistics.sent_events, 5U);
-  EXPECT_EQ(statistics.sent_spans, 3U);
-  EXPECT_EQ(statistics.rejected_spans, 2U);
+  EXPECT_EQ(statistics.sent_items, 3U);
+  EXPECT_EQ(statistics.rejected_items, 2U);
   EXPECT_EQ(statistics.last_error->message, "the receiver rejected 2 spans; the answer: old");
 }
 
@@ -384,20 +384,6 @@ TEST(Delivery, EndsWhenTheDestinationIsRemoved) {
   ASSERT_TRUE(house.queue->remove_destination(house.destination.id));
   delivery->stop({0});
   EXPECT_EQ(receiver.calls(), 0);
-}
-
-TEST(Delivery, TakesNoMetrics) {
-  DeliveryHouse house;
-  FakeReceiver receiver(taken);
-  const auto delivery = Delivery::start(influx_destination(),
-                                        {.queue = *house.queue,
-                                         .dead_letters = *house.letters,
-                                         .transport = receiver,
-                                         .clock = house.time,
-                                         .pace = house.time},
-                                        {});
-  ASSERT_FALSE(delivery);
-  EXPECT_EQ(delivery.error().message, "a destination of type influx takes no traces");
 }
 
 /// Whatever the receiver does for a while, each event arrives or is a dead letter.

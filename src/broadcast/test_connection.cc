@@ -2,14 +2,18 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "codec/otlp_traces_encoder.h"
 #include "codec/otlp_traces_json_encoder.h"
+#include "codec/remote_write_encoder.h"
 #include "telemetry/span_batch.h"
 
 namespace gantry::broadcast {
 namespace {
 
 constexpr std::uint64_t kNanosecondsPerMs = 1'000'000;
+constexpr std::string_view kTestMetric = "gantry_connection_test";
 
 std::string encode(Encoding encoding, const telemetry::SpanBatch& batch) {
   if (encoding == Encoding::Protobuf) return codec::encode_otlp_traces(batch);
@@ -35,6 +39,14 @@ void add_test_span(telemetry::SpanBatch& batch, std::string_view service_name, T
   batch.spans.push_back(span);
 }
 
+codec::WriteRequest test_request(std::string_view service_name, TimestampMs now) {
+  codec::WriteSeries series{
+      .labels = {{"__name__", std::string(kTestMetric)}, {"service", std::string(service_name)}},
+      .samples = {{.timestamp_ms = now.since_epoch, .value = 1}}};
+  series.metadata.type = telemetry::MetricType::Gauge;
+  return {.series = {std::move(series)}, .metadata = {}};
+}
+
 std::string test_body(const Destination& destination, std::string_view service_name,
                       TimestampMs now) {
   telemetry::SpanBatch batch;
@@ -46,10 +58,17 @@ std::string test_body(const Destination& destination, std::string_view service_n
       return encode(destination.config.encoding, batch);
     case DestinationType::Webhook:
       return encode(destination.config.encoding, batch);
-    case DestinationType::PrometheusRemoteWrite:
-      return "";  // A write request without series.
+    case DestinationType::PrometheusRemoteWrite: {
+      std::string body;
+      codec::encode_remote_write(destination.config.remote_write_version == 2
+                                     ? codec::RemoteWriteVersion::V2
+                                     : codec::RemoteWriteVersion::V1,
+                                 test_request(service_name, now), body);
+      return body;
+    }
     case DestinationType::Influx:
-      return "# connection test\n";
+      return fmt::format("{} value=1 {}\n", kTestMetric,
+                         now.since_epoch * static_cast<std::int64_t>(kNanosecondsPerMs));
   }
   return "";
 }

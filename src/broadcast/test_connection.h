@@ -25,7 +25,8 @@ struct ConnectionTestResult {
 };
 
 /// Sends one request with the header X-Test-Connection: to OTLP receivers a span named
-/// "<service_name>-connection-test", to webhooks no spans, to the others no samples. Errors of the
+/// "<service_name>-connection-test", to webhooks no spans, to the others a sample of the metric
+/// gantry_connection_test, since an empty request says little of what is allowed. Errors of the
 /// configuration are found before anything is sent. A webhook may answer 400: it is there, and owes
 /// us nothing for a body without spans.
 [[nodiscard]] ConnectionTestResult test_connection(const Destination& destination,

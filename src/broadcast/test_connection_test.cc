@@ -5,7 +5,9 @@
 #include "broadcast/testing/conformance.h"
 #include "broadcast/testing/destinations.h"
 #include "broadcast/testing/fake_transport.h"
+#include "codec/compression.h"
 #include "codec/otlp_traces.h"
+#include "codec/remote_write.h"
 
 namespace gantry::broadcast {
 namespace {
@@ -110,9 +112,26 @@ TEST(TestConnection, SendsProtobufWhereThatIsSpoken) {
   EXPECT_EQ(decoder.batch().spans[0].name, "openrouter-connection-test");
 }
 
-TEST(TestConnection, MetricReceiversGetNoSamples) {
-  EXPECT_EQ(sent_to(influx_destination()).body, "# connection test\n");
-  EXPECT_EQ(sent_to(remote_write_destination()).body, std::string(1, '\0'));
+TEST(TestConnection, MetricReceiversGetOneSample) {
+  EXPECT_EQ(sent_to(influx_destination()).body,
+            "gantry_connection_test value=1 1790000000123000000\n");
+  const ExportRequest request = sent_to(remote_write_destination());
+  std::string body;
+  ASSERT_TRUE(codec::decompress(codec::Encoding::SnappyBlock, request.body, {}, body));
+  codec::RemoteWriteDecoder decoder;
+  ASSERT_TRUE(decoder.decode(codec::RemoteWriteVersion::V1, body));
+  ASSERT_EQ(decoder.batch().samples.size(), 1U);
+  EXPECT_EQ(decoder.batch().samples[0].timestamp_ms, 1'790'000'000'123);
+}
+
+TEST(TestConnection, SaysWhoDoesNotSpeakRemoteWrite2) {
+  Destination destination = remote_write_destination();
+  destination.config.remote_write_version = 2;
+  FakeTransport transport(
+      [](const ExportRequest&, DurationMs, const CancelToken&) { return answer_with(204); });
+  const auto result = test_connection(destination, "openrouter", transport, kClock, CancelToken());
+  EXPECT_FALSE(result.is_ok);
+  EXPECT_TRUE(result.message.ends_with("set version to 1")) << result.message;
 }
 
 TEST(TestConnection, SaysWhatWasBlocked) {

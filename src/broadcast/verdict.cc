@@ -174,7 +174,11 @@ Classified classify_success(const Destination& destination, const ExportAnswer& 
   if (is_html(answer) && destination.type != DestinationType::Webhook)
     return wrong_endpoint(destination, "a web page answered", "", Verdict::Hold);
   if (lacks_written_headers(destination, answer))
-    return {.verdict = Verdict::Fallback, .kind = FailureKind::WrongEndpoint};
+    return {.verdict = Verdict::Fallback,
+            .kind = FailureKind::WrongEndpoint,
+            .message =
+                "the receiver does not say what it has taken, as version 2 of remote write "
+                "asks: set version to 1"};
   Classified classified;
   if (!is_otlp(destination.type)) return classified;
   auto partial =

@@ -90,6 +90,9 @@ Result<void> add_pairs(const std::string& flag, const std::vector<std::string>& 
 Result<Json> add_body(const AddFlags& flags) {
   Json config = Json::object();
   GANTRY_CHECK(add_pairs("--config", flags.config, config));
+  // The only field that is no text.
+  if (config.value("version", "") == "1" || config.value("version", "") == "2")
+    config["version"] = std::stoi(config["version"].get<std::string>());
   if (!flags.headers.empty()) {
     Json headers = Json::object();
     GANTRY_CHECK(add_pairs("--header", flags.headers, headers));
@@ -117,7 +120,10 @@ Result<Json> add_body(const AddFlags& flags) {
 ControlAct setup_add(CLI::App& command) {
   const auto flags = std::make_shared<AddFlags>();
   command.add_option("name", flags->name, "Name for people")->required()->type_name("NAME");
-  command.add_option("--type", flags->type, "grafana, otel-collector, webhook or gantry")
+  command
+      .add_option("--type", flags->type,
+                  "grafana, otel-collector, webhook or gantry; of metrics prometheus-remote-write "
+                  "or influx")
       ->required();
   command.add_option("--stack", flags->stack, "Whose data, by slug or id; default the only one");
   command
@@ -247,6 +253,7 @@ ControlAct setup_letters(CLI::App& command) {
                 {"REFUSED", "refused_at"},
                 {"STATUS", "status"},
                 {"SPANS", "spans"},
+                {"SAMPLES", "samples"},
                 {"BYTES", "bytes"},
                 {"MESSAGE", "message"}});
     return {};
@@ -314,7 +321,7 @@ ControlAct setup_replay(CLI::App& command) {
 
 void add_destination_commands(CLI::App& app, int& status) {
   CLI::App* const family =
-      app.add_subcommand("destinations", "Where copies of a stack's traces are sent");
+      app.add_subcommand("destinations", "Where copies of a stack's traces and metrics are sent");
   family->require_subcommand(1);
   add_control_command(*family, "list", "List destinations", status, setup_list);
   add_control_command(*family, "add", "Test and save one", status, setup_add);

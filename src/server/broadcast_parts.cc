@@ -1,7 +1,9 @@
 #include "server/broadcast_parts.h"
 
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/core.h>
 
@@ -9,6 +11,7 @@
 #include "broadcast/net_transport.h"
 #include "broadcast/test_connection.h"
 #include "core/hash.h"
+#include "server/forwarding_metrics_store.h"
 #include "server/forwarding_trace_store.h"
 #include "storage/directory.h"
 
@@ -58,6 +61,26 @@ class BroadcastStore final : public ForwardingTraceStore {
     GANTRY_TRY(telemetry::SpanAppendResult appended, ForwardingTraceStore::append(batch));
     // What was there before was sent before: two Gantrys that send to each other come to rest.
     if (appended.spans_written > appended.spans_repeated) broadcaster_.offer(stack_, batch);
+    return appended;
+  }
+
+ private:
+  const StackId stack_;
+  broadcast::Broadcaster& broadcaster_;
+};
+
+/// The same for metrics.
+class BroadcastMetricsStore final : public ForwardingMetricsStore {
+ public:
+  BroadcastMetricsStore(StackId stack, std::shared_ptr<metrics::Store> store,
+                        broadcast::Broadcaster& broadcaster)
+      : ForwardingMetricsStore(std::move(store)), stack_(stack), broadcaster_(broadcaster) {}
+
+  Result<telemetry::AppendResult> append(const telemetry::MetricBatch& batch,
+                                         const metrics::AppendOptions& options) override {
+    GANTRY_TRY(telemetry::AppendResult appended, ForwardingMetricsStore::append(batch, options));
+    if (!options.is_import && appended.retry_after.count == 0)
+      broadcaster_.offer(stack_, batch, appended);
     return appended;
   }
 
@@ -159,6 +182,11 @@ Result<telemetry::SpanAppendResult> BroadcastParts::append_unoffered(
   const std::shared_ptr<traces::Store> store = histories_.find(stack);
   if (!store) return fail(Code::Unavailable, "the stack is not open");
   return store->append(batch);
+}
+
+std::shared_ptr<metrics::Store> BroadcastParts::attach(StackId stack,
+                                                       std::shared_ptr<metrics::Store> metrics) {
+  return std::make_shared<BroadcastMetricsStore>(stack, std::move(metrics), *broadcaster_);
 }
 
 }  // namespace gantry::server

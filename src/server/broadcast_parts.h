@@ -14,6 +14,7 @@
 #include "core/cancel.h"
 #include "core/metrics.h"
 #include "core/time.h"
+#include "metrics/store.h"
 #include "server/access_parts.h"
 #include "server/config.h"
 #include "server/open_histories.h"
@@ -61,6 +62,10 @@ class BroadcastParts {
   /// counted.
   [[nodiscard]] std::shared_ptr<traces::Store> attach(StackId stack,
                                                       std::shared_ptr<traces::Store> traces);
+
+  /// The same for metrics; imports are left out, since receivers refuse what is old.
+  [[nodiscard]] std::shared_ptr<metrics::Store> attach(StackId stack,
+                                                       std::shared_ptr<metrics::Store> metrics);
 
  private:
   BroadcastParts(const Config& config, const AccessParts& access, const Clock& clock);

@@ -297,6 +297,10 @@ void Server::Impl::make_cloud_services() {
       .derived = *derived_metrics,
       .span_metrics = [this] { return live.current()->traces.span_metrics; },
       .delta_streams_max = config->otlp.delta_streams_max,
+      .attach_metrics =
+          [this](StackId stack, std::shared_ptr<metrics::Store> metrics) {
+            return broadcast->attach(stack, std::move(metrics));
+          },
       .attach_traces =
           [this](StackId stack, std::shared_ptr<traces::Store> traces) {
             return broadcast->attach(stack, std::move(traces));

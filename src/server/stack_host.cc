@@ -114,6 +114,8 @@ Result<access::OpenStores> OpenStacks::open_both(const access::Stack& stack) con
                             .registry = environment_.registry,
                             .workers = &environment_.workers,
                             .disk_guard = &environment_.disk_guard}));
+  if (environment_.attach_metrics)
+    stores.metrics = environment_.attach_metrics(stack.id, std::move(stores.metrics));
   GANTRY_TRY(std::unique_ptr<traces::Store> traces,
              traces::Store::open(path / "traces",
                                  stack_trace_options(environment_.trace_options(), stack.settings),

@@ -48,7 +48,9 @@ class OpenStacks final : public api::StackHost {
     DerivedMetrics& derived;
     std::function<bool()> span_metrics;  ///< Whether stacks have them that do not say.
     std::uint64_t delta_streams_max = 0;
-    /// Puts something around the trace store of a stack; empty: nothing.
+    /// Put something around the stores of a stack; empty: nothing.
+    std::function<std::shared_ptr<metrics::Store>(StackId, std::shared_ptr<metrics::Store>)>
+        attach_metrics = {};
     std::function<std::shared_ptr<traces::Store>(StackId, std::shared_ptr<traces::Store>)>
         attach_traces = {};
   };

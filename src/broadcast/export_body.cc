@@ -1,0 +1,63 @@
+#include "broadcast/export_body.h"
+
+#include <utility>
+
+#include "codec/influx_encoder.h"
+#include "codec/otlp_traces.h"
+#include "codec/otlp_traces_json_encoder.h"
+#include "codec/remote_write.h"
+
+namespace gantry::broadcast {
+namespace {
+
+/// In protobuf, messages one after the other are the message of all that they hold.
+std::string joined(std::span<const QueuedItem> items) {
+  std::size_t bytes = 0;
+  for (const QueuedItem& item : items) bytes += item.payload.size();
+  std::string text;
+  text.reserve(bytes);
+  for (const QueuedItem& item : items) text += item.payload;
+  return text;
+}
+
+Result<ExportBody> otlp_traces(Encoding encoding, std::string messages) {
+  if (encoding == Encoding::Protobuf) return ExportBody{.text = std::move(messages)};
+  codec::OtlpTracesDecoder decoder;
+  GANTRY_CHECK(decoder.decode_protobuf(messages, codec::kNoOtlpTracesLimits));
+  ExportBody body;
+  codec::append_otlp_traces_json(decoder.batch(), body.text);
+  return body;
+}
+
+Result<ExportBody> influx_lines(std::string_view messages) {
+  codec::RemoteWriteDecoder decoder;
+  GANTRY_CHECK(decoder.decode(codec::RemoteWriteVersion::V1, messages));
+  ExportBody body;
+  body.left_out = codec::append_influx_lines(decoder.batch(), body.text).total();
+  return body;
+}
+
+}  // namespace
+
+Result<ExportBody> ExportBodies::make(const Destination& destination,
+                                      std::span<const QueuedItem> items) {
+  std::string messages = joined(items);
+  switch (destination.type) {
+    case DestinationType::Grafana:
+    case DestinationType::OtelCollector:
+    case DestinationType::Webhook:
+    case DestinationType::Gantry:
+      return otlp_traces(destination.config.encoding, std::move(messages));
+    case DestinationType::PrometheusRemoteWrite: {
+      if (destination.config.remote_write_version == 1)
+        return ExportBody{.text = std::move(messages)};
+      GANTRY_TRY(std::string text, remote_write_2_.translate(messages));
+      return ExportBody{.text = std::move(text)};
+    }
+    case DestinationType::Influx:
+      return influx_lines(messages);
+  }
+  return fail(Code::InvalidArgument, "a destination of no known type");
+}
+
+}  // namespace gantry::broadcast

@@ -1,0 +1,74 @@
+#pragma once
+
+// What is put into the queue of a batch of metrics, and what is made of it for a receiver. In the
+// queue lie remote write 1.0 messages: several of them, one after the other, are one.
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codec/remote_write_encoder.h"
+#include "core/error.h"
+#include "core/mutex.h"
+#include "core/time.h"
+#include "telemetry/append_result.h"
+#include "telemetry/metric_batch.h"
+
+namespace gantry::broadcast {
+
+/// All samples of a series have one key, so that they arrive in order; keys are 1 to this.
+inline constexpr std::uint32_t kOrderShards = 4;
+
+struct MetricItem {
+  std::uint64_t order_key = 0;
+  std::uint32_t samples = 0;  ///< Histograms too.
+  std::string payload;
+};
+
+struct MetricItemLimits {
+  std::size_t samples_max = 2000;
+  std::size_t bytes_max = 512 << 10;  ///< About; a single sample may be larger.
+};
+
+/// The samples of `batch` that a store has taken, without those that `stored` says it refused. In
+/// each item the samples of a series ascend in time. Series whose labels cannot be resolved are
+/// left out: the store has refused them.
+[[nodiscard]] std::vector<MetricItem> encode_metric_items(const telemetry::MetricBatch& batch,
+                                                          const telemetry::AppendResult& stored,
+                                                          const MetricItemLimits& limits);
+
+/// Lets what is said of a family through once a minute, as Prometheus sends it. Thread-safe.
+class MetadataRhythm {
+ public:
+  /// The metadata of `batch` that is due, as a message without samples; "" when none is.
+  [[nodiscard]] std::string take_due(std::uint32_t stack, const telemetry::MetricBatch& batch,
+                                     TimestampMs now);
+
+ private:
+  core::Mutex mutex_;
+  /// When each was last let through, by a hash of stack and entry.
+  std::map<std::uint64_t, TimestampMs> last_ GANTRY_GUARDED_BY(mutex_);
+};
+
+/// Messages of the queue as remote write 2.0. Remembers what they say of families, since that comes
+/// in messages of its own there and with each series here. Thread-safe.
+class RemoteWrite2Translator {
+ public:
+  /// "" when no series is left: a request here is about series. Errors: InvalidArgument when
+  /// `messages` are not what they should be.
+  [[nodiscard]] Result<std::string> translate(std::string_view messages);
+
+ private:
+  static constexpr std::size_t kFamiliesMax = 30'000;
+
+  void describe(codec::WriteSeries& series) const GANTRY_REQUIRES(mutex_);
+
+  core::Mutex mutex_;
+  std::map<std::string, codec::WriteMetadata, std::less<>> families_ GANTRY_GUARDED_BY(mutex_);
+};
+
+}  // namespace gantry::broadcast

@@ -1,0 +1,140 @@
+#include "broadcast/metric_items.h"
+
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "broadcast/testing/metric_requests.h"
+#include "codec/testing/remote_write_requests.h"
+
+namespace gantry::broadcast {
+namespace {
+
+using testing::DecodedRequest;
+using testing::numbered_series;
+using Timestamps = std::map<std::string, std::vector<std::int64_t>>;
+
+codec::WriteRequest many_series(int count) {
+  codec::WriteRequest request;
+  for (int i = 0; i < count; ++i)
+    request.series.push_back(numbered_series("m", i, {3000, 1000, 2000}));
+  return request;
+}
+
+/// What items say together, in their order.
+Timestamps timestamps_of(const std::vector<MetricItem>& items) {
+  Timestamps all;
+  for (const MetricItem& item : items)
+    for (const auto& [series, timestamps] : DecodedRequest(item.payload).timestamps())
+      all[series].insert(all[series].end(), timestamps.begin(), timestamps.end());
+  return all;
+}
+
+TEST(MetricItems, ASeriesHasOneKeyAndAscends) {
+  const DecodedRequest request(many_series(100));
+  const auto items = encode_metric_items(request.batch(), {}, {});
+  ASSERT_EQ(items.size(), kOrderShards);
+  std::set<std::string> seen;
+  std::uint32_t samples = 0;
+  for (const MetricItem& item : items) {
+    EXPECT_GE(item.order_key, 1U);
+    EXPECT_LE(item.order_key, kOrderShards);
+    samples += item.samples;
+    for (const auto& [series, timestamps] : DecodedRequest(item.payload).timestamps()) {
+      EXPECT_TRUE(seen.insert(series).second) << series << " is in two shards";
+      EXPECT_EQ(timestamps, (std::vector<std::int64_t>{1000, 2000, 3000}));
+    }
+  }
+  EXPECT_EQ(seen.size(), 100U);
+  EXPECT_EQ(samples, 300U);
+  const auto again = encode_metric_items(DecodedRequest(many_series(100)).batch(), {}, {});
+  for (std::size_t i = 0; i < items.size(); ++i) EXPECT_EQ(again[i].payload, items[i].payload);
+}
+
+TEST(MetricItems, KeepToTheirLimits) {
+  const DecodedRequest request(many_series(100));
+  const auto by_samples =
+      encode_metric_items(request.batch(), {}, {.samples_max = 7, .bytes_max = 1 << 20});
+  for (const MetricItem& item : by_samples) EXPECT_LE(item.samples, 7U);
+  EXPECT_EQ(timestamps_of(by_samples), timestamps_of(encode_metric_items(request.batch(), {}, {})));
+  const auto by_bytes = encode_metric_items(request.batch(), {}, {.bytes_max = 400});
+  EXPECT_GT(by_bytes.size(), 20U);
+  for (const MetricItem& item : by_bytes) EXPECT_LE(item.payload.size(), 500U);
+  EXPECT_EQ(timestamps_of(by_bytes), timestamps_of(by_samples));
+}
+
+TEST(MetricItems, LeaveOutWhatTheStoreRefused) {
+  codec::WriteRequest request;
+  request.series.push_back(numbered_series("kept", 1, {1000, 2000, 3000}));
+  request.series.push_back(numbered_series("gone", 2, {1000}));
+  codec::WriteSeries histograms{.labels = {{.name = "__name__", .value = "h"}}};
+  for (const std::int64_t timestamp_ms : {1, 2})
+    histograms.histograms.push_back(
+        {.timestamp_ms = timestamp_ms, .histogram = codec::testing::integer_histogram()});
+  request.series.push_back(histograms);
+  const DecodedRequest decoded(request);
+  const auto items = encode_metric_items(
+      decoded.batch(), {.refused_samples = {1, 3}, .refused_histograms = {0}}, {});
+  EXPECT_EQ(timestamps_of(items), (Timestamps{{R"(kept{i="1"})", {1000, 3000}}, {"h", {2}}}));
+  const auto none = encode_metric_items(
+      decoded.batch(), {.refused_samples = {0, 1, 2, 3}, .refused_histograms = {0, 1}}, {});
+  EXPECT_TRUE(none.empty());
+}
+
+TEST(MetricItems, CarryHistogramsAndExemplarsWhole) {
+  const codec::WriteRequest request = codec::testing::full_request();
+  const DecodedRequest decoded(request);
+  std::string all;
+  for (const MetricItem& item : encode_metric_items(decoded.batch(), {}, {})) all += item.payload;
+  const DecodedRequest again(all);
+  ASSERT_EQ(again.batch().histograms.size(), decoded.batch().histograms.size());
+  for (std::size_t i = 0; i < again.batch().histograms.size(); ++i)
+    EXPECT_TRUE(telemetry::is_identical(again.batch().histograms[i].histogram,
+                                        decoded.batch().histograms[i].histogram));
+  ASSERT_EQ(again.batch().exemplars.size(), 1U);
+  EXPECT_EQ(again.batch().exemplars[0].value, 0.67);
+  EXPECT_EQ(again.batch().samples.size(), 3U);
+}
+
+TEST(MetadataRhythm, LetsAnEntryThroughOnceAMinute) {
+  codec::WriteRequest request;
+  request.metadata = {{.family = "up", .type = telemetry::MetricType::Gauge, .help = "old"}};
+  const DecodedRequest old_help(request);
+  request.metadata.front().help = "new";
+  const DecodedRequest new_help(request);
+  MetadataRhythm rhythm;
+  const std::string first = rhythm.take_due(7, old_help.batch(), {0});
+  ASSERT_FALSE(first.empty());
+  EXPECT_EQ(DecodedRequest(first).batch().metadata.at(0).help, "old");
+  EXPECT_EQ(rhythm.take_due(7, old_help.batch(), {59'999}), "");
+  EXPECT_NE(rhythm.take_due(8, old_help.batch(), {59'999}), "") << "another stack";
+  EXPECT_NE(rhythm.take_due(7, new_help.batch(), {59'999}), "") << "what is new";
+  EXPECT_EQ(rhythm.take_due(7, old_help.batch(), {60'000}), first);
+}
+
+TEST(RemoteWrite2, SaysWithSeriesWhatCameInMessagesOfItsOwn) {
+  RemoteWrite2Translator translator;
+  codec::WriteRequest request;
+  request.metadata = {{.family = "work", .type = telemetry::MetricType::Counter, .help = "Done."}};
+  const auto nothing = translator.translate(DecodedRequest::encoded(request));
+  ASSERT_TRUE(nothing);
+  EXPECT_EQ(*nothing, "") << "no series";
+  request.metadata.clear();
+  request.series = {numbered_series("work_total", 1, {1000}), numbered_series("other", 2, {2000})};
+  const auto message = translator.translate(DecodedRequest::encoded(request));
+  ASSERT_TRUE(message);
+  const DecodedRequest decoded(*message, codec::RemoteWriteVersion::V2);
+  EXPECT_EQ(decoded.timestamps(),
+            (Timestamps{{R"(work_total{i="1"})", {1000}}, {R"(other{i="2"})", {2000}}}));
+  ASSERT_FALSE(decoded.batch().metadata.empty());
+  EXPECT_EQ(decoded.batch().metadata[0].help, "Done.");
+  EXPECT_EQ(decoded.batch().metadata[0].type, telemetry::MetricType::Counter);
+}
+
+TEST(RemoteWrite2, RefusesWhatIsNoMessage) {
+  RemoteWrite2Translator translator;
+  EXPECT_EQ(translator.translate("\xff\xff").error().code, Code::InvalidArgument);
+}
+
+}  // namespace
+}  // namespace gantry::broadcast

@@ -306,6 +306,10 @@ def test_the_command_line(start, recorder, tmp_path):
     cloud = run("add", "cloud", "--type", "grafana", "--config", "instanceId=123456", "--secret-file", str(secret),
                 "--no-test", "--disabled")
     assert cloud["config"]["apiKey"] == "glc_...AbCd"
+    metrics = run("add", "metrics", "--type", "prometheus-remote-write", "--config", "url=https://prometheus.example.com/push",
+                  "--config", "username=1", "--config", "version=2", "--secret-file", str(secret), "--no-test", "--disabled")
+    assert metrics["config"]["version"] == 2
+    assert run("show", "metrics")["health"]["sent_samples"] == 0
     assert run("delete", "copy") == {"id": made["id"], "status": "deleted"}
-    assert [each["name"] for each in run("list")] == ["cloud"]
+    assert {each["name"] for each in run("list")} == {"cloud", "metrics"}
     assert "no destination" in run("show", "copy", status=1)

@@ -1,0 +1,111 @@
+"""One Gantry sends what it takes to another one: both answer the same queries."""
+
+import time
+
+import pytest
+import requests
+
+from broadcast_client import add, health, request_of, wait_until
+from remote_write import V1_HEADERS, V2_HEADERS, compress, field, v1_series
+from tempo_trace import get_trace, search
+
+
+@pytest.fixture
+def pair(make_gantry):
+    """(who sends, who gets it)"""
+    receiver = make_gantry("receiver").start()
+    sender = make_gantry("sender", environment={"GANTRY_EGRESS_ALLOW": "127.0.0.1"}).start()
+    return sender, receiver
+
+
+def add_remote_write(sender, receiver, version: int) -> dict:
+    instance, token = receiver.write_auth
+    return add(sender, "", type="prometheus-remote-write", name="copy", config={
+        "url": f"{receiver.url}/api/v1/push", "username": instance, "token": token, "version": version})
+
+
+def write_rounds(sender, rounds: int, series: int) -> int:
+    """Samples of one second each, up to now; returns the last one's milliseconds."""
+    last = time.time_ns() // 1_000_000_000 * 1000
+    for number in range(rounds):
+        ms = last - (rounds - 1 - number) * 1000
+        body = b"".join(field(1, v1_series({"__name__": "work_total", "job": "copy", "instance": str(i)}, [(ms, number * i)]))
+                        for i in range(series))
+        body += field(3, b"\x08\x01" + field(2, "work_total") + field(4, "Work done."))
+        answer = sender.post("/api/v1/push", compress(body), headers=V1_HEADERS)
+        assert answer.status_code in (200, 204), answer.text
+    return last
+
+
+def answers(gantry, last_ms: int) -> list:
+    end = last_ms / 1000
+    return [
+        gantry.query_range('work_total{job="copy"}', end - 60, end, 1),
+        gantry.query("sum by (job) (rate(work_total[30s]))", end),
+        gantry.query("quantile_over_time(0.5, work_total[20s])", end),
+        gantry.data_of("/api/v1/labels"),
+        gantry.data_of("/api/v1/metadata", metric="work_total"),
+    ]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_metrics_over_remote_write(pair, version):
+    sender, receiver = pair
+    destination = add_remote_write(sender, receiver, version)
+    last = write_rounds(sender, rounds=30, series=50)
+    wait_until(lambda: health(sender, destination)["sent_samples"] == 1500)
+    wait_until(lambda: health(sender, destination)["queue"]["events"] == 0)
+    expected = answers(sender, last)
+    assert len(expected[0]) == 50 and all(expected)
+    got = answers(receiver, last)
+    got[3] = [name for name in got[3] if name != "service"]  # of the connection test
+    assert got == expected
+    assert receiver.query("gantry_connection_test")[0]["value"][1] == "1"
+    assert health(sender, destination)["dead_letters"]["events"] == 0
+
+
+def test_metrics_over_line_protocol(pair):
+    sender, receiver = pair
+    instance, token = receiver.write_auth
+    destination = add(sender, "", type="influx", name="copy", config={
+        "url": f"{receiver.url}/api/v2/write?bucket=b", "token": f"{instance}:{token}"})
+    last = write_rounds(sender, rounds=5, series=10)
+    wait_until(lambda: health(sender, destination)["sent_samples"] == 50)
+    query = 'sum by (instance) (sum_over_time(work_total{job="copy"}[1m]))'
+    expected = sender.query(query, last / 1000)
+    assert len(expected) == 10
+    key = lambda series: series["metric"]["instance"]
+    assert sorted(receiver.query(query, last / 1000), key=key) == sorted(expected, key=key)
+
+
+def test_metrics_wait_while_the_other_is_away(pair):
+    sender, receiver = pair
+    destination = add_remote_write(sender, receiver, 1)
+    receiver.kill()
+    last = write_rounds(sender, rounds=20, series=20)
+    sender.kill()
+    sender.start()
+    receiver.start()
+    wait_until(lambda: health(sender, destination)["queue"]["events"] == 0, seconds=90)
+    assert answers(receiver, last)[0] == answers(sender, last)[0] != []
+    assert health(sender, destination)["dead_letters"]["events"] == 0
+
+
+def test_traces_over_otlp(pair):
+    sender, receiver = pair
+    instance, token = receiver.write_auth
+    destination = add(sender, "", type="gantry", name="copy", config={
+        "baseUrl": receiver.url, "instanceId": str(instance), "token": token})
+    now = time.time_ns()
+    for trace in range(1, 21):
+        spans = [{"traceId": f"{trace:032x}", "spanId": f"{i:016x}", "name": f"step {i}", "kind": 3,
+                  "parentSpanId": "" if i == 1 else f"{1:016x}",
+                  "startTimeUnixNano": str(now - i * 1_000_000), "endTimeUnixNano": str(now),
+                  "attributes": [{"key": "number", "value": {"intValue": str(trace)}}]} for i in range(1, 4)]
+        answer = sender.post("/otlp/v1/traces", request_of(spans), headers={"Content-Type": "application/json"})
+        assert answer.status_code == 200, answer.text
+    wait_until(lambda: health(sender, destination)["sent_spans"] == 60)
+    for query in ("{ span.number > 15 }", '{ name = "step 3" && span.number = 7 }', "{ duration > 2ms }"):
+        found = [sorted(each["traceID"] for each in search(gantry, query)) for gantry in pair]
+        assert found[0] == found[1] != []
+    assert get_trace(receiver, f"{7:032x}") == get_trace(sender, f"{7:032x}")

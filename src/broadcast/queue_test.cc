@@ -83,6 +83,7 @@ TEST_F(QueueTest, SeveralItemsAreAppendedInTheirOrder) {
   for (const std::string& text : texts)
     items.push_back({.stack = 7,
                      .created_ms = kNowMs,
+                     .item_count = static_cast<std::uint32_t>(items.size()) + 1,
                      .destinations = {items.size() % 2 == 0 ? kFirst : kSecond},
                      .payload = core::as_bytes(text)});
   ASSERT_TRUE(house_.queue().append_all(items));

@@ -34,6 +34,8 @@ class EditedSpans {
 
  private:
   telemetry::SpanBatch without_content_;
+  telemetry::SpanBatch changed_;
+  telemetry::SpanBatch without_changed_content_;
   const telemetry::SpanBatch* batch_;
 };
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 // After GoogleTest, or it does not compile.
 #include <rapidcheck/gtest.h>
@@ -64,6 +65,25 @@ TEST(RuledSpans, FiltersWholeTraces) {
   EXPECT_EQ(names_of(ruled.kept()), (Names{"root", "call"}));
   EXPECT_EQ(ruled.filtered_count(), 2U);
   EXPECT_TRUE(ruled.sampled_out().spans.empty()) << "filtered spans count nowhere";
+}
+
+TEST(RuledSpans, EditsAttributesAndLetsNoContentEscapeByAnotherName) {
+  SpanBatchBuilder build;
+  build.resource({}).span(
+      {.name = "a", .attributes = {{"gen_ai.prompt", testing::kMarker}, {"user.id", "u"}}});
+  constexpr std::string_view kRules =
+      R"("attribute_rules":[{"action":"rename","key":"gen_ai.prompt","new_key":"saved"},)"
+      R"({"action":"rename","key":"user.id","new_key":"who"}])";
+  TraceSessions sessions;
+  const auto encoded = [&](std::string_view privacy) {
+    const RuledSpans ruled(rules_of(fmt::format("{{{}{}}}", kRules, privacy)), kStack, sessions,
+                           build.batch());
+    return codec::encode_otlp_traces(ruled.kept());
+  };
+  EXPECT_TRUE(encoded("").contains("saved") && encoded("").contains(testing::kMarker));
+  const std::string hidden = encoded(R"(,"privacy_mode":true)");
+  EXPECT_TRUE(hidden.contains("who"));
+  EXPECT_FALSE(hidden.contains("user.id") || hidden.contains(testing::kMarker)) << hidden;
 }
 
 TEST(RuledSpans, KeepsTheBytesOfARequestThatPassesWhole) {

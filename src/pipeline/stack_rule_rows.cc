@@ -89,6 +89,8 @@ void record_changes(OrgId org, ControlChange& change, const access::Stack& stack
   };
   Differences differences;
   differences.compare_rules("filter_rules", before.filter_rules_json, after.filter_rules_json);
+  differences.compare_rules("attribute_rules", before.attribute_rules_json,
+                            after.attribute_rules_json);
   differences.compare_rules("metric_relabel_configs", before.metric_relabel_json,
                             after.metric_relabel_json);
   record("pipeline.updated", differences.take());

@@ -18,9 +18,9 @@ namespace dom = simdjson::dom;
 using access::ControlResult;
 using access::FieldProblem;
 
-constexpr std::array<std::string_view, 7> kNames = {
-    "sampling_rate", "filter_rules", "privacy_mode", "metric_relabel_configs",
-    "version",       "updated_at",   "workspace_id"};
+constexpr std::array<std::string_view, 8> kNames = {
+    "sampling_rate",          "filter_rules", "attribute_rules", "privacy_mode",
+    "metric_relabel_configs", "version",      "updated_at",      "workspace_id"};
 constexpr double kSamplingSteps = 1e9;  ///< What is kept, and what is shown, has nine decimals.
 
 void write_optional(core::JsonWriter& json, std::string_view name, const std::string& value) {
@@ -34,7 +34,7 @@ void write_optional(core::JsonWriter& json, std::string_view name, const std::st
 }  // namespace
 
 bool StackRules::spares_spans() const {
-  return sampling_rate >= 1 && !is_private && filter_rules_json.empty();
+  return sampling_rate >= 1 && !is_private && filter_rules_json.empty() && attribute_rules.empty();
 }
 
 bool StackRules::spares_samples() const {
@@ -128,6 +128,8 @@ ControlResult<StackRules> StackRulesBody::apply(const StackRules& before) const 
   impl_->read_privacy(rules, problems);
   impl_->read_part("filter_rules", &FilterRules::parse, rules.filter_rules_json, rules.filter_rules,
                    problems);
+  impl_->read_part("attribute_rules", &AttributeRules::parse, rules.attribute_rules_json,
+                   rules.attribute_rules, problems);
   impl_->read_part("metric_relabel_configs", &parse_relabel_rules, rules.metric_relabel_json,
                    rules.metric_relabel, problems);
   if (!problems.empty()) return access::refuse_fields(std::move(problems));
@@ -155,6 +157,7 @@ ControlResult<std::optional<std::string>> StackRulesBody::workspace_id() const {
 void write_stack_rules(core::JsonWriter& json, const StackRules& rules) {
   json.key("sampling_rate").number(rules.sampling_rate);
   write_optional(json, "filter_rules", rules.filter_rules_json);
+  write_optional(json, "attribute_rules", rules.attribute_rules_json);
   json.key("privacy_mode").boolean(rules.is_private);
   write_optional(json, "metric_relabel_configs", rules.metric_relabel_json);
 }

@@ -7,7 +7,7 @@
 //   GANTRY_TRY(const StackRules rules, body.apply(before));   // {} to replace, the present to
 //   patch
 //
-// Spans: filter, sampling, privacy. Samples: relabelling.
+// Spans: filter, sampling, attribute rules, privacy. Samples: relabelling.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +18,7 @@
 
 #include "access/control_error.h"
 #include "core/json_writer.h"
+#include "pipeline/attribute_rules.h"
 #include "pipeline/filter_rules.h"
 #include "pipeline/relabel.h"
 
@@ -32,6 +33,8 @@ struct StackRules {
   bool is_private = false;
   std::string filter_rules_json;  ///< As entered; empty: none. The same for those below.
   FilterRules filter_rules;
+  std::string attribute_rules_json;
+  AttributeRules attribute_rules;
   std::string metric_relabel_json;
   RelabelRules metric_relabel;
 
@@ -40,9 +43,9 @@ struct StackRules {
   [[nodiscard]] bool spares_samples() const;
 };
 
-/// {"sampling_rate","filter_rules","privacy_mode","metric_relabel_configs"}, and of what was shown
-/// "version", "updated_at" and "workspace_id", so that it can be sent back. `null` is the default.
-/// Immutable.
+/// {"sampling_rate","filter_rules","attribute_rules","privacy_mode","metric_relabel_configs"}, and
+/// of what was shown "version", "updated_at" and "workspace_id", so that it can be sent back.
+/// `null` is the default. Immutable.
 class StackRulesBody {
  public:
   /// Errors: InvalidArgument: no JSON object, or a key that is not known or given twice. A rule

@@ -11,10 +11,12 @@ namespace {
 constexpr std::string_view kAll =
     R"({"sampling_rate":0.25,)"
     R"("filter_rules":{"groups":[{"logic":"and","rules":[{"field":"model","operator":"exists"}]}]},)"
+    R"("attribute_rules":[{"action":"delete","key":"secret"}],)"
     R"("privacy_mode":true,)"
     R"("metric_relabel_configs":[{"regex":"pod","action":"labeldrop"}]})";
 constexpr std::string_view kNone =
-    R"({"sampling_rate":1,"filter_rules":null,"privacy_mode":false,"metric_relabel_configs":null})";
+    R"({"sampling_rate":1,"filter_rules":null,"attribute_rules":null,"privacy_mode":false,)"
+    R"("metric_relabel_configs":null})";
 
 std::string show(const StackRules& rules) {
   std::string text;
@@ -48,10 +50,12 @@ TEST(StackRules, WhatIsShownCanBeSentBack) {
 TEST(StackRules, ABodyChangesWhatItHas) {
   EXPECT_EQ(applied("{}", all()), kAll);
   EXPECT_EQ(applied(kNone, all()), kNone);
-  EXPECT_EQ(applied(R"({"sampling_rate":null,"filter_rules":null,"privacy_mode":null,)"
-                    R"("metric_relabel_configs":null})",
-                    all()),
-            kNone);
+  EXPECT_EQ(
+      applied(
+          R"({"sampling_rate":null,"filter_rules":null,"attribute_rules":null,"privacy_mode":null,)"
+          R"("metric_relabel_configs":null})",
+          all()),
+      kNone);
   StackRules expected = all();
   expected.sampling_rate = 0.5;
   EXPECT_EQ(applied(R"({"sampling_rate":0.5})", all()), show(expected));
@@ -98,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(
         RefusedCase{"no_object", "[]", "the body must be a JSON object"},
         RefusedCase{"unknown", R"({"sampling":1})",
                     "sampling: is not known here; the fields are sampling_rate, filter_rules, "
-                    "privacy_mode, "
+                    "attribute_rules, privacy_mode, "
                     "metric_relabel_configs, version, updated_at, workspace_id"},
         RefusedCase{"twice", R"({"privacy_mode":true,"privacy_mode":false})",
                     "privacy_mode: is given twice"},
@@ -111,6 +115,10 @@ INSTANTIATE_TEST_SUITE_P(
         RefusedCase{"privacy", R"({"privacy_mode":1})", "privacy_mode: must be true or false"},
         RefusedCase{"inside_filter", R"({"filter_rules":{"groups":[{"logic":"xor","rules":[]}]}})",
                     "filter_rules.groups[0].logic: must be \"and\" or \"or\", not \"xor\""},
+        RefusedCase{"inside_attributes", R"({"attribute_rules":[{"action":"burn","key":"a"}]})",
+                    "attribute_rules[0].action: must be one of insert, update, upsert, delete, "
+                    "hash, extract, "
+                    "convert, rename, not \"burn\""},
         RefusedCase{"inside_relabel", R"({"metric_relabel_configs":[{"action":"x"}]})",
                     "metric_relabel_configs[0].action: unknown relabel action \"x\""}),
     [](const auto& c) { return std::string(c.param.name); });

@@ -1,7 +1,7 @@
 #pragma once
 
 // The commands that administer a running server: `gantry org|stack|policy|token|user|
-// destinations|gateway-keys|audit …`.
+// destinations|pipeline|gateway-keys|audit …`.
 
 namespace CLI {
 class App;
@@ -18,6 +18,7 @@ void add_token_commands(CLI::App& app, int& status);
 void add_gateway_key_commands(CLI::App& app, int& status);
 void add_user_commands(CLI::App& app, int& status);
 void add_destination_commands(CLI::App& app, int& status);
+void add_pipeline_commands(CLI::App& app, int& status);
 void add_audit_command(CLI::App& app, int& status);
 
 }  // namespace gantry::cli

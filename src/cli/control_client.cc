@@ -174,6 +174,10 @@ Result<Json> ControlClient::post(const std::string& path, const Json& body, Quer
   return send("POST", path, query, body.dump());
 }
 
+Result<Json> ControlClient::put(const std::string& path, const Json& body, Query query) {
+  return send("PUT", path, query, body.dump());
+}
+
 Result<Json> ControlClient::patch(const std::string& path, const Json& body, Query query) {
   return send("PATCH", path, query, body.dump());
 }

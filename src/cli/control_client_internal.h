@@ -48,6 +48,7 @@ class ControlClient {
   /// The answer's body; null for an empty one. Errors carry the server's message; NotFound for 404.
   [[nodiscard]] Result<Json> get(const std::string& path, Query query = {});
   [[nodiscard]] Result<Json> post(const std::string& path, const Json& body, Query query = {});
+  [[nodiscard]] Result<Json> put(const std::string& path, const Json& body, Query query = {});
   [[nodiscard]] Result<Json> patch(const std::string& path, const Json& body, Query query = {});
   [[nodiscard]] Result<Json> remove(const std::string& path, Query query = {});
 

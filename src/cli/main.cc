@@ -160,6 +160,7 @@ int run(int argc, char** argv) {
   add_gateway_key_commands(app, status);
   add_user_commands(app, status);
   add_destination_commands(app, status);
+  add_pipeline_commands(app, status);
   add_audit_command(app, status);
 
   try {

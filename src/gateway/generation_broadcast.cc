@@ -1,10 +1,12 @@
 #include "gateway/generation_broadcast.h"
 
 #include <algorithm>
+#include <deque>
 #include <optional>
 
-#include "broadcast/span_views.h"
 #include "gateway/trace_ids.h"
+#include "pipeline/ruled_spans.h"
+#include "pipeline/trace_groups.h"
 
 namespace gantry::gateway {
 namespace {
@@ -12,6 +14,19 @@ namespace {
 std::optional<std::string_view> known(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
 }
+
+/// A call as the rules of its stack leave it.
+struct EditedCall {
+  telemetry::SpanBatch built;
+  std::optional<pipeline::EditedSpans> view;
+
+  /// Replaces `out`, which shares views with this.
+  void show(const pipeline::StackRules& rules, telemetry::SpanBatch& out) {
+    const telemetry::SpanBatch& shown = view.emplace(rules, built).batch();
+    pipeline::share_parts(shown, out);
+    out.spans = shown.spans;
+  }
+};
 
 /// Who served, or was tried last.
 std::optional<std::string_view> provider_of(const Generation& generation) {
@@ -45,20 +60,24 @@ broadcast::EventFacts call_facts(const Generation& generation, std::string_view 
 
 std::string call_sampling_key(const Generation& generation) {
   if (!generation.context.session_id.empty()) return generation.context.session_id;
-  return broadcast::trace_id_hex(derive_trace_id(generation.context.trace_id, generation.id));
+  return pipeline::trace_id_hex(derive_trace_id(generation.context.trace_id, generation.id));
 }
 
-void GenerationBroadcast::offer(StackId stack, const Generation& generation) const {
+void GenerationBroadcast::offer(StackId stack, const Generation& generation,
+                                const pipeline::StackRules* rules) const {
   const std::string sampling_key = call_sampling_key(generation);
+  std::deque<EditedCall> edited;  // what the broadcaster gets points into it
   broadcaster_.offer(broadcast::CallEvent{
       .stack = stack,
       .facts = call_facts(generation, sampling_key),
       .build = [&](const broadcast::GenerationExtras& extras, telemetry::SpanBatch& out) {
+        telemetry::SpanBatch& built = rules == nullptr ? out : edited.emplace_back().built;
         build_trace(generation, options_,
                     {.cost = extras.cost,
                      .identity = extras.identity,
                      .request_context = extras.request_context},
-                    out);
+                    built);
+        if (rules != nullptr) edited.back().show(*rules, out);
       }});
 }
 

@@ -10,6 +10,7 @@
 #include "core/ids.h"
 #include "gateway/generation.h"
 #include "gateway/generation_trace.h"
+#include "pipeline/stack_rules.h"
 
 namespace gantry::gateway {
 
@@ -28,8 +29,10 @@ class GenerationBroadcast {
   GenerationBroadcast(broadcast::Broadcaster& broadcaster, TraceOptions options)
       : broadcaster_(broadcaster), options_(std::move(options)) {}
 
-  /// Returns when the call is in the queue, on disk: not for I/O threads.
-  void offer(StackId stack, const Generation& generation) const;
+  /// Returns when the call is in the queue, on disk: not for I/O threads. `rules`: those of the
+  /// stack, which edit what destinations get; null: none.
+  void offer(StackId stack, const Generation& generation,
+             const pipeline::StackRules* rules = nullptr) const;
 
  private:
   broadcast::Broadcaster& broadcaster_;

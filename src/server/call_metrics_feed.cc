@@ -60,7 +60,9 @@ Result<void> CallMetricsFeed::write(const gateway::CallMetrics::OfStack& stack, 
         collect::Target::Options{.job = "gantry-gateway", .instance = options_.instance},
         [registry = stack.registry](TimestampMs) { return collect::own_families(*registry); });
   }
-  GANTRY_TRY(const telemetry::AppendResult appended, view->append(target->collect(at)));
+  const telemetry::MetricBatch& batch = target->collect(at);
+  GANTRY_TRY(const telemetry::AppendResult appended,
+             options_.append ? options_.append(stack.stack, batch) : view->append(batch));
   if (appended.samples_rejected == 0) return {};
   return fail(Code::ResourceExhausted, appended.rejections.empty()
                                            ? "samples refused"

@@ -2,6 +2,7 @@
 
 // What the LLM calls of a stack added up to, in the metrics store of the stack.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <stop_token>
@@ -15,6 +16,8 @@
 #include "core/time.h"
 #include "gateway/call_metrics.h"
 #include "server/failure_log.h"
+#include "telemetry/append_result.h"
+#include "telemetry/metric_batch.h"
 
 namespace gantry::server {
 
@@ -24,6 +27,9 @@ class CallMetricsFeed {
   struct Options {
     DurationMs interval{15'000};  ///< collect.interval
     std::string instance;         ///< The label: this machine's name.
+    /// Appends to a stack that may be written; empty: as any writer does.
+    std::function<Result<telemetry::AppendResult>(StackId, const telemetry::MetricBatch&)> append =
+        {};
   };
 
   /// All must outlive it.

@@ -28,6 +28,12 @@ struct DerivedMetrics::Stack {
   pipeline::ServiceGraph graph;
   bool is_failing = false;  // of the collecting thread
 
+  void observe(const telemetry::SpanBatch& batch) {
+    if (!is_enabled) return;
+    spans.observe(batch);
+    graph.observe(batch);
+  }
+
   Result<void> write(const telemetry::MetricBatch& batch) const {
     if (batch.samples.empty()) return {};
     GANTRY_TRY(const telemetry::AppendResult appended, metrics->append(batch, {}));
@@ -68,10 +74,7 @@ class DerivedMetrics::CountedStore final : public ForwardingTraceStore {
     GANTRY_TRY(telemetry::SpanAppendResult appended, ForwardingTraceStore::append(batch));
     // A request that was sent again, or refused as a whole, has nothing new.
     const bool has_new = appended.spans_written > appended.spans_repeated;
-    if (has_new && stack_->is_enabled) {
-      stack_->spans.observe(batch);
-      stack_->graph.observe(batch);
-    }
+    if (has_new) stack_->observe(batch);
     return appended;
   }
 
@@ -98,6 +101,15 @@ std::shared_ptr<traces::Store> DerivedMetrics::attach(StackId stack,
   const core::Lock lock(mutex_);
   stacks_[stack] = std::move(attached);
   return counted;
+}
+
+void DerivedMetrics::observe(StackId stack, const telemetry::SpanBatch& batch) {
+  std::shared_ptr<Stack> attached;
+  {
+    const core::Lock lock(mutex_);
+    if (const auto found = stacks_.find(stack); found != stacks_.end()) attached = found->second;
+  }
+  if (attached) attached->observe(batch);
 }
 
 void DerivedMetrics::enable(StackId stack, bool is_enabled) {

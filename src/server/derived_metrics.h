@@ -43,6 +43,10 @@ class DerivedMetrics {
                                                       std::shared_ptr<metrics::Store> metrics,
                                                       bool is_enabled);
 
+  /// Counts spans that the stack took and its store never sees. Does nothing for a stack that is
+  /// not attached or not enabled.
+  void observe(StackId stack, const telemetry::SpanBatch& batch);
+
   /// Does nothing for a stack that is not attached.
   void enable(StackId stack, bool is_enabled);
 

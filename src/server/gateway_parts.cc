@@ -6,12 +6,15 @@
 #include <stop_token>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <pthread.h>
 
 #include "api/gateway_keys.h"
 #include "collect/host_metrics.h"
 #include "core/mutex.h"
+#include "gateway/trace_ids.h"
+#include "pipeline/ruled_spans.h"
 
 namespace gantry::server {
 namespace {
@@ -30,10 +33,22 @@ std::optional<gateway::GenerationBroadcast> make_destinations(BroadcastParts* br
 
 /// Destinations choose by what is known of a call, and their views have what the store's may lack:
 /// they are offered calls, and not the spans in the store besides.
-decltype(GenerationTraces::Options::append) make_append(BroadcastParts* broadcast) {
+decltype(GenerationTraces::Options::append) make_append(BroadcastParts* broadcast,
+                                                        const StackPipelines* pipelines) {
   if (broadcast == nullptr) return GenerationTraces::Options{}.append;
-  return [broadcast](StackId stack, const access::StackView&, const telemetry::SpanBatch& batch) {
-    return broadcast->append_unoffered(stack, batch);
+  return [broadcast, pipelines](StackId stack, const access::StackView&,
+                                const telemetry::SpanBatch& batch) {
+    const auto rules = pipelines == nullptr ? nullptr : pipelines->span_rules(stack);
+    if (!rules) return broadcast->append_unoffered(stack, batch);
+    const pipeline::EditedSpans edited(*rules, batch);
+    return broadcast->append_unoffered(stack, edited.batch());
+  };
+}
+
+decltype(CallMetricsFeed::Options::append) make_append_own(StackPipelines* pipelines) {
+  if (pipelines == nullptr) return {};
+  return [pipelines](StackId stack, const telemetry::MetricBatch& batch) {
+    return pipelines->append_own(stack, batch);
   };
 }
 
@@ -64,13 +79,16 @@ GatewayParts::GatewayParts(gateway::GatewaySettings settings, Environment enviro
       records_(*environment.access.db, environment.clock, environment.registry, {}),
       metrics_(environment.registry, {.conventions = settings.conventions}),
       feed_(metrics_, *environment.access.gate, environment.clock,
-            {.interval = environment.collect_interval, .instance = collect::host_name()}),
+            {.interval = environment.collect_interval,
+             .instance = collect::host_name(),
+             .append = make_append_own(environment.pipelines)}),
       broadcast_(environment.broadcast),
+      pipelines_(environment.pipelines),
       destinations_(make_destinations(broadcast_, settings.trace)),
       traces_(*environment.access.gate, environment.registry,
               {.trace = std::move(settings.trace),
                .keeps_content = settings.keeps_content,
-               .append = make_append(broadcast_)}),
+               .append = make_append(broadcast_, pipelines_)}),
       queue_(std::make_unique<gateway::GenerationQueue>(
           [this](std::span<const gateway::FinishedCall> calls) { keep(calls); },
           environment.registry, gateway::GenerationQueue::Options{.thread_count = kTraceThreads})),
@@ -115,11 +133,35 @@ void GatewayParts::start() {
 }
 
 void GatewayParts::keep(std::span<const gateway::FinishedCall> calls) {
-  traces_.store(calls);
+  std::vector<gateway::FinishedCall> kept;
+  kept.reserve(calls.size());
+  for (const gateway::FinishedCall& call : calls)
+    if (is_kept(call)) kept.push_back(call);
+  traces_.store(kept);
   if (!destinations_) return;
-  for (const gateway::FinishedCall& call : calls) {
-    destinations_->offer(call.stack, *call.generation);
+  for (const gateway::FinishedCall& call : kept) {
+    const auto rules = pipelines_ == nullptr ? nullptr : pipelines_->span_rules(call.stack);
+    destinations_->offer(call.stack, *call.generation, rules.get());
   }
+}
+
+/// By the call itself, which knows more than the spans that are made of it: the name of its key,
+/// contents that the store is not to have.
+bool GatewayParts::is_kept(const gateway::FinishedCall& call) const {
+  const auto rules = pipelines_ == nullptr ? nullptr : pipelines_->span_rules(call.stack);
+  if (!rules) return true;
+  const gateway::Generation& generation = *call.generation;
+  const auto facts = gateway::call_facts(generation, {});
+  const pipeline::TraceFate fate = pipelines_->decide(
+      *rules, call.stack, gateway::derive_trace_id(generation.context.trace_id, generation.id),
+      generation.context.session_id, facts.fields);
+  if (fate == pipeline::TraceFate::SampledOut) {
+    telemetry::SpanBatch built;
+    const gateway::FinishedCall* const one = &call;
+    traces_.build({&one, 1}, built);
+    pipelines_->observe(call.stack, pipeline::EditedSpans(*rules, built).batch());
+  }
+  return fate == pipeline::TraceFate::Kept;
 }
 
 void GatewayParts::keep_house(int round) {

@@ -26,6 +26,7 @@
 #include "server/call_metrics_feed.h"
 #include "server/failure_log.h"
 #include "server/generation_traces.h"
+#include "server/stack_pipelines.h"
 
 namespace gantry::server {
 
@@ -42,6 +43,7 @@ class GatewayParts {
     std::string holder;      ///< Names this process among those that share the state database.
     std::string ca_file;     ///< egress.ca_file
     BroadcastParts* broadcast = nullptr;  ///< Null: calls go to no destination.
+    StackPipelines* pipelines = nullptr;  ///< Null: stacks have no rules. Needs `broadcast`.
     DurationMs collect_interval{15'000};
   };
 
@@ -79,6 +81,7 @@ class GatewayParts {
                std::unique_ptr<net::StreamingClient> client);
 
   void keep(std::span<const gateway::FinishedCall> calls);
+  [[nodiscard]] bool is_kept(const gateway::FinishedCall& call) const;
   void keep_house(int round);
 
   // Each uses only those above it.
@@ -91,6 +94,7 @@ class GatewayParts {
   gateway::CallMetrics metrics_;
   CallMetricsFeed feed_;
   BroadcastParts* const broadcast_;
+  StackPipelines* const pipelines_;
   const std::optional<gateway::GenerationBroadcast> destinations_;
   GenerationTraces traces_;
   std::unique_ptr<gateway::GenerationQueue> queue_;  // null once stopped

@@ -63,16 +63,22 @@ void GenerationTraces::store(std::span<const gateway::FinishedCall> calls) {
   }
 }
 
-void GenerationTraces::store_together(std::span<const gateway::FinishedCall* const> calls) {
+void GenerationTraces::build(std::span<const gateway::FinishedCall* const> calls,
+                             telemetry::SpanBatch& out) const {
   constexpr gateway::GenerationExtras kAll{.cost = true, .identity = true, .request_context = true};
   telemetry::SpanBatch built;
   telemetry::SpanBatch shown;
-  telemetry::SpanBatch together;
+  out.clear();
   for (const gateway::FinishedCall* const call : calls) {
     gateway::build_trace(*call->generation, options_.trace, kAll, built);
     if (!options_.keeps_content) pipeline::make_privacy_view(built, shown);
-    copy_call(options_.keeps_content ? built : shown, together);
+    copy_call(options_.keeps_content ? built : shown, out);
   }
+}
+
+void GenerationTraces::store_together(std::span<const gateway::FinishedCall* const> calls) {
+  telemetry::SpanBatch together;
+  build(calls, together);
   const Result<void> written = write(*calls.front(), together);
   if (!written) lost_.add(calls.size());
   // The stack was deleted while its calls went on.

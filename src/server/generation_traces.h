@@ -39,6 +39,10 @@ class GenerationTraces {
   /// counted, and logged when refusals begin and end.
   void store(std::span<const gateway::FinishedCall> calls);
 
+  /// What `store` would give to the store of calls of one stack, before the stack's rules. Replaces
+  /// `out`.
+  void build(std::span<const gateway::FinishedCall* const> calls, telemetry::SpanBatch& out) const;
+
  private:
   void store_together(std::span<const gateway::FinishedCall* const> calls);
   [[nodiscard]] Result<void> write(const gateway::FinishedCall& whose,

@@ -72,7 +72,7 @@ Result<void> OwnTelemetry::start_collector(const access::Stack& main) {
   const auto sink = [this, writer](const telemetry::MetricBatch& batch) -> Result<void> {
     const auto view = environment_.gate.open(writer, access::Scope::MetricsWrite);
     if (!view) return fail(view.error().code, view.error().message);
-    GANTRY_TRY(const telemetry::AppendResult appended, view->append(batch));
+    GANTRY_TRY(const telemetry::AppendResult appended, environment_.append(view->stack(), batch));
     if (appended.samples_rejected == 0) return {};
     return fail(Code::ResourceExhausted, appended.rejections.empty()
                                              ? "samples refused"

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -18,6 +19,8 @@
 #include "core/metrics.h"
 #include "core/time.h"
 #include "server/config.h"
+#include "telemetry/append_result.h"
+#include "telemetry/metric_batch.h"
 
 namespace gantry::server {
 
@@ -31,6 +34,8 @@ class OwnTelemetry {
     const access::Gate& gate;
     core::MetricRegistry& registry;
     const Clock& clock;
+    /// Appends to the stack, whose rules are not for what Gantry measures.
+    std::function<Result<telemetry::AppendResult>(StackId, const telemetry::MetricBatch&)> append;
   };
 
   explicit OwnTelemetry(const Environment& environment);

@@ -14,6 +14,7 @@
 #include "access/stacks.h"
 #include "api/cloud.h"
 #include "api/destinations.h"
+#include "api/pipelines.h"
 #include "api/services.h"
 #include "collect/host_metrics.h"
 #include "collect/process_metrics.h"
@@ -34,10 +35,12 @@
 #include "server/gateway_parts.h"
 #include "server/live_config.h"
 #include "server/own_telemetry.h"
+#include "server/part_options.h"
 #include "server/readiness.h"
 #include "server/routes.h"
 #include "server/stack_follower.h"
 #include "server/stack_host.h"
+#include "server/stack_pipelines.h"
 #include "storage/disk_guard.h"
 #include "storage/file.h"
 #include "traceql/engine.h"
@@ -55,39 +58,6 @@ core::WorkerPool::Options pool_options(std::string name, std::size_t threads, st
 std::size_t compute_thread_count(const Config& config) {
   if (config.server.compute_threads != 0) return config.server.compute_threads;
   return std::max(1U, std::thread::hardware_concurrency());
-}
-
-storage::DiskGuard::Options disk_marks(const Config& config) {
-  const std::uint64_t resume =
-      config.disk_free_resume != 0 ? config.disk_free_resume : 2 * config.disk_free_min;
-  return {.floor_bytes = config.disk_free_min, .resume_bytes = resume};
-}
-
-promql::EngineOptions engine_options(const Config& config, core::WorkerPool& workers) {
-  return {.workers = &workers,
-          .parser = config.promql.parser,
-          .delayed_name_removal = config.promql.delayed_name_removal,
-          .use_start_timestamps = config.promql.use_start_timestamps,
-          .type_and_unit_labels = config.promql.type_and_unit_labels,
-          .lookback_ms = config.query.lookback.count,
-          .default_subquery_step_ms = config.query.default_subquery_step.count,
-          .samples_max = config.query.samples_max,
-          .memory_bytes_max = config.query.memory_bytes_max};
-}
-
-std::optional<net::TlsOptions> tls_options(const Config& config) {
-  if (config.tls.cert_file.empty()) return std::nullopt;
-  return net::TlsOptions{.certificate_file = config.tls.cert_file,
-                         .private_key_file = config.tls.key_file};
-}
-
-/// One setting decides for samples and spans when a write is acknowledged.
-traces::StoreOptions trace_options(const Config& config) {
-  traces::StoreOptions options = config.traces.store;
-  options.durability = config.storage.durability == metrics::Durability::Written
-                           ? traces::Durability::Written
-                           : traces::Durability::Synced;
-  return options;
 }
 
 /// Of a reload, as the values may be shown; those of the gateway are not.
@@ -138,6 +108,7 @@ struct Server::Impl {
   std::unique_ptr<core::WorkerPool> compute_pool;
   std::unique_ptr<AccessParts> access;
   std::unique_ptr<BroadcastParts> broadcast;
+  std::unique_ptr<StackPipelines> pipelines;
   std::unique_ptr<GatewayParts> gateway;  // null when it is off
   std::unique_ptr<promql::Engine> engine;
   std::unique_ptr<traceql::Engine> traceql;
@@ -149,6 +120,7 @@ struct Server::Impl {
   std::unique_ptr<api::RequestRate> control_rate;
   std::unique_ptr<api::CloudServices> cloud;
   std::unique_ptr<api::DestinationServices> destinations;
+  std::unique_ptr<api::PipelineServices> pipeline_services;
   std::unique_ptr<core::WorkerPool> query_pool;
   std::unique_ptr<core::WorkerPool> ingest_pool;
   std::shared_ptr<const net::Router> router;
@@ -234,7 +206,13 @@ void Server::Impl::make_read_only_services() {
 void Server::Impl::make_services() {
   engine = std::make_unique<promql::Engine>(engine_options(*config, *compute_pool));
   own_telemetry = std::make_unique<OwnTelemetry>(OwnTelemetry::Environment{
-      .config = *config, .gate = *access->gate, .registry = registry, .clock = clock});
+      .config = *config,
+      .gate = *access->gate,
+      .registry = registry,
+      .clock = clock,
+      .append = [this](StackId stack, const telemetry::MetricBatch& batch) {
+        return pipelines->append_own(stack, batch);
+      }});
   traceql = std::make_unique<traceql::Engine>(traceql::EngineOptions{
       .workers = compute_pool.get(), .memory_bytes_max = config->query.memory_bytes_max});
   services = std::make_unique<api::Services>(api::Services{
@@ -284,6 +262,12 @@ void Server::Impl::make_services() {
 
 void Server::Impl::make_cloud_services() {
   derived_metrics = std::make_unique<DerivedMetrics>(DerivedMetrics::Options{}, registry, clock);
+  pipelines = std::make_unique<StackPipelines>(StackPipelines::Environment{
+      .db = *access->db,
+      .registry = registry,
+      .observe = [this](StackId stack, const telemetry::SpanBatch& batch) {
+        derived_metrics->observe(stack, batch);
+      }});
   open_stacks = std::make_unique<OpenStacks>(OpenStacks::Environment{
       .data = data,
       .files = files,
@@ -304,6 +288,12 @@ void Server::Impl::make_cloud_services() {
       .attach_traces =
           [this](StackId stack, std::shared_ptr<traces::Store> traces) {
             return broadcast->attach(stack, std::move(traces));
+          },
+      .attach_rules =
+          [this](StackId stack, access::OpenStores stores) {
+            return access::OpenStores{
+                .metrics = pipelines->attach(stack, std::move(stores.metrics)),
+                .traces = pipelines->attach(stack, std::move(stores.traces))};
           }});
   control_rate =
       std::make_unique<api::RequestRate>(clock, config->access.control_requests_per_minute);
@@ -314,6 +304,10 @@ void Server::Impl::make_cloud_services() {
                                                                   .rate = *control_rate,
                                                                   .url = [this] { return url; }});
   destinations = std::make_unique<api::DestinationServices>(broadcast->services(*control_rate));
+  pipeline_services = std::make_unique<api::PipelineServices>(api::PipelineServices{
+      .gate = *access->gate, .control = *access->control, .rate = *control_rate, .refresh = [this] {
+        return pipelines->refresh();
+      }});
 }
 
 Result<void> Server::Impl::make_gateway() {
@@ -327,6 +321,7 @@ Result<void> Server::Impl::make_gateway() {
                            .holder = fmt::format("{}:{}", collect::host_name(), data.string()),
                            .ca_file = config->egress.ca_file,
                            .broadcast = broadcast.get(),
+                           .pipelines = pipelines.get(),
                            .collect_interval = config->collect.interval}));
   return {};
 }
@@ -351,6 +346,7 @@ Result<void> Server::Impl::start_listeners() {
   api::add_cloud_routes(administration, *cloud);
   if (gateway) gateway->add_routes(administration);
   api::add_destination_routes(administration, *destinations);
+  api::add_pipeline_routes(administration, *pipeline_services);
   router = make_main_router(*services, administration, *read_only_services, readiness,
                             own_telemetry->traces());
   std::vector<net::ListenerOptions> listeners;
@@ -420,6 +416,7 @@ Result<void> Server::Impl::create_first_stack() {
 }
 
 Result<void> Server::Impl::open_stores() {
+  GANTRY_CHECK(pipelines->start());
   GANTRY_TRY(const std::vector<access::Stack> all, access->directory->list_stacks());
   for (const access::Stack& stack : all) GANTRY_CHECK(open_stacks->open(stack));
   GANTRY_TRY(state::Transaction tx, access->db->begin_read());
@@ -430,10 +427,12 @@ Result<void> Server::Impl::open_stores() {
   access->on_change([this] {
     if (follower) follower->notify();
     if (gateway) gateway->forget_keys();
+    pipelines->notify();
     broadcast->notify();
   });
   if (gateway) gateway->start();
   // From here on no change goes unnoticed.
+  pipelines->notify();
   return broadcast->start();
 }
 
@@ -477,6 +476,7 @@ Result<void> Server::Impl::stop() {
   if (derived_metrics) derived_metrics->stop();
   if (access) access->on_change({});
   if (follower) follower->stop();  // before the stores are closed
+  if (pipelines) pipelines->stop();
   if (broadcast) broadcast->stop();
   if (was_ready) access->note("shutdown");
   const Result<void> first = access ? access->close() : Result<void>();

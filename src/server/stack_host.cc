@@ -128,6 +128,7 @@ Result<access::OpenStores> OpenStacks::open_both(const access::Stack& stack) con
                                               has_span_metrics(stack.settings));
   if (environment_.attach_traces)
     stores.traces = environment_.attach_traces(stack.id, std::move(stores.traces));
+  if (environment_.attach_rules) return environment_.attach_rules(stack.id, std::move(stores));
   return stores;
 }
 

@@ -53,6 +53,9 @@ class OpenStacks final : public api::StackHost {
         attach_metrics = {};
     std::function<std::shared_ptr<traces::Store>(StackId, std::shared_ptr<traces::Store>)>
         attach_traces = {};
+    /// Puts something around both stores for those that write into the stack from outside; empty:
+    /// nothing.
+    std::function<access::OpenStores(StackId, access::OpenStores)> attach_rules = {};
   };
 
   explicit OpenStacks(Environment environment) : environment_(std::move(environment)) {}

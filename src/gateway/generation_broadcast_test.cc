@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "codec/otlp_traces_encoder.h"
+#include "gateway/content.h"
 #include "gateway/testing/broadcast_cases.h"
 
 namespace gantry::gateway {
@@ -25,10 +27,16 @@ class FakeBroadcaster final : public broadcast::Broadcaster {
     stack = event.stack;
     model = event.facts.fields.model.value_or("");
     event.build({.cost = true}, batch);
+    encoded = codec::encode_otlp_traces(batch);
   }
 
   void offer(StackId /*stack*/, const telemetry::SpanBatch& /*batch*/) override {
     FAIL() << "a call is no request with spans";
+  }
+
+  void offer(StackId /*stack*/, const telemetry::MetricBatch& /*batch*/,
+             const telemetry::AppendResult& /*stored*/) override {
+    FAIL() << "a call is no samples";
   }
 
   void stop(DurationMs /*drain*/) override {}
@@ -65,6 +73,7 @@ class FakeBroadcaster final : public broadcast::Broadcaster {
   StackId stack;
   std::string model;
   telemetry::SpanBatch batch;
+  std::string encoded;
 };
 
 /// Of a case file: as its destination is set up.
@@ -123,6 +132,25 @@ TEST(GenerationBroadcast, OffersTheCallsTrace) {
   EXPECT_EQ(broadcaster.model, "acme/one");
   ASSERT_FALSE(broadcaster.batch.spans.empty());
   EXPECT_EQ(broadcaster.batch.spans.front().name, "LLM Generation");
+}
+
+TEST(GenerationBroadcast, DestinationsGetWhatTheRulesOfTheStackLeave) {
+  FakeBroadcaster broadcaster;
+  const GenerationBroadcast sink(broadcaster, {});
+  Generation generation;
+  generation.id = "gen-1-a";
+  generation.requested_model = "acme/one";
+  generation.context.user_id = "user-to-keep";
+  generation.prompt = record_content(R"({"prompt":"planted"})");
+  generation.attempts.push_back({.provider_name = "Acme"});
+  sink.offer(StackId(1'000'000), generation);
+  EXPECT_TRUE(broadcaster.encoded.contains("planted"));
+  EXPECT_TRUE(broadcaster.encoded.contains("user-to-keep"));
+  pipeline::StackRules rules;
+  rules.is_private = true;
+  sink.offer(StackId(1'000'000), generation, &rules);
+  EXPECT_FALSE(broadcaster.encoded.contains("planted"));
+  EXPECT_TRUE(broadcaster.encoded.contains("user-to-keep"));
 }
 
 TEST(GenerationBroadcast, WhatIsNotKnownIsNoField) {

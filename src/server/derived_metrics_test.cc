@@ -110,6 +110,27 @@ TEST_F(DerivedMetricsTest, WhatIsSentAgainCountsOnce) {
   EXPECT_EQ(value(R"(traces_spanmetrics_calls_total{service="web"})"), 1);
 }
 
+TEST_F(DerivedMetricsTest, CountsWhatTheStoreNeverSees) {
+  attach(true);
+  append_call(1);
+  telemetry::SpanBatch left_out;
+  left_out.resources.resize(1);
+  left_out.scopes.resize(1);
+  telemetry::BatchSpan span;
+  span.name = "left out";
+  span.kind = telemetry::SpanKind::Server;
+  left_out.spans = {span, span};
+  derived.observe(kStack, left_out);
+  derived.observe(StackId(7), left_out);
+  round();
+  EXPECT_EQ(value(R"(traces_spanmetrics_calls_total{span_name="left out"})"), 2);
+  EXPECT_EQ(value(R"(traces_spanmetrics_calls_total{service="web"})"), 1);
+  derived.enable(kStack, false);
+  derived.observe(kStack, left_out);
+  round();
+  EXPECT_EQ(value(R"(traces_spanmetrics_calls_total{span_name="left out"})"), 2);
+}
+
 TEST_F(DerivedMetricsTest, IsOptionalForEachStack) {
   attach(false);
   append_call(1);

@@ -1,8 +1,10 @@
 """The rules of a stack, through the whole program: what comes in passes them before it is stored and sent on."""
 
+import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import time
 
@@ -154,6 +156,33 @@ def test_what_privacy_mode_takes_out_is_never_on_disk(make_gantry, recorder):
     everything = files_of(gantry.data) + gantry.log().encode()
     assert f"{MARK}hidden".encode() not in everything
     assert b"kept-user" in everything
+
+
+def test_attribute_rules_edit_what_is_stored_and_sent(make_gantry, recorder):
+    gantry = make_gantry(environment={"GANTRY_EGRESS_ALLOW": "127.0.0.1"}).start()
+    add(gantry, recorder.url)
+    set_rules(gantry, attribute_rules=[{"action": "delete", "key": "secret"}, {"action": "hash", "key": "user.id"},
+                                       {"action": "upsert", "key": "zone", "value": "eu", "scope": "resource"}])
+    send(gantry, span(1, 1, secret=f"{MARK}secret", user__id="somebody", kept="yes"))
+    wait_until(lambda: len(delivered(recorder)) == 1)
+    found = {each["key"]: each["value"]["stringValue"] for each in delivered(recorder)[0]["attributes"]}
+    assert found == {"user.id": hashlib.sha256(b"somebody").hexdigest(), "kept": "yes"}
+    assert len(gantry.get("/api/search", q='{ resource.zone = "eu" && span.kept = "yes" }').json()["traces"]) == 1
+    assert gantry.stop() == 0, gantry.log()
+    assert MARK.encode() not in files_of(gantry.data)
+
+
+def test_the_documented_rules_are_taken(make_gantry):
+    gantry = make_gantry().start()
+    page = (pathlib.Path(__file__).parents[2] / "docs/pipeline.md").read_text()
+    examples = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    assert examples
+    for example in examples:
+        rules = json.loads(example)
+        assert set_rules(gantry, **rules).items() >= rules.items()
+    trial, = re.findall(r"echo '(.*?)' \| gantry pipeline test -", page, re.DOTALL)
+    answer = ask(gantry, "POST", json.loads(trial), path="/test")
+    assert answer.json() == {"data": {"samples": [{"labels": {"__name__": "up"}}]}}
 
 
 def test_calls_of_the_gateway_pass_the_same_rules(tmp_path, recorder):

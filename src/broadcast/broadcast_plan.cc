@@ -6,16 +6,30 @@
 #include "broadcast/broadcast_plan_internal.h"
 #include "core/hash.h"
 #include "core/log.h"
-#include "pipeline/privacy.h"
+#include "pipeline/span_edits.h"
 
 namespace gantry::broadcast {
 
 /// What destinations have in common that get the same bytes.
 struct Offers::View {
+  std::string_view attribute_rules_json;  ///< Of the plan.
+  AttributeRules attribute_rules;
   bool is_private = false;
   double sampling_rate = 1;
   std::vector<bool> kept;  ///< By group.
   std::vector<const Target*> targets;
+
+  explicit View(const Destination& destination)
+      : attribute_rules_json(destination.attribute_rules_json),
+        attribute_rules(destination.attribute_rules),
+        is_private(destination.is_private),
+        sampling_rate(destination.sampling_rate) {}
+
+  /// But for the groups.
+  [[nodiscard]] bool suits(const Destination& destination) const {
+    return is_private == destination.is_private && sampling_rate == destination.sampling_rate &&
+           attribute_rules_json == destination.attribute_rules_json;
+  }
 };
 
 namespace {
@@ -55,15 +69,9 @@ void Offers::offer(const CallEvent& event) {
     const std::size_t index = extras_index(destination.extras);
     extras.at(index) = destination.extras;
     auto& same = views.at(index);
-    auto view = std::ranges::find_if(same, [&](const View& other) {
-      return other.is_private == destination.is_private &&
-             other.sampling_rate == destination.sampling_rate;
-    });
-    if (view == same.end())
-      view = same.insert(same.end(), View{.is_private = destination.is_private,
-                                          .sampling_rate = destination.sampling_rate,
-                                          .kept = {},
-                                          .targets = {}});
+    auto view =
+        std::ranges::find_if(same, [&](const View& other) { return other.suits(destination); });
+    if (view == same.end()) view = same.insert(same.end(), View(destination));
     view->targets.push_back(&target);
   }
   for (std::size_t i = 0; i < views.size(); ++i) {
@@ -92,15 +100,12 @@ void Offers::offer(StackId stack, const telemetry::SpanBatch& batch) {
     std::vector<bool> kept = kept_groups(target, groups, keys);
     if (std::ranges::find(kept, true) == kept.end()) continue;
     const Destination& destination = target.destination;
-    auto view = std::ranges::find_if(views, [&](const View& other) {
-      return other.is_private == destination.is_private &&
-             other.sampling_rate == destination.sampling_rate && other.kept == kept;
-    });
-    if (view == views.end())
-      view = views.insert(views.end(), View{.is_private = destination.is_private,
-                                            .sampling_rate = destination.sampling_rate,
-                                            .kept = std::move(kept),
-                                            .targets = {}});
+    auto view = std::ranges::find_if(
+        views, [&](const View& other) { return other.suits(destination) && other.kept == kept; });
+    if (view == views.end()) {
+      view = views.insert(views.end(), View(destination));
+      view->kept = std::move(kept);
+    }
     view->targets.push_back(&target);
   }
   for (const View& view : views) queue_view(stack, view, batch, groups);
@@ -135,12 +140,8 @@ std::vector<bool> Offers::kept_groups(const Target& target, std::span<const Trac
 
 void Offers::encode_view(const View& view, const telemetry::SpanBatch& batch,
                          std::span<const TraceGroup> groups, const ItemSink& sink) const {
-  const telemetry::SpanBatch* shown = &batch;
-  telemetry::SpanBatch without_content;
-  if (view.is_private) {
-    pipeline::make_privacy_view(*shown, without_content);
-    shown = &without_content;
-  }
+  const pipeline::SpanEdits edited(view.attribute_rules, view.is_private, batch);
+  const telemetry::SpanBatch* shown = &edited.batch();
   telemetry::SpanBatch with_rate;
   if (view.sampling_rate < 1) {
     share_parts(*shown, with_rate);
@@ -239,10 +240,9 @@ Result<Requeued> Offers::requeue(StackId stack, const DestinationId& id,
       const std::string_view session = groups[i].fields.session_id.value_or("");
       keys[i] = session.empty() ? trace_id_hex(groups[i].trace_id) : std::string(session);
     }
-  const View view{.is_private = target->destination.is_private,
-                  .sampling_rate = target->destination.sampling_rate,
-                  .kept = kept_groups(*target, groups, keys),
-                  .targets = {target.get()}};
+  View view(target->destination);
+  view.kept = kept_groups(*target, groups, keys);
+  view.targets = {target.get()};
   Requeued requeued;
   for (const bool is_kept : view.kept) requeued.traces += is_kept ? 1 : 0;
   if (requeued.traces == 0) return requeued;

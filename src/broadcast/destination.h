@@ -14,10 +14,12 @@
 #include "broadcast/queue.h"
 #include "core/error.h"
 #include "core/time.h"
+#include "pipeline/attribute_rules.h"
 #include "pipeline/filter_rules.h"
 
 namespace gantry::broadcast {
 
+using pipeline::AttributeRules;
 using pipeline::FilterRules;
 
 enum class DestinationType : std::uint8_t {
@@ -77,6 +79,8 @@ struct Destination {
   std::vector<std::string> excluded_api_key_hashes;  ///< Wins.
   std::string filter_rules_json;                     ///< As entered; empty: none.
   FilterRules filter_rules;
+  std::string attribute_rules_json;  ///< As entered; empty: none.
+  AttributeRules attribute_rules;
   GenerationExtras extras;
   DestinationConfig config;
   TimestampMs created_at;

@@ -73,6 +73,16 @@ void compare_config(Differences& differences, const Destination& before, const D
                       [](int version) { return std::to_string(version); });
 }
 
+/// Rules may be long, and may quote what is looked for.
+void compare_rules(Differences& differences, std::string_view field, const std::string& before,
+                   const std::string& after) {
+  if (before == after) return;
+  const std::string_view now = after.empty() ? "unset" : before.empty() ? "set" : "changed";
+  differences.add({.field = std::string(field),
+                   .before = before.empty() ? "unset" : "set",
+                   .after = std::string(now)});
+}
+
 Changes settings_changes(const Destination& before, const Destination& after) {
   Differences differences;
   differences.compare("type", before.type, after.type, destination_type_name);
@@ -82,12 +92,9 @@ Changes settings_changes(const Destination& before, const Destination& after) {
                       [](const auto& keys) { return keys ? list_text(*keys) : "all"; });
   differences.compare("excluded_api_key_hashes", before.excluded_api_key_hashes,
                       after.excluded_api_key_hashes, list_text);
-  if (before.filter_rules_json != after.filter_rules_json)
-    differences.add({.field = "filter_rules",
-                     .before = before.filter_rules_json.empty() ? "unset" : "set",
-                     .after = after.filter_rules_json.empty()    ? "unset"
-                              : before.filter_rules_json.empty() ? "set"
-                                                                 : "changed"});
+  compare_rules(differences, "filter_rules", before.filter_rules_json, after.filter_rules_json);
+  compare_rules(differences, "attribute_rules", before.attribute_rules_json,
+                after.attribute_rules_json);
   differences.compare("broadcast_generation_cost", before.extras.cost, after.extras.cost,
                       switch_text);
   differences.compare("broadcast_generation_identity", before.extras.identity,

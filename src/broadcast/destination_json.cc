@@ -20,7 +20,7 @@ namespace dom = simdjson::dom;
 using access::ControlResult;
 using access::FieldProblem;
 
-constexpr std::array<std::string_view, 16> kNames = {"id",
+constexpr std::array<std::string_view, 17> kNames = {"id",
                                                      "type",
                                                      "name",
                                                      "enabled",
@@ -29,6 +29,7 @@ constexpr std::array<std::string_view, 16> kNames = {"id",
                                                      "api_key_hashes",
                                                      "excluded_api_key_hashes",
                                                      "filter_rules",
+                                                     "attribute_rules",
                                                      "broadcast_generation_cost",
                                                      "broadcast_generation_identity",
                                                      "broadcast_generation_request_context",
@@ -61,7 +62,8 @@ class Reader {
     read_switch("privacy_mode", out.is_private);
     read_sampling_rate(out);
     read_keys(out);
-    read_filter_rules(out);
+    read_rules("filter_rules", out.filter_rules_json, out.filter_rules);
+    read_rules("attribute_rules", out.attribute_rules_json, out.attribute_rules);
     read_switch("broadcast_generation_cost", out.extras.cost);
     read_switch("broadcast_generation_identity", out.extras.identity);
     read_switch("broadcast_generation_request_context", out.extras.request_context);
@@ -164,14 +166,15 @@ class Reader {
     return hashes;
   }
 
-  void read_filter_rules(Destination& out) {
-    const dom::element* const value = fields_.find("filter_rules");
+  template <class Rules>
+  void read_rules(std::string_view name, std::string& json_out, Rules& rules_out) {
+    const dom::element* const value = fields_.find(name);
     if (value == nullptr) return;
-    const std::string json = value->is_null() ? std::string() : simdjson::minify(*value);
-    auto rules = FilterRules::parse(json.empty() ? "null" : json);
+    std::string json = value->is_null() ? std::string() : simdjson::minify(*value);
+    auto rules = Rules::parse(json.empty() ? "null" : json);
     if (rules) {
-      out.filter_rules_json = json;
-      out.filter_rules = *std::move(rules);
+      json_out = std::move(json);
+      rules_out = *std::move(rules);
       return;
     }
     const std::string& message = rules.error().message;
@@ -187,6 +190,14 @@ void write_hashes(core::JsonWriter& json, const std::vector<std::string>& hashes
   json.begin_array();
   for (const std::string& hash : hashes) json.string(hash);
   json.end_array();
+}
+
+void write_rules(core::JsonWriter& json, std::string_view name, const std::string& rules) {
+  json.key(name);
+  if (rules.empty())
+    json.null();
+  else
+    json.raw(rules);
 }
 
 }  // namespace
@@ -302,11 +313,8 @@ void write_destination(core::JsonWriter& json, const Destination& destination,
     json.null();
   json.key("excluded_api_key_hashes");
   write_hashes(json, destination.excluded_api_key_hashes);
-  json.key("filter_rules");
-  if (destination.filter_rules_json.empty())
-    json.null();
-  else
-    json.raw(destination.filter_rules_json);
+  write_rules(json, "filter_rules", destination.filter_rules_json);
+  write_rules(json, "attribute_rules", destination.attribute_rules_json);
   json.key("broadcast_generation_cost").boolean(destination.extras.cost);
   json.key("broadcast_generation_identity").boolean(destination.extras.identity);
   json.key("broadcast_generation_request_context").boolean(destination.extras.request_context);

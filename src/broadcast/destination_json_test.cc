@@ -67,6 +67,7 @@ TEST(DestinationJson, WhatIsNotGivenHasItsDefault) {
       show(destination),
       R"({"id":"","type":"grafana","name":"Cloud","enabled":true,"privacy_mode":false,)"
       R"("sampling_rate":1,"api_key_hashes":null,"excluded_api_key_hashes":[],"filter_rules":null,)"
+      R"("attribute_rules":null,)"
       R"("broadcast_generation_cost":false,"broadcast_generation_identity":false,)"
       R"("broadcast_generation_request_context":false,"workspace_id":"0",)"
       R"("config":{"baseUrl":"https://otlp-gateway-prod-us-west-0.grafana.net",)"
@@ -79,6 +80,7 @@ TEST(DestinationJson, EverythingCanBeGiven) {
       R"({"type":"webhook","name":"w","enabled":false,"privacy_mode":true,"sampling_rate":0.25,)"
       R"("api_key_hashes":["a","b"],"excluded_api_key_hashes":["b"],)"
       R"("filter_rules":{"groups":[{"logic":"and","rules":[{"field":"model","operator":"exists"}]}]},)"
+      R"("attribute_rules":[{"action":"hash","key":"user.id"}],)"
       R"("broadcast_generation_cost":true,"broadcast_generation_identity":true,)"
       R"("broadcast_generation_request_context":true,"workspace_id":"main",)"
       R"("config":{"url":"http://h:8080/in?x=1","method":"PUT","encoding":"protobuf",)"
@@ -90,6 +92,7 @@ TEST(DestinationJson, EverythingCanBeGiven) {
       R"({"id":"d","type":"webhook","name":"w","enabled":false,"privacy_mode":true,)"
       R"("sampling_rate":0.25,"api_key_hashes":["a","b"],"excluded_api_key_hashes":["b"],)"
       R"("filter_rules":{"groups":[{"logic":"and","rules":[{"field":"model","operator":"exists"}]}]},)"
+      R"("attribute_rules":[{"action":"hash","key":"user.id"}],)"
       R"("broadcast_generation_cost":true,"broadcast_generation_identity":true,)"
       R"("broadcast_generation_request_context":true,"workspace_id":"1000000",)"
       R"("config":{"url":"http://h:8080/in?x=1","method":"PUT","encoding":"protobuf",)"
@@ -237,11 +240,13 @@ constexpr BodyCase kBodyCases[] = {
      "api_key_hashes[1]: must be a string of 1 to 128 bytes"},
     {"key_control", R"("excluded_api_key_hashes":["\u0000"])",
      "excluded_api_key_hashes[0]: must be a string of 1 to 128 bytes"},
+    {"attributes", R"("attribute_rules":[{"action":"hash"}])",
+     "attribute_rules[0]: needs \"key\" or \"pattern\""},
     {"rules", R"("filter_rules":{"groups":[{"logic":"xor","rules":[]}]})",
      "filter_rules.groups[0].logic: must be \"and\" or \"or\", not \"xor\""},
     {"unknown", R"("secret":"x")",
      "secret: is not known here; the fields are id, type, name, enabled, privacy_mode, "
-     "sampling_rate, api_key_hashes, excluded_api_key_hashes, filter_rules, "
+     "sampling_rate, api_key_hashes, excluded_api_key_hashes, filter_rules, attribute_rules, "
      "broadcast_generation_cost, broadcast_generation_identity, "
      "broadcast_generation_request_context, workspace_id, config, created_at, updated_at"},
     {"twice", R"("name":"m")", "name: is given twice"},
@@ -304,7 +309,7 @@ TEST(DestinationJson, SecretsAreNotInRefusals) {
 TEST(DestinationJson, OnlyWhatIsGivenChanges) {
   const Destination before =
       created(R"({"type":"grafana","name":"a","sampling_rate":0.5,"api_key_hashes":["k"],)"
-              R"("filter_rules":{"groups":[]},)"
+              R"("filter_rules":{"groups":[]},"attribute_rules":[{"action":"hash","key":"a"}],)"
               R"("config":{"instanceId":"1","apiKey":"glc_0123456789AbCd"}})");
   const auto change = [&](std::string_view json) {
     const auto after = DestinationBody::parse(json)->change(before);
@@ -319,6 +324,9 @@ TEST(DestinationJson, OnlyWhatIsGivenChanges) {
   wanted.api_key_hashes.reset();
   wanted.filter_rules_json.clear();
   EXPECT_EQ(change(R"({"api_key_hashes":null,"filter_rules":null})"), show(wanted));
+  wanted = before;
+  wanted.attribute_rules_json.clear();
+  EXPECT_EQ(change(R"({"attribute_rules":null})"), show(wanted));
   wanted = before;
   wanted.config.instance_id = "2";
   EXPECT_EQ(change(R"({"config":{"instanceId":"2"}})"), show(wanted));
@@ -459,6 +467,7 @@ Destination any_destination() {
   destination.sampling_rate = static_cast<double>(*rc::gen::inRange(1, 10'001)) / 10'000;
   if (*rc::gen::arbitrary<bool>()) destination.api_key_hashes = {{*any_secret(), "b"}};
   if (*rc::gen::arbitrary<bool>()) destination.filter_rules_json = R"({"groups":[]})";
+  if (*rc::gen::arbitrary<bool>()) destination.attribute_rules_json = "[]";
   DestinationConfig& config = destination.config;
   config = default_config(destination.type);
   config.url = "https://h.example.com/" + std::to_string(*rc::gen::inRange(0, 100));

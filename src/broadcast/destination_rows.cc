@@ -32,7 +32,8 @@ constexpr double kRateBillionths = 1e9;
   "SELECT d.id, d.stack_id, d.type, d.name, d.is_enabled, d.is_private, "                     \
   "d.sampling_rate_billionths, d.api_key_hashes, d.excluded_api_key_hashes, d.filter_rules, " \
   "d.has_generation_cost, d.has_generation_identity, d.has_generation_request, d.config, "    \
-  "d.version, d.created_at_ms, d.updated_at_ms FROM destinations d JOIN stacks s ON s.id = "  \
+  "d.version, d.created_at_ms, d.updated_at_ms, d.attribute_rules FROM destinations d JOIN "  \
+  "stacks s ON s.id = "                                                                       \
   "d.stack_id AND s.org_id = d.org_id WHERE d.org_id = ? AND d.deleted_at_ms IS NULL AND "    \
   "s.status <> 'deleted' "
 
@@ -63,6 +64,25 @@ Result<std::vector<std::string>> parse_texts(std::string_view id, std::string_vi
   return texts;
 }
 
+/// Null stays "none".
+template <class Rules>
+Result<void> read_rules(const state::Statement& row, int column, std::string_view what,
+                        const Destination& of, std::string& json_out, Rules& rules_out) {
+  if (row.is_null(column)) return {};
+  json_out = row.text(column);
+  auto rules = Rules::parse(json_out);
+  if (!rules) return damaged(of.id, what);
+  rules_out = *std::move(rules);
+  return {};
+}
+
+void bind_rules(state::Statement& statement, const std::string& json) {
+  if (json.empty())
+    statement.bind_null();
+  else
+    statement.bind(json);
+}
+
 Result<StoredDestination> read_row(const state::Statement& row) {
   StoredDestination stored;
   Destination& out = stored.destination;
@@ -79,12 +99,7 @@ Result<StoredDestination> read_row(const state::Statement& row) {
     GANTRY_TRY(out.api_key_hashes, parse_texts(out.id, row.text(7)));
   }
   GANTRY_TRY(out.excluded_api_key_hashes, parse_texts(out.id, row.text(8)));
-  if (!row.is_null(9)) {
-    out.filter_rules_json = row.text(9);
-    auto rules = FilterRules::parse(out.filter_rules_json);
-    if (!rules) return damaged(out.id, "filter rules");
-    out.filter_rules = *std::move(rules);
-  }
+  GANTRY_CHECK(read_rules(row, 9, "filter rules", out, out.filter_rules_json, out.filter_rules));
   out.extras = {.cost = row.integer(10) != 0,
                 .identity = row.integer(11) != 0,
                 .request_context = row.integer(12) != 0};
@@ -94,6 +109,8 @@ Result<StoredDestination> read_row(const state::Statement& row) {
   stored.version = row.integer(14);
   out.created_at = TimestampMs{row.integer(15)};
   out.updated_at = TimestampMs{row.integer(16)};
+  GANTRY_CHECK(
+      read_rules(row, 17, "attribute rules", out, out.attribute_rules_json, out.attribute_rules));
   return stored;
 }
 
@@ -116,10 +133,8 @@ void bind_settings(state::Statement& statement, const StoredDestination& stored)
   else
     statement.bind_null();
   statement.bind(format_texts(destination.excluded_api_key_hashes));
-  if (destination.filter_rules_json.empty())
-    statement.bind_null();
-  else
-    statement.bind(destination.filter_rules_json);
+  bind_rules(statement, destination.filter_rules_json);
+  bind_rules(statement, destination.attribute_rules_json);
   statement.bind(destination.extras.cost ? 1 : 0)
       .bind(destination.extras.identity ? 1 : 0)
       .bind(destination.extras.request_context ? 1 : 0)
@@ -194,8 +209,10 @@ ControlResult<void> insert_row(OrgId org, ControlChange& change, const StoredDes
       change.tx().prepare(
           "INSERT INTO destinations (type, name, is_enabled, is_private, "
           "sampling_rate_billionths, api_key_hashes, excluded_api_key_hashes, filter_rules, "
+          "attribute_rules, "
           "has_generation_cost, has_generation_identity, has_generation_request, config, version, "
           "updated_at_ms, id, org_id, stack_id, created_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, "
+          "?, "
           "?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   bind_settings(insert, stored);
   insert.bind(stored.destination.id)
@@ -211,7 +228,8 @@ ControlResult<void> update_row(OrgId org, ControlChange& change, const StoredDes
              change.tx().prepare(
                  "UPDATE destinations SET type = ?, name = ?, is_enabled = ?, is_private = ?, "
                  "sampling_rate_billionths = ?, api_key_hashes = ?, excluded_api_key_hashes = ?, "
-                 "filter_rules = ?, has_generation_cost = ?, has_generation_identity = ?, "
+                 "filter_rules = ?, attribute_rules = ?, has_generation_cost = ?, "
+                 "has_generation_identity = ?, "
                  "has_generation_request = ?, config = ?, version = ?, updated_at_ms = ? WHERE "
                  "org_id = ? AND id = ?"));
   bind_settings(update, stored);

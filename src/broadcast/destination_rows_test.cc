@@ -127,11 +127,14 @@ TEST_F(DestinationRowsTest, WhatIsCreatedIsReadWithMasks) {
   wanted.api_key_hashes = {{"k1", "k2"}};
   wanted.excluded_api_key_hashes = {"k3"};
   wanted.filter_rules_json = R"({"groups":[]})";
+  wanted.attribute_rules_json = R"([{"action":"delete","key":"a"}])";
   wanted.extras = {.cost = true, .identity = false, .request_context = true};
   const auto stored = create(wanted, admin());
   ASSERT_TRUE(stored) << stored.error().message;
   const auto found = find(stored->destination.id);
   ASSERT_TRUE(found) << found.error().message;
+  EXPECT_EQ(found->destination.attribute_rules_json, wanted.attribute_rules_json);
+  EXPECT_FALSE(found->destination.attribute_rules.empty());
   EXPECT_EQ(found->masks.secret, "glc_...AbCd");
   EXPECT_EQ(found->masks.headers.at("X-Team"), "head...alue");
   EXPECT_EQ(found->version, 1);
@@ -251,6 +254,7 @@ TEST_F(DestinationRowsTest, SettingsChangeWithoutTheSecrets) {
   wanted.sampling_rate = 1;
   wanted.api_key_hashes = {{"k1"}};
   wanted.filter_rules_json = R"({"groups":[]})";
+  wanted.attribute_rules_json = R"([{"action":"delete","key":"a"}])";
   const auto after = update({.after = wanted, .version = before.version});
   ASSERT_TRUE(after) << after.error().message;
   EXPECT_EQ(after->version, 2);
@@ -261,7 +265,7 @@ TEST_F(DestinationRowsTest, SettingsChangeWithoutTheSecrets) {
   EXPECT_EQ(audit(3),
             (std::vector<std::string>{
                 "destination.updated name copy>renamed api_key_hashes all>k1 filter_rules "
-                "unset>set",
+                "unset>set attribute_rules unset>set",
                 "privacy_mode.changed privacy_mode false>true",
                 "sampling.changed sampling_rate 0.3333>1"}));
 }

@@ -1,5 +1,7 @@
 // gantry destinations …
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <fstream>
 #include <iostream>
@@ -13,6 +15,7 @@
 #include "cli/control_client_internal.h"
 #include "cli/named_resource_internal.h"
 #include <fmt/core.h>
+#include <fmt/format.h>
 
 #include "broadcast/destination.h"
 #include "core/rfc3339.h"
@@ -49,17 +52,17 @@ Result<std::string> find_destination(ControlClient& client, const Choice& choice
   return find_id(client, kDestinations, choice, whole_pages());
 }
 
-/// The file's text without the line break at its end; "-": standard input.
+/// The file's text; "-": standard input. `flag`: for the refusal.
+Result<std::string> read_text(std::string_view flag, const std::string& path) {
+  if (path == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  const std::ifstream file(path, std::ios::binary);
+  if (!file) return fail(Code::InvalidArgument, fmt::format("{}: cannot read {}", flag, path));
+  return std::string(std::istreambuf_iterator<char>(file.rdbuf()), {});
+}
+
+/// Without the line break at its end.
 Result<std::string> read_secret(const std::string& path) {
-  std::string text;
-  if (path == "-") {
-    text.assign(std::istreambuf_iterator<char>(std::cin), {});
-  } else {
-    std::ifstream file(path, std::ios::binary);
-    if (!file)
-      return fail(Code::InvalidArgument, fmt::format("--secret-file: cannot read {}", path));
-    text.assign(std::istreambuf_iterator<char>(file), {});
-  }
+  GANTRY_TRY(std::string text, read_text("--secret-file", path));
   while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
   return text;
 }
@@ -71,6 +74,7 @@ struct AddFlags {
   std::vector<std::string> config;
   std::vector<std::string> headers;
   std::string secret_file;
+  std::vector<std::string> rules;
   double sampling_rate = 1;
   bool is_private = false;
   bool is_disabled = false;
@@ -83,6 +87,32 @@ Result<void> add_pairs(const std::string& flag, const std::vector<std::string>& 
     if (equals == std::string::npos)
       return fail(Code::InvalidArgument, fmt::format("{}: \"{}\" is not NAME=VALUE", flag, pair));
     to[pair.substr(0, equals)] = pair.substr(equals + 1);
+  }
+  return {};
+}
+
+/// The fields of a destination that hold rules; what they may say is the server's to check.
+constexpr std::array<std::string_view, 2> kRuleFields = {"filter_rules", "attribute_rules"};
+
+Result<void> check_rule_field(std::string_view flag, std::string_view field) {
+  if (std::ranges::find(kRuleFields, field) != kRuleFields.end()) return {};
+  return fail(Code::InvalidArgument, fmt::format("{}: \"{}\" is not one of {}", flag, field,
+                                                 fmt::join(kRuleFields, ", ")));
+}
+
+/// Each of `pairs` is FIELD=FILE.
+Result<void> add_rules(std::string_view flag, const std::vector<std::string>& pairs, Json& to) {
+  for (const std::string& pair : pairs) {
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string::npos)
+      return fail(Code::InvalidArgument, fmt::format("{}: \"{}\" is not FIELD=FILE", flag, pair));
+    const std::string field = pair.substr(0, equals);
+    GANTRY_CHECK(check_rule_field(flag, field));
+    GANTRY_TRY(const std::string text, read_text(flag, pair.substr(equals + 1)));
+    to[field] = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (to[field].is_discarded())
+      return fail(Code::InvalidArgument,
+                  fmt::format("{}: {} is not JSON", flag, pair.substr(equals + 1)));
   }
   return {};
 }
@@ -114,6 +144,7 @@ Result<Json> add_body(const AddFlags& flags) {
                {"privacy_mode", flags.is_private},
                {"sampling_rate", flags.sampling_rate}};
   if (!flags.stack.empty()) body["workspace_id"] = flags.stack;
+  GANTRY_CHECK(add_rules("--rules", flags.rules, body));
   return body;
 }
 
@@ -136,6 +167,10 @@ ControlAct setup_add(CLI::App& command) {
       .add_option("--secret-file", flags->secret_file,
                   "File with the API key or token; - is standard input")
       ->type_name("FILE");
+  command
+      .add_option("--rules", flags->rules,
+                  "FIELD=FILE with the JSON of filter_rules or attribute_rules; repeatable")
+      ->allow_extra_args(false);
   command.add_option("--sampling-rate", flags->sampling_rate, "Of sessions, 0.0001 to 1")
       ->capture_default_str();
   command.add_flag("--privacy", flags->is_private, "Without prompts and completions");
@@ -203,6 +238,36 @@ ControlAct setup_switch(CLI::App& command, bool is_enabled) {
   return [choice, is_enabled](ControlClient& client) -> Result<void> {
     GANTRY_TRY(const std::string id, find_destination(client, *choice));
     GANTRY_TRY(const Json answer, client.patch(path_of(id), {{"enabled", is_enabled}}));
+    print_data(client.options(), answer);
+    return {};
+  };
+}
+
+ControlAct setup_rules(CLI::App& command) {
+  struct Flags {
+    Choice choice;
+    std::vector<std::string> files;
+    std::vector<std::string> cleared;
+  };
+
+  const auto flags = std::make_shared<Flags>();
+  add_destination_choice(command, flags->choice);
+  command
+      .add_option("--set", flags->files,
+                  "FIELD=FILE with the JSON of filter_rules or attribute_rules; repeatable")
+      ->allow_extra_args(false);
+  command.add_option("--clear", flags->cleared, "A field to have no rules; repeatable")
+      ->allow_extra_args(false);
+  return [flags](ControlClient& client) -> Result<void> {
+    Json body = Json::object();
+    GANTRY_CHECK(add_rules("--set", flags->files, body));
+    for (const std::string& field : flags->cleared) {
+      GANTRY_CHECK(check_rule_field("--clear", field));
+      body[field] = nullptr;
+    }
+    if (body.empty()) return fail(Code::InvalidArgument, "give --set or --clear");
+    GANTRY_TRY(const std::string id, find_destination(client, flags->choice));
+    GANTRY_TRY(const Json answer, client.patch(path_of(id), body));
     print_data(client.options(), answer);
     return {};
   };
@@ -327,6 +392,7 @@ void add_destination_commands(CLI::App& app, int& status) {
   add_control_command(*family, "add", "Test and save one", status, setup_add);
   add_control_command(*family, "test", "Test the connection", status, setup_test);
   add_control_command(*family, "show", "Show one, and how it fares", status, setup_show);
+  add_control_command(*family, "rules", "Set or clear what it gets, by rules", status, setup_rules);
   add_control_command(*family, "enable", "Send what waits and what comes", status,
                       [](CLI::App& command) { return setup_switch(command, true); });
   add_control_command(*family, "disable", "Send nothing; what waits is kept for a while", status,

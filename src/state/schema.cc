@@ -471,6 +471,11 @@ CREATE TABLE stack_rules (
 ) STRICT;
 )sql";
 
+constexpr std::string_view kDestinationAttributeRules = R"sql(
+-- As entered, JSON; NULL: none.
+ALTER TABLE destinations ADD COLUMN attribute_rules TEXT;
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{.version = 1, .name = "access", .sql = kAccess},
     Migration{.version = 2, .name = "access_control", .sql = kAccessControl},
@@ -484,6 +489,8 @@ constexpr std::array kMigrations = {
     Migration{.version = 10, .name = "gateway_generations", .sql = kGatewayGenerations},
     Migration{.version = 11, .name = "destination_replays", .sql = kDestinationReplays},
     Migration{.version = 12, .name = "stack_rules", .sql = kStackRules},
+    Migration{
+        .version = 13, .name = "destination_attribute_rules", .sql = kDestinationAttributeRules},
 };
 
 }  // namespace

@@ -16,7 +16,8 @@ FAMILIES = {
     "policy": ["list", "get", "create", "update", "delete"],
     "gateway-keys": ["list", "create", "get", "update", "delete"],
     "token": ["list", "get", "create", "import-key", "rotate", "disable", "enable", "revoke", "self"],
-    "destinations": ["list", "add", "test", "show", "enable", "disable", "delete", "replay", "dead-letters"],
+    "destinations": ["list", "add", "test", "show", "enable", "disable", "delete", "replay", "rules",
+                     "dead-letters"],
     "user": ["list", "get", "create", "disable", "enable", "password-link", "logout", "delete"],
 }
 

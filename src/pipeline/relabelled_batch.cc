@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/arena.h"
+#include "pipeline/label_set_internal.h"
 
 namespace gantry::pipeline {
 namespace {
@@ -15,32 +16,6 @@ using telemetry::LabelView;
 using telemetry::MetricBatch;
 
 constexpr std::uint32_t kDropped = std::numeric_limits<std::uint32_t>::max();
-
-/// Names and values cannot contain 0xff in valid UTF-8, so that no two label sets read alike.
-core::Hash128 key_of(std::span<const telemetry::Label> labels) {
-  std::string text;
-  for (const telemetry::Label& label : labels) {
-    text += label.name;
-    text.push_back('\xff');
-    text += label.value;
-    text.push_back('\xff');
-  }
-  return core::hash128(text, core::process_hash_seed());
-}
-
-/// Null: a store is to refuse them.
-std::optional<telemetry::Labels> owned(std::span<const LabelView> views) {
-  std::vector<telemetry::Label> labels;
-  labels.reserve(views.size());
-  for (const LabelView& view : views) {
-    if (view.name.empty()) return std::nullopt;
-    labels.push_back({.name = std::string(view.name), .value = std::string(view.value)});
-  }
-  std::ranges::sort(labels);
-  const auto twice = std::ranges::adjacent_find(labels, {}, &telemetry::Label::name);
-  if (twice != labels.end()) return std::nullopt;
-  return telemetry::make_labels(std::move(labels));
-}
 
 }  // namespace
 
@@ -79,7 +54,7 @@ class RelabelledBatch::Resolver final : public telemetry::SeriesResolver {
                        std::vector<LabelView>& labels) const override {
     std::vector<LabelView> came;
     GANTRY_CHECK(owner_.in_.resolver->resolve(owner_.origins_[series], arena, came));
-    auto changed = owned(came);
+    auto changed = own_labels(came);
     if (!changed || !owner_.rules_.apply(*changed)) {
       labels.insert(labels.end(), came.begin(), came.end());
       return {};
@@ -113,10 +88,10 @@ Relabeller::Outcome RelabelledBatch::relabel(std::uint32_t series) {
   const core::Hash128 as_it_came = in_.series[series].key;
   // The store asks again, and words the refusal.
   if (!in_.resolver->resolve(series, arena, views)) return {.key = as_it_came};
-  auto labels = owned(views);
+  auto labels = own_labels(views);
   if (!labels) return {.key = as_it_came};
   if (!rules_.apply(*labels)) return {.is_dropped = true, .key = {}};
-  return {.key = key_of(*labels)};
+  return {.key = label_set_key(*labels)};
 }
 
 void RelabelledBatch::decide_series(Relabeller& relabeller) {

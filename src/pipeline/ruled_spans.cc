@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/privacy.h"
 #include "pipeline/sampling.h"
 #include "pipeline/trace_groups.h"
 
@@ -34,19 +33,8 @@ TraceFate decide(const StackRules& rules, StackId stack, std::string_view sampli
   return TraceFate::Kept;
 }
 
-EditedSpans::EditedSpans(const StackRules& rules, const SpanBatch& in) : batch_(&in) {
-  // Before the attribute rules too: one that renames or copies must not save content from the view.
-  if (rules.is_private) {
-    make_privacy_view(*batch_, without_content_);
-    batch_ = &without_content_;
-  }
-  if (rules.attribute_rules.empty()) return;
-  rules.attribute_rules.apply(*batch_, changed_);
-  batch_ = &changed_;
-  if (!rules.is_private) return;
-  make_privacy_view(*batch_, without_changed_content_);
-  batch_ = &without_changed_content_;
-}
+EditedSpans::EditedSpans(const StackRules& rules, const SpanBatch& in)
+    : edits_(rules.attribute_rules, rules.is_private, in) {}
 
 RuledSpans::RuledSpans(const StackRules& rules, StackId stack, TraceSessions& sessions,
                        const SpanBatch& in) {

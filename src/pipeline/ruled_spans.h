@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/ids.h"
+#include "pipeline/span_edits.h"
 #include "pipeline/stack_rules.h"
 #include "pipeline/trace_sessions.h"
 #include "telemetry/span_batch.h"
@@ -30,13 +31,10 @@ class EditedSpans {
   EditedSpans& operator=(const EditedSpans&) = delete;
 
   /// `in` itself when the rules edit nothing.
-  [[nodiscard]] const telemetry::SpanBatch& batch() const { return *batch_; }
+  [[nodiscard]] const telemetry::SpanBatch& batch() const { return edits_.batch(); }
 
  private:
-  telemetry::SpanBatch without_content_;
-  telemetry::SpanBatch changed_;
-  telemetry::SpanBatch without_changed_content_;
-  const telemetry::SpanBatch* batch_;
+  SpanEdits edits_;
 };
 
 /// A batch as its stack is to have it. Filter rules are asked of the spans of a trace that come

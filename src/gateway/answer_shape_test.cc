@@ -32,6 +32,24 @@ TEST(SpliceAnswer, GivesEmbeddingsNoId) {
             R"({"object":"list","data":[],"model":"a/b","usage":{}})");
 }
 
+TEST(SpliceAnswer, SaysWhatTheCallCost) {
+  AnswerShape priced = kShape;
+  priced.pricing.prices = Prices{.input = PicoUsd{1'000'000},
+                                 .output = PicoUsd{2'000'000},
+                                 .cache_read = {},
+                                 .cache_write = {},
+                                 .request = {}};
+  EXPECT_EQ(splice_answer(R"({"id":"","model":"","provider":"","usage":{"prompt_tokens":3,)"
+                          R"("total_tokens":3},"choices":[]})",
+                          priced),
+            R"({"id":"gen-1","model":"a/b","provider":"P","usage":{"prompt_tokens":3,)"
+            R"("total_tokens":3,"cost":0.000003,"cost_details":{"upstream_inference_cost":null,)"
+            R"("upstream_inference_prompt_cost":0.000003,)"
+            R"("upstream_inference_completions_cost":0},"is_byok":false},"choices":[]})");
+  EXPECT_EQ(splice_answer(R"({"id":"","model":"","provider":"","usage":null})", priced),
+            R"({"id":"gen-1","model":"a/b","provider":"P","usage":null})");
+}
+
 TEST(SpliceAnswer, IsNothingForWhatIsNoAnswer) {
   for (const char* body : {"", "[]", "<html>", R"({"id":1)", R"({"error":{"message":"m"}})",
                            R"({"object":"error","message":"m"})"}) {

@@ -155,7 +155,8 @@ AnswerShape Call::shape_for(const Candidate& candidate) const {
           .provider_name = candidate.endpoint->provider->name,
           .created_unix_s = generation_.start_unix_ns / kNsPerSecond,
           .forwards_usage =
-              request_->parsed().fields().wants_usage || parts_.options.always_includes_usage};
+              request_->parsed().fields().wants_usage || parts_.options.always_includes_usage,
+          .pricing = candidate.endpoint->pricing()};
 }
 
 void Call::attempt(const NextAttempt& next, CallSlots::Slot slot, Breaker::Permit permit) {
@@ -238,7 +239,7 @@ void Call::take_whole(Attempt record, WholeOutcome whole) {
                            {.outcome = AttemptOutcome::Success, .latency_s = latency_s(record)});
   record_session();
   generation_.served_model = candidate.model->config.id;
-  generation_.prices = candidate.endpoint->prices;
+  generation_.pricing = candidate.endpoint->pricing();
   generation_.attempts.push_back(std::move(record));
   net::Response response =
       net::json_response(200, whole.shaped ? *std::move(whole.shaped) : whole.body);
@@ -258,7 +259,7 @@ void Call::take_whole(Attempt record, WholeOutcome whole) {
 void Call::take_stream(Attempt record, StreamOutcome stream) {
   serving_->permit.end(AttemptOutcome::Success);
   generation_.served_model = serving_->candidate.model->config.id;
-  generation_.prices = serving_->candidate.endpoint->prices;
+  generation_.pricing = serving_->candidate.endpoint->pricing();
   generation_.attempts.push_back(record);
   net::Headers headers = detail_headers();
   generation_.attempts.pop_back();  // add_stream adds it when it is whole

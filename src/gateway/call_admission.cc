@@ -55,7 +55,7 @@ std::optional<PicoUsd> dearest_cost(const Route& route, const Usage& usage) {
   std::optional<PicoUsd> dearest;
   for (const Candidate& candidate : route.candidates) {
     if (!candidate.endpoint->prices) continue;
-    Prices prices = *candidate.endpoint->prices;
+    Prices prices = candidate.endpoint->prices->at(usage.input);
     // All of the input may have to be written to a cache.
     prices.input = std::max(prices.input, prices.cache_write.value_or(prices.input));
     dearest = std::max(dearest.value_or(PicoUsd{}), compute_cost(usage, prices).total);
@@ -166,6 +166,7 @@ class Doorkeeper {
 
   std::expected<Route, TypedError> find_route() {
     const RequestFields& fields = request_->parsed().fields();
+    input_tokens_ = estimate_input_tokens(api_, request_->body());
     RoutingRequest wanted{.api = api_,
                           .models = {},
                           .preferences = {},
@@ -173,7 +174,8 @@ class Doorkeeper {
                           .input_modalities = find_input_modalities(api_, request_->body()),
                           .allowed = allowed_models(*key_),
                           .session_owner = key_->hash,
-                          .session = session_};
+                          .session = session_,
+                          .input_tokens = input_tokens_};
     if (!fields.model.empty()) wanted.models.push_back(fields.model);
     wanted.models.insert(wanted.models.end(), fields.models.begin(), fields.models.end());
     if (!fields.provider.empty()) {
@@ -205,7 +207,7 @@ class Doorkeeper {
     const std::int64_t choices =
         std::clamp<std::int64_t>(generation_.parameters.choice_count.value_or(1), 1, kChoicesMax);
     Usage usage;
-    usage.input = estimate_input_tokens(api_, request_->body());
+    usage.input = input_tokens_;
     usage.output = std::min(output * choices, kTokensMax);
     usage.total = usage.input + usage.output;
     const std::optional<PicoUsd> cost = dearest_cost(route, usage);
@@ -253,6 +255,7 @@ class Doorkeeper {
   std::shared_ptr<const GatewayKey> key_;
   std::shared_ptr<const InferenceRequest> request_;
   std::string session_;
+  std::int64_t input_tokens_ = 0;  ///< Estimated.
 };
 
 }  // namespace

@@ -75,10 +75,7 @@ void add_whole_answer(const std::string& body, const InferenceRequest& request,
     answer.emplace();
   }
   generation.usage = answer->usage ? answer->usage : estimated_usage(*answer, request);
-  if (generation.prices) {
-    generation.cost = compute_cost(*generation.usage, *generation.prices);
-    generation.cost->upstream = answer->reported_cost;
-  }
+  add_cost(answer->reported_cost, generation);
   generation.upstream_id = std::move(answer->upstream_id);
   generation.finish_reason = std::move(answer->finish_reason);
   generation.native_finish_reason = std::move(answer->native_finish_reason);

@@ -27,8 +27,9 @@ inline constexpr std::string_view kClientLeftMessage = "The client has disconnec
 [[nodiscard]] CallMeasurement measure_stream(const StreamResult& result,
                                              const Generation& generation);
 
-/// Adds usage (estimated if the provider did not count), cost if `generation` has prices, finish
-/// reasons and content. `body` is the provider's; net::kBodyPaddingBytes behind it are readable.
+/// Adds usage (estimated if the provider did not count), cost by the pricing that `generation`
+/// has, finish reasons and content. `body` is the provider's; net::kBodyPaddingBytes behind it are
+/// readable.
 void add_whole_answer(const std::string& body, const InferenceRequest& request,
                       Generation& generation);
 

@@ -102,6 +102,19 @@ TEST_F(CallTest, AnswersInOnePiece) {
   EXPECT_GE(finished->end_ms, *finished->attempts[0].body_end_ms);
 }
 
+TEST_F(CallTest, TheAnswerSaysWhatIsOnRecord) {
+  start(answering([](const std::string&) { return whole_answer(200, kAnswer); }), one_model());
+  const RawResponse answer = post(kChatPath, kChatBody);
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const json usage = json::parse(answer.body)["usage"];
+  const auto finished = generation();
+  ASSERT_TRUE(finished->cost);
+  EXPECT_EQ(usage["cost"], finished->cost->total.to_double());
+  EXPECT_EQ(usage["cost_details"]["upstream_inference_prompt_cost"],
+            finished->cost->input->to_double());
+  EXPECT_EQ(usage["total_tokens"], 12);
+}
+
 TEST_F(CallTest, AFinishedCallIsOnRecordAndOnTheKey) {
   start(answering([](const std::string&) { return whole_answer(200, kAnswer); }), one_model());
   ASSERT_EQ(post(kChatPath, kChatBody).status, 200);

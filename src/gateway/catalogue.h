@@ -53,6 +53,10 @@ struct Provider {
   StreamUsageSupport stream_usage = StreamUsageSupport::Request;
   std::uint32_t max_concurrent = 512;
   bool has_responses_api = false;
+  bool trusts_upstream_cost = false;  ///< What it reports is what its calls cost.
+  std::string api_version;            ///< Azure's; see Upstream.
+  /// Names of the client's fields that are passed on. Nothing: the type's default.
+  std::optional<std::vector<std::string>> forward_headers;
 
   /// Anthropic's shape goes to Anthropic alone, and Responses to those who say that they know it:
   /// bodies are passed on, not translated.
@@ -95,6 +99,7 @@ struct CatalogueConfig {
   std::vector<ModelConfig> models;
   /// "<provider's slug>/<model>" goes to that provider, unpriced, though no model is called so.
   bool allows_unlisted = false;
+  std::optional<TimestampMs> prices_as_of;  ///< The day on which the prices were true.
 };
 
 /// What is wrong, one sentence each, beginning with the path of the setting:
@@ -117,6 +122,10 @@ struct Endpoint {
   std::optional<std::int64_t> output_tokens_max;
   std::vector<std::string> supported_parameters;
   std::vector<std::string> input_modalities;
+
+  [[nodiscard]] Pricing pricing() const {
+    return {.prices = prices, .trusts_upstream_cost = provider->trusts_upstream_cost};
+  }
 };
 
 struct Model {

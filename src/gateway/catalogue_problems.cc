@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "gateway/catalogue.h"
+#include "gateway/upstream_request.h"
 
 namespace gantry::gateway {
 namespace {
@@ -91,6 +92,12 @@ class Inspector {
       key(fmt::format("{}.keys[{}]", path, i), provider.keys[i]);
     }
     for (const auto& [name, value] : provider.headers) header(path, name, value);
+    forwarded(path, provider.forward_headers.value_or(std::vector<std::string>()));
+    if (!provider.api_version.empty() && provider.type != ProviderType::AzureOpenAi) {
+      add(path, "api_version", "is of the type azure-openai alone");
+    } else if (!provider.api_version.empty() && !is_visible_ascii(provider.api_version)) {
+      add(path, "api_version", "must not have spaces or characters outside ASCII");
+    }
     timeouts(path + ".timeouts", provider.timeouts);
     if (provider.max_concurrent == 0) add(path, "max_concurrent", "must be above 0");
   }
@@ -120,6 +127,16 @@ class Inspector {
     });
     if (!is_text) {
       add(path, "headers", fmt::format("the value of \"{}\" has control characters", name));
+    }
+  }
+
+  void forwarded(const std::string& path, const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      if (!is_header_name(name)) {
+        add(path, "forward_headers", fmt::format("\"{}\" is not a header's name", name));
+      } else if (is_never_forwarded(name)) {
+        add(path, "forward_headers", fmt::format("\"{}\" is never passed on", name));
+      }
     }
   }
 
@@ -204,6 +221,20 @@ class Inspector {
     check("input_cache_read", prices.cache_read);
     check("input_cache_write", prices.cache_write);
     check("request", prices.request);
+    std::int64_t before = 0;
+    for (std::size_t i = 0; i < prices.tiers.size(); ++i) {
+      const PriceTier& tier = prices.tiers[i];
+      const std::string field = fmt::format("overrides[{}]", i);
+      if (tier.above_tokens <= before) {
+        add(path + ".pricing", field + ".above_tokens",
+            "must be above 0, and above that of the one before");
+      }
+      before = tier.above_tokens;
+      check(field + ".prompt", tier.input);
+      check(field + ".completion", tier.output);
+      check(field + ".input_cache_read", tier.cache_read);
+      check(field + ".input_cache_write", tier.cache_write);
+    }
   }
 
   void limit(const std::string& path, std::string_view field, std::optional<std::int64_t> tokens) {

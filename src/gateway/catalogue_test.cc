@@ -91,6 +91,13 @@ INSTANTIATE_TEST_SUITE_P(
                     "gateway.providers[0].headers: \"a b\" is not a header's name"},
         ProblemCase{"header_value", [](Config& c) { c.providers[0].headers = {{"a", "x\r\ny"}}; },
                     "gateway.providers[0].headers: the value of \"a\" has control characters"},
+        ProblemCase{"forwarded_name", [](Config& c) { c.providers[0].forward_headers = {{"a b"}}; },
+                    "gateway.providers[0].forward_headers: \"a b\" is not a header's name"},
+        ProblemCase{"forwarded_secret",
+                    [](Config& c) { c.providers[0].forward_headers = {{"x-ok", "Authorization"}}; },
+                    "gateway.providers[0].forward_headers: \"Authorization\" is never passed on"},
+        ProblemCase{"api_version", [](Config& c) { c.providers[0].api_version = "2024-10-21"; },
+                    "gateway.providers[0].api_version: is of the type azure-openai alone"},
         ProblemCase{"timeout", [](Config& c) { c.providers[0].timeouts.idle = {0}; },
                     "gateway.providers[0].timeouts.idle: must be above 0"},
         ProblemCase{"concurrency", [](Config& c) { c.providers[0].max_concurrent = 0; },
@@ -124,6 +131,22 @@ INSTANTIATE_TEST_SUITE_P(
                     },
                     "gateway.models[0].endpoints[1].pricing.input_cache_read: not from 0 to "
                     "1,000,000 USD"},
+        ProblemCase{"tier_order",
+                    [](Config& c) {
+                      c.models[0].prices->tiers.resize(2);
+                      c.models[0].prices->tiers[0].above_tokens = 9;
+                      c.models[0].prices->tiers[1].above_tokens = 9;
+                    },
+                    "gateway.models[0].pricing.overrides[1].above_tokens: must be above 0, and "
+                    "above that of the one before"},
+        ProblemCase{"tier_price",
+                    [](Config& c) {
+                      c.models[0].prices->tiers.resize(1);
+                      c.models[0].prices->tiers[0].above_tokens = 9;
+                      c.models[0].prices->tiers[0].output = PicoUsd{-1};
+                    },
+                    "gateway.models[0].pricing.overrides[0].completion: not from 0 to 1,000,000 "
+                    "USD"},
         ProblemCase{"context", [](Config& c) { c.models[0].context_length = 0; },
                     "gateway.models[0].context_length: must be above 0"},
         ProblemCase{"modalities", [](Config& c) { c.models[0].input_modalities.clear(); },

@@ -7,6 +7,7 @@
 
 #include "gateway/chunk_editor_internal.h"
 #include "gateway/finish_reason.h"
+#include "gateway/usage_cost_internal.h"
 
 namespace gantry::gateway {
 
@@ -73,6 +74,8 @@ void ChunkEditor::usage(const JsonMember& member) {
   const auto kept = has_kept_member_ ? EarlierMembers::SomeKept : EarlierMembers::AllRemoved;
   if (shape_.forwards_usage) {
     has_kept_member_ = true;
+    if (json_.kind() == JsonKind::Object)
+      edit_cost_members(chunk_, json_.skip(), shape_.pricing, edits_);
     return;
   }
   const JsonMember copy = member;

@@ -15,6 +15,7 @@
 
 #include "core/byte_size.h"
 #include "core/duration.h"
+#include "core/rfc3339.h"
 
 namespace gantry::gateway {
 namespace {
@@ -163,6 +164,19 @@ class SettingsReader {
     return parsed.value_or(PicoUsd{});
   }
 
+  bool day(const SettingNode& node, const std::string& path, std::optional<TimestampMs>& out) {
+    constexpr std::size_t kDayBytes = 10;
+    const std::string_view given = scalar(node, path);
+    if (given.size() == kDayBytes) out = core::parse_rfc3339(std::string(given) + "T00:00:00Z");
+    if (!out) refuse(node, path, fmt::format("\"{}\" is not a day such as 2026-01-31", given));
+    return true;
+  }
+
+  bool price(const SettingNode& node, const std::string& path, std::optional<PicoUsd>& out) {
+    out = usd(node, path);
+    return true;
+  }
+
   bool gateway_member(std::string_view key, const SettingNode& value, const std::string& path) {
     GatewayOptions& options = settings_.options;
     TraceOptions& trace = settings_.trace;
@@ -176,6 +190,7 @@ class SettingsReader {
     if (key == "max_concurrent") return count(value, path, options.calls_max);
     if (key == "max_queue") return count(value, path, options.queue_max);
     if (key == "body_bytes_max") return bytes(value, path, options.body_bytes_max);
+    if (key == "prices_as_of") return day(value, path, settings_.catalogue.prices_as_of);
     if (key == "allow_unlisted")
       return choice(value, path, kSwitches, settings_.catalogue.allows_unlisted);
     if (key == "providers") {
@@ -217,6 +232,10 @@ class SettingsReader {
       if (key == "stream_usage") return choice(value, path, kStreamUsages, out.stream_usage);
       if (key == "max_concurrent") return count(value, path, out.max_concurrent);
       if (key == "responses") return choice(value, path, kSwitches, out.has_responses_api);
+      if (key == "trust_upstream_cost")
+        return choice(value, path, kSwitches, out.trusts_upstream_cost);
+      if (key == "api_version") return text(value, path, out.api_version);
+      if (key == "forward_headers") return texts(value, path, out.forward_headers.emplace());
       if (key == "keys") return read_keys(value, path, out.keys);
       if (key == "timeouts") return read_timeouts(value, path, out.timeouts);
       if (key != "headers") return false;
@@ -264,6 +283,8 @@ class SettingsReader {
         prices.cache_write = usd(value, path);
       } else if (key == "request") {
         prices.request = usd(value, path);
+      } else if (key == "overrides") {
+        read_tiers(value, path, prices.tiers);
       } else {
         return false;
       }
@@ -271,6 +292,20 @@ class SettingsReader {
     });
     out = prices;
     return true;
+  }
+
+  void read_tiers(const SettingNode& node, const std::string& at, std::vector<PriceTier>& out) {
+    list(node, at, [&](const SettingNode& item, const std::string& item_path) {
+      PriceTier& tier = out.emplace_back();
+      map(item, item_path,
+          [&](std::string_view key, const SettingNode& value, const std::string& path) {
+            if (key == "above_tokens") return count(value, path, tier.above_tokens);
+            if (key == "prompt") return price(value, path, tier.input);
+            if (key == "completion") return price(value, path, tier.output);
+            if (key == "input_cache_read") return price(value, path, tier.cache_read);
+            return key == "input_cache_write" && price(value, path, tier.cache_write);
+          });
+    });
   }
 
   void read_model(const SettingNode& node, const std::string& at, ModelConfig& out) {
@@ -323,7 +358,7 @@ Result<GatewaySettings> read_gateway_settings(const SettingNode& section) {
 }
 
 bool is_reloadable_setting(std::string_view key) {
-  return key == "providers" || key == "models" || key == "allow_unlisted";
+  return key == "providers" || key == "models" || key == "allow_unlisted" || key == "prices_as_of";
 }
 
 }  // namespace gantry::gateway

@@ -81,6 +81,30 @@ TEST(GatewaySettings, ReadsTheWholeSection) {
   EXPECT_TRUE(Catalogue::build(settings->catalogue));
 }
 
+TEST(GatewaySettings, ReadsTiersAndWhatProvidersAreToldAndTrustedWith) {
+  const auto settings = read(R"({
+    "prices_as_of": "2026-09-30",
+    "providers": [{"slug": "azure", "type": "azure-openai", "base_url": "https://x/openai",
+      "api_version": "2024-10-21", "forward_headers": ["x-team"], "trust_upstream_cost": true}],
+    "models": [{"id": "a/b", "endpoints": [{"provider": "azure", "model": "b"}],
+      "pricing": {"prompt": "0.000001", "completion": "0.000002", "overrides": [
+        {"above_tokens": 200000, "prompt": "0.000003", "input_cache_read": "0.0000001"}]}}]})");
+  ASSERT_TRUE(settings) << settings.error().message;
+  EXPECT_EQ(settings->catalogue.prices_as_of, TimestampMs{1'790'726'400'000});
+  const Provider& provider = settings->catalogue.providers.at(0);
+  EXPECT_EQ(provider.api_version, "2024-10-21");
+  EXPECT_EQ(provider.forward_headers, std::vector<std::string>{"x-team"});
+  EXPECT_TRUE(provider.trusts_upstream_cost);
+  const Prices prices = settings->catalogue.models.at(0).prices->at(200'001);
+  EXPECT_EQ(prices.input, PicoUsd{3'000'000});
+  EXPECT_EQ(prices.output, PicoUsd{2'000'000});
+  EXPECT_EQ(prices.cache_read, PicoUsd{100'000});
+  EXPECT_EQ(error_of(R"({"prices_as_of": "2026-02-30"})"),
+            "gantry.yaml:1:1: gateway.prices_as_of: \"2026-02-30\" is not a day such as "
+            "2026-01-31");
+  EXPECT_NE(error_of(R"({"prices_as_of": "30.9.2026"})"), "");
+}
+
 TEST(GatewaySettings, IsOffByDefault) {
   const auto settings = read("{}");
   ASSERT_TRUE(settings);

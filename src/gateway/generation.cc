@@ -82,7 +82,24 @@ std::optional<PicoUsd> round_usd(double usd) {
   return PicoUsd{std::llround(usd * static_cast<double>(kPicoPerUsd))};
 }
 
+Prices Prices::at(std::int64_t input_tokens) const {
+  Prices flat{.input = input,
+              .output = output,
+              .cache_read = cache_read,
+              .cache_write = cache_write,
+              .request = request};
+  for (const PriceTier& tier : tiers) {
+    if (input_tokens <= tier.above_tokens) break;
+    flat.input = tier.input.value_or(flat.input);
+    flat.output = tier.output.value_or(flat.output);
+    if (tier.cache_read) flat.cache_read = tier.cache_read;
+    if (tier.cache_write) flat.cache_write = tier.cache_write;
+  }
+  return flat;
+}
+
 Cost compute_cost(const Usage& usage, const Prices& prices) {
+  if (!prices.tiers.empty()) return compute_cost(usage, prices.at(usage.input));
   const std::int64_t cached = count_of(usage.cached);
   const std::int64_t written = count_of(usage.cache_write);
   const std::int64_t plain =
@@ -99,6 +116,26 @@ Cost compute_cost(const Usage& usage, const Prices& prices) {
     cost.cache_discount = PicoUsd{price_of(add(cached, written), prices.input) - cache};
   }
   return cost;
+}
+
+std::optional<Cost> charge(const Usage& usage, const Pricing& pricing,
+                           std::optional<PicoUsd> reported) {
+  Cost cost;
+  if (pricing.trusts_upstream_cost && reported) {
+    cost.total = *reported;
+  } else if (pricing.prices) {
+    cost = compute_cost(usage, *pricing.prices);
+  } else {
+    return std::nullopt;
+  }
+  cost.upstream = reported;
+  return cost;
+}
+
+void add_cost(std::optional<PicoUsd> reported, Generation& generation) {
+  std::optional<Prices>& prices = generation.pricing.prices;
+  if (prices) prices = prices->at(generation.usage->input);
+  generation.cost = charge(*generation.usage, generation.pricing, reported);
 }
 
 }  // namespace gantry::gateway

@@ -36,13 +36,26 @@ struct PicoUsd {
 /// negative, not finite or above 1,000,000.
 [[nodiscard]] std::optional<PicoUsd> round_usd(double usd);
 
+/// For all tokens of a call whose input is longer than that. What is absent costs as it does below.
+struct PriceTier {
+  std::int64_t above_tokens = 0;
+  std::optional<PicoUsd> input;
+  std::optional<PicoUsd> output;
+  std::optional<PicoUsd> cache_read;
+  std::optional<PicoUsd> cache_write;
+};
+
 /// Per token. A missing cache price is the input price.
 struct Prices {
   PicoUsd input;
   PicoUsd output;
   std::optional<PicoUsd> cache_read;
   std::optional<PicoUsd> cache_write;
-  PicoUsd request;  ///< Per call.
+  PicoUsd request;                    ///< Per call.
+  std::vector<PriceTier> tiers = {};  ///< By above_tokens, ascending.
+
+  /// Those of a call with that much input: without tiers.
+  [[nodiscard]] Prices at(std::int64_t input_tokens) const;
 };
 
 /// Tokens, never negative. Cached and written ones are part of the input, reasoning is part of the
@@ -72,6 +85,17 @@ struct Cost {
 /// In integers, without rounding; what does not fit stays at the largest PicoUsd (9.2 million USD).
 /// A provider that reports more cached and written tokens than input is charged no plain input.
 [[nodiscard]] Cost compute_cost(const Usage& usage, const Prices& prices);
+
+/// What a call to an endpoint is charged by.
+struct Pricing {
+  std::optional<Prices> prices;  ///< Nothing: unpriced.
+  /// The total is what the provider reports, if it does.
+  bool trusts_upstream_cost = false;
+};
+
+/// Nothing: not known. `reported`: the provider's own word, kept beside what the call is charged.
+[[nodiscard]] std::optional<Cost> charge(const Usage& usage, const Pricing& pricing,
+                                         std::optional<PicoUsd> reported);
 
 enum class Api : std::uint8_t { Chat, Completions, Embeddings, Responses, Messages };
 
@@ -162,7 +186,7 @@ struct Generation {
 
   std::vector<Attempt> attempts;  ///< In the order they were sent; at least one.
   std::optional<Usage> usage;
-  std::optional<Prices> prices;  ///< Of what served.
+  Pricing pricing;  ///< Of what served; once the cost is known, at the tier it falls under.
   std::optional<Cost> cost;
   std::string finish_reason;         ///< Of the first choice.
   std::string native_finish_reason;  ///< The provider's own word for it.
@@ -178,5 +202,8 @@ struct Generation {
   std::string error_type;     ///< Empty when ok.
   std::string error_message;
 };
+
+/// From its usage, which is there, and its pricing. `reported`: as `charge`.
+void add_cost(std::optional<PicoUsd> reported, Generation& generation);
 
 }  // namespace gantry::gateway

@@ -109,6 +109,70 @@ TEST(ComputeCostTest, AddsThePriceOfTheCall) {
   EXPECT_EQ(cost.cache_discount, std::nullopt);
 }
 
+Prices tiered() {
+  Prices gemini = prices("0.00000125", "0.00001");
+  gemini.cache_read = parse_usd("0.0000001").value();
+  gemini.tiers = {{.above_tokens = 200'000,
+                   .input = parse_usd("0.0000025").value(),
+                   .output = parse_usd("0.000015").value(),
+                   .cache_read = {},
+                   .cache_write = {}},
+                  {.above_tokens = 500'000,
+                   .input = parse_usd("0.00001").value(),
+                   .output = {},
+                   .cache_read = {},
+                   .cache_write = {}}};
+  return gemini;
+}
+
+TEST(ComputeCostTest, ChargesALongCallAtItsTierThroughout) {
+  const auto total = [](std::int64_t input) {
+    return compute_cost({.input = input, .output = 10, .total = input + 10}, tiered())
+        .total.to_double();
+  };
+  EXPECT_EQ(total(200'000), 0.2501);
+  EXPECT_EQ(total(200'001), 0.5001525);
+  EXPECT_EQ(total(500'000), 1.25015);
+  EXPECT_EQ(total(500'001), 5.00016);
+  const Cost cached =
+      compute_cost({.input = 300'000, .output = 0, .total = 300'000, .cached = 300'000}, tiered());
+  EXPECT_EQ(cached.total.to_double(), 0.03) << "a tier without a cache price has the one below";
+  EXPECT_EQ(cached.cache_discount->to_double(), 0.72);
+}
+
+TEST(ChargeTest, ChargesWhatTheProviderReportsIfItIsTrusted) {
+  const Usage usage{.input = 10, .output = 2, .total = 12};
+  const Pricing table{.prices = prices("0.000001", "0.000002")};
+  const auto ours = charge(usage, table, PicoUsd{5});
+  ASSERT_TRUE(ours);
+  EXPECT_EQ(ours->total, PicoUsd{14'000'000});
+  EXPECT_EQ(ours->upstream, PicoUsd{5});
+
+  const Pricing trusted{.prices = table.prices, .trusts_upstream_cost = true};
+  const auto theirs = charge(usage, trusted, PicoUsd{5});
+  ASSERT_TRUE(theirs);
+  EXPECT_EQ(theirs->total, PicoUsd{5});
+  EXPECT_EQ(theirs->input, std::nullopt);
+  EXPECT_EQ(theirs->output, std::nullopt);
+  EXPECT_EQ(charge(usage, trusted, {})->total, PicoUsd{14'000'000});
+  EXPECT_EQ(charge(usage, {.prices = {}, .trusts_upstream_cost = true}, PicoUsd{5})->total,
+            PicoUsd{5});
+}
+
+TEST(ChargeTest, IsNotZeroForWhatHasNoPrice) {
+  EXPECT_FALSE(charge({.input = 10, .total = 10}, {}, {}));
+  EXPECT_FALSE(charge({.input = 10, .total = 10}, {}, PicoUsd{5}));
+}
+
+TEST(AddCostTest, KeepsThePricesOfTheTier) {
+  Generation generation;
+  generation.usage = Usage{.input = 200'001, .output = 0, .total = 200'001};
+  generation.pricing.prices = tiered();
+  add_cost({}, generation);
+  EXPECT_EQ(generation.pricing.prices->input, PicoUsd{2'500'000});
+  EXPECT_EQ(generation.cost->total.to_double(), 0.5000025);
+}
+
 TEST(ComputeCostTest, SurvivesReportsThatMakeNoSense) {
   const Usage more_cached_than_sent{.input = 10, .output = -5, .total = 10, .cached = 30};
   EXPECT_EQ(compute_cost(more_cached_than_sent, prices("0.1", "0.1")).total.to_double(), 3.0);

@@ -266,10 +266,10 @@ void TraceBuilder::add_usage(AttributeList& list) {
   list.add_int_if("gen_ai.usage.reasoning.output_tokens", usage.reasoning);
   if (usage.is_estimated) list.add_bool(own_key("usage_estimated"), true);
 
-  if (generation_.prices) {
-    list.add_double(own_key("input_unit_price"), generation_.prices->input.to_double());
+  if (const std::optional<Prices>& prices = generation_.pricing.prices) {
+    list.add_double(own_key("input_unit_price"), prices->input.to_double());
     if (generation_.api != Api::Embeddings) {
-      list.add_double(own_key("output_unit_price"), generation_.prices->output.to_double());
+      list.add_double(own_key("output_unit_price"), prices->output.to_double());
     }
   }
 }

@@ -180,7 +180,7 @@ TEST(GenerationTraceTest, TrustsATotalWithoutItsParts) {
             std::vector<std::string>{"gen_ai.usage.total_cost"});
   // Without usage a price means nothing.
   generation.usage.reset();
-  generation.prices = Prices{};
+  generation.pricing.prices = Prices{};
   const json span = span_of(trace_of(generation, {.cost = true}), "LLM Generation");
   EXPECT_TRUE(keys_with(span, "cost").empty());
   EXPECT_TRUE(keys_with(span, "price").empty());

@@ -28,6 +28,24 @@ void write_texts(core::JsonWriter& json, std::string_view key,
   json.end_array();
 }
 
+/// In the form of OpenRouter's.
+void write_tiers(core::JsonWriter& json, const std::vector<PriceTier>& tiers) {
+  const auto write = [&](std::string_view key, const std::optional<PicoUsd>& price) {
+    if (price) json.key(key).string(format_usd(*price));
+  };
+  json.key("overrides").begin_array();
+  for (const PriceTier& tier : tiers) {
+    json.begin_object();
+    json.key("min_prompt_tokens").integer(tier.above_tokens + 1);
+    write("prompt", tier.input);
+    write("completion", tier.output);
+    write("input_cache_read", tier.cache_read);
+    write("input_cache_write", tier.cache_write);
+    json.end_object();
+  }
+  json.end_array();
+}
+
 void write_pricing(core::JsonWriter& json, const std::optional<Prices>& prices) {
   json.key("pricing");
   if (!prices) {
@@ -40,6 +58,7 @@ void write_pricing(core::JsonWriter& json, const std::optional<Prices>& prices) 
   json.key("request").string(format_usd(prices->request));
   if (prices->cache_read) json.key("input_cache_read").string(format_usd(*prices->cache_read));
   if (prices->cache_write) json.key("input_cache_write").string(format_usd(*prices->cache_write));
+  if (!prices->tiers.empty()) write_tiers(json, prices->tiers);
   json.end_object();
 }
 

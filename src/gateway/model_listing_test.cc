@@ -56,6 +56,18 @@ TEST(ModelListing, PrintsWhatIsKnownAndNullForTheRest) {
   EXPECT_EQ(listing["data"][1]["context_length"], nullptr);
 }
 
+TEST(ModelListing, PrintsTiersFromTheirFirstToken) {
+  CatalogueConfig config = sample();
+  config.models[0].prices->tiers = {{.above_tokens = 200'000,
+                                     .input = PicoUsd{5'000'000},
+                                     .output = {},
+                                     .cache_read = {},
+                                     .cache_write = {}}};
+  const auto catalogue = testing::make_catalogue(std::move(config));
+  EXPECT_EQ(json::parse(print_models(*catalogue, {}))["data"][0]["pricing"]["overrides"],
+            json::parse(R"([{"min_prompt_tokens": 200001, "prompt": "0.000005"}])"));
+}
+
 TEST(ModelListing, PrintsOnlyWhatTheKeyMayUse) {
   const auto catalogue = testing::make_catalogue(sample());
   const AllowedModels allowed{.ids = {{"local/llama", "gone/model"}}};

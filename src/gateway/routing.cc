@@ -27,10 +27,10 @@ TypedError unknown_model(std::string_view name) {
 
 /// One number for an endpoint's prices, in 10^-12 USD: of a token in and a token out. Nothing:
 /// unpriced.
-std::optional<double> price_of(const Endpoint& endpoint) {
+std::optional<double> price_of(const Endpoint& endpoint, const RoutingRequest& request) {
   if (!endpoint.prices) return std::nullopt;
-  return static_cast<double>(endpoint.prices->input.value) +
-         static_cast<double>(endpoint.prices->output.value);
+  const Prices prices = endpoint.prices->at(request.input_tokens);
+  return static_cast<double>(prices.input.value) + static_cast<double>(prices.output.value);
 }
 
 /// Keeps the order of equals. `key_of` is asked once for each.
@@ -52,10 +52,11 @@ double rank_in(const std::vector<std::string>& order, const Endpoint& endpoint) 
 }
 
 /// What was not measured comes last: `kWorst`.
-double sort_key(SortBy sort, const Endpoint& endpoint, const EndpointStatistics& statistics) {
+double sort_key(SortBy sort, const Endpoint& endpoint, const RoutingRequest& request,
+                const EndpointStatistics& statistics) {
   switch (sort) {
     case SortBy::Price:
-      return price_of(endpoint).value_or(kWorst);
+      return price_of(endpoint, request).value_or(kWorst);
     case SortBy::Latency: {
       const auto latency = statistics.pace(endpoint.id).latency_s;
       return latency ? latency->at(Percentile::P50) : kWorst;
@@ -130,7 +131,7 @@ void Router::order_group(const RoutingRequest& request, Group& group) const {
   const ProviderPreferences& preferences = request.preferences;
   if (group.sort) {
     sort_by_key(group.candidates, [&](const Candidate& candidate) {
-      return sort_key(*group.sort, *candidate.endpoint, statistics_);
+      return sort_key(*group.sort, *candidate.endpoint, request, statistics_);
     });
   } else {
     order_by_default(request, group.candidates);
@@ -148,7 +149,7 @@ void Router::order_group(const RoutingRequest& request, Group& group) const {
 
 void Router::order_by_default(const RoutingRequest& request,
                               std::vector<Candidate>& candidates) const {
-  shuffle_by_price(candidates);
+  shuffle_by_price(request, candidates);
   sort_by_key(candidates, [&](const Candidate& candidate) {
     const auto sticky = sessions_.find_provider({.owner = request.session_owner,
                                                  .session = request.session,
@@ -161,14 +162,15 @@ void Router::order_by_default(const RoutingRequest& request,
 /// Each place is drawn from those left with the weight 1/price²: by exponential variates
 /// (Efraimidis and Spirakis, Information Processing Letters 97, 2006). What costs nothing comes
 /// first; with an unpriced endpoint among them prices say nothing, and all weights are equal.
-void Router::shuffle_by_price(std::vector<Candidate>& candidates) const {
-  const bool is_priced = std::ranges::all_of(candidates, [](const Candidate& candidate) {
-    return price_of(*candidate.endpoint).has_value();
+void Router::shuffle_by_price(const RoutingRequest& request,
+                              std::vector<Candidate>& candidates) const {
+  const bool is_priced = std::ranges::all_of(candidates, [&](const Candidate& candidate) {
+    return price_of(*candidate.endpoint, request).has_value();
   });
   sort_by_key(candidates, [&](const Candidate&) { return random_.unit(); });
   if (!is_priced) return;
   sort_by_key(candidates, [&](const Candidate& candidate) {
-    const double price = *price_of(*candidate.endpoint);
+    const double price = *price_of(*candidate.endpoint, request);
     return -std::log(random_.unit()) * price * price;
   });
 }

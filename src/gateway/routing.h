@@ -8,6 +8,7 @@
 // failures, then the rest. Where that leaves a choice, it is drawn with the weight 1/price². Those
 // slower than the preferred latency or throughput go to the end.
 
+#include <cstdint>
 #include <expected>
 #include <memory>
 #include <string>
@@ -31,8 +32,9 @@ struct RoutingRequest {
   std::vector<std::string> passed_keys;       ///< RequestFields::passed_keys.
   std::vector<std::string> input_modalities;  ///< Of the content beside text: "image", …
   AllowedModels allowed;
-  std::string session_owner;  ///< A hash of the key.
-  std::string session;        ///< session_id, else prompt_cache_key; "": none.
+  std::string session_owner;      ///< A hash of the key.
+  std::string session;            ///< session_id, else prompt_cache_key; "": none.
+  std::int64_t input_tokens = 0;  ///< Estimated: for prices that depend on it.
 };
 
 struct Candidate {
@@ -63,7 +65,7 @@ class Router {
 
   void order_group(const RoutingRequest& request, Group& group) const;
   void order_by_default(const RoutingRequest& request, std::vector<Candidate>& candidates) const;
-  void shuffle_by_price(std::vector<Candidate>& candidates) const;
+  void shuffle_by_price(const RoutingRequest& request, std::vector<Candidate>& candidates) const;
   void move_slow_to_end(const ProviderPreferences& preferences,
                         std::vector<Candidate>& candidates) const;
   [[nodiscard]] Route choose_admitted(std::vector<Candidate> candidates) const;

@@ -118,7 +118,7 @@ bool RoutingFilter::is_cheap_enough(const Endpoint& endpoint) const {
   if (caps.is_empty()) return true;
   // An unknown price may be any.
   if (!endpoint.prices) return false;
-  const Prices& prices = *endpoint.prices;
+  const Prices prices = endpoint.prices->at(request_.input_tokens);
   return prices.input <= caps.prompt.value_or(prices.input) &&
          prices.output <= caps.completion.value_or(prices.output) &&
          prices.request <= caps.request.value_or(prices.request);

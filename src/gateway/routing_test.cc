@@ -146,6 +146,21 @@ TEST_F(RoutingTest, SortsByPriceWithoutBalancing) {
   EXPECT_TRUE(routed().ends_with(", a/one cheap"));
 }
 
+TEST_F(RoutingTest, PricesOfALongInputAreThoseOfItsTier) {
+  config_.models[0].endpoints[0].prices->tiers = {{.above_tokens = 1'000,
+                                                   .input = PicoUsd{1'000'000},
+                                                   .output = {},
+                                                   .cache_read = {},
+                                                   .cache_write = {}}};
+  request_.preferences.sort = SortBy::Price;
+  request_.input_tokens = 1'000;
+  EXPECT_EQ(routed(), "a/one cheap, a/one mid, a/one dear/eu");
+  request_.input_tokens = 1'001;
+  EXPECT_EQ(routed(), "a/one mid, a/one dear/eu, a/one cheap");
+  request_.preferences.max_price.prompt = PicoUsd{999'999};
+  EXPECT_EQ(routed(), "a/one mid, a/one dear/eu");
+}
+
 TEST_F(RoutingTest, SortsByMeasuredPace) {
   statistics_.record(endpoint(0, 1), {.latency_s = 2, .tokens_per_second = 50});
   statistics_.record(endpoint(0, 2), {.latency_s = 1, .tokens_per_second = 20});

@@ -93,9 +93,10 @@ Upstream ServedProvider::upstream(const Endpoint& endpoint, const ProviderTimeou
           .slug = provider_->slug,
           .type = type,
           .base_url = provider_->base_url,
+          .api_version = provider_->api_version,
           .key = key_index ? secrets_[*key_index] : std::string(),
           .headers = std::move(headers),
-          .forward_headers = default_forward_headers(type),
+          .forward_headers = provider_->forward_headers.value_or(default_forward_headers(type)),
           .model = endpoint.upstream_model,
           .usage = provider_->stream_usage == StreamUsageSupport::Request
                        ? StreamUsage::Ask

@@ -58,6 +58,18 @@ TEST_F(ServedCatalogueTest, MakesUpstreamsOfEndpoints) {
   EXPECT_EQ(upstream.usage, StreamUsage::Ask);
 }
 
+TEST_F(ServedCatalogueTest, PassesOnTheListedFieldsOfClients) {
+  Provider provider = testing::make_provider("azure", ProviderType::AzureOpenAi);
+  provider.api_version = "2024-10-21";
+  provider.forward_headers = {{"x-team"}};
+  const auto served = serve(provider);
+  ASSERT_TRUE(served);
+  const Upstream upstream =
+      (*served)->provider_of(endpoint(**served)).upstream(endpoint(**served), {}, std::nullopt);
+  EXPECT_EQ(upstream.api_version, "2024-10-21");
+  EXPECT_EQ(upstream.forward_headers, std::vector<std::string>{"x-team"});
+}
+
 TEST_F(ServedCatalogueTest, AProviderWithoutKeysIsCalledWithoutOne) {
   Provider provider = testing::make_provider("vllm");
   provider.stream_usage = StreamUsageSupport::None;

@@ -62,10 +62,7 @@ void add_stream(const StreamResult& result, const InferenceRequest& request,
   generation.tool_calls_count = answer.tool_calls_count;
   generation.completion = record_streamed(answer);
   generation.usage = usage_of(answer, request);
-  if (generation.prices) {
-    generation.cost = compute_cost(*generation.usage, *generation.prices);
-    generation.cost->upstream = answer.reported_cost;
-  }
+  add_cost(answer.reported_cost, generation);
   generation.is_ok = !result.error;
   generation.is_cancelled =
       result.end == StreamEnd::ClientLeft || result.end == StreamEnd::ClientTooSlow;

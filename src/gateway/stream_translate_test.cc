@@ -72,6 +72,23 @@ TEST(StreamTranslate, KeepsUsageFromThoseWhoDidNotAsk) {
             frame(R"({"id":"gen-1","model":"a/b","choices":[],"usage":{"prompt_tokens":1}})"));
 }
 
+TEST(StreamTranslate, SaysInTheUsageWhatTheCallCost) {
+  auto asked = options();
+  asked.forwards_usage = true;
+  asked.pricing.prices = Prices{.input = PicoUsd{1'000'000},
+                                .output = PicoUsd{2'000'000},
+                                .cache_read = {},
+                                .cache_write = {},
+                                .request = {}};
+  EXPECT_EQ(chunk(R"({"id":"","model":"","choices":[],"usage":{"prompt_tokens":1,)"
+                  R"("completion_tokens":1}})",
+                  asked),
+            frame(R"({"id":"gen-1","model":"a/b","choices":[],"usage":{"prompt_tokens":1,)"
+                  R"("completion_tokens":1,"cost":0.000003,"cost_details":{)"
+                  R"("upstream_inference_cost":null,"upstream_inference_prompt_cost":0.000001,)"
+                  R"("upstream_inference_completions_cost":0.000002},"is_byok":false}})"));
+}
+
 TEST(StreamTranslate, KeepsChunksWithoutChoicesThatSayOtherThings) {
   EXPECT_EQ(chunk(R"({"id":"","model":"","choices":[],"prompt_filter_results":[]})"),
             frame(R"({"id":"gen-1","model":"a/b","choices":[],"prompt_filter_results":[]})"));

@@ -194,6 +194,10 @@ std::vector<std::string> default_forward_headers(UpstreamType type) {
   return {"anthropic-beta", "anthropic-version"};
 }
 
+bool is_never_forwarded(std::string_view name) {
+  return contains(kNeverForwarded, lower_case(name));
+}
+
 Result<std::shared_ptr<const InferenceRequest>> InferenceRequest::parse(Api api, std::string body,
                                                                         net::Headers headers) {
   // Parsed in its final place: what is parsed has views of it.

@@ -58,6 +58,9 @@ struct Upstream {
 /// anthropic-beta and anthropic-version for Anthropic, nothing for others.
 [[nodiscard]] std::vector<std::string> default_forward_headers(UpstreamType type);
 
+/// Whether a client's field of that name never goes to a provider, whoever asks for it.
+[[nodiscard]] bool is_never_forwarded(std::string_view name);
+
 /// A request of a client, which all its attempts share. Immutable.
 class InferenceRequest {
  public:

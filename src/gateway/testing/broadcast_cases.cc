@@ -192,8 +192,8 @@ Generation generation_of(const json& broadcast_case) {
     }
     const json& prices = broadcast_case.at("config").at("prices");
     if (const auto found = prices.find(generation.served_model); found != prices.end()) {
-      generation.prices = prices_of(*found);
-      generation.cost = compute_cost(*generation.usage, *generation.prices);
+      generation.pricing.prices = prices_of(*found);
+      generation.cost = compute_cost(*generation.usage, *generation.pricing.prices);
     }
   }
   read_error(broadcast_case, generation);

@@ -26,8 +26,7 @@ std::vector<double> bounds_of(Bounds bounds) {
       return {1,     4,     16,     64,      256,     1024,     4096,
               16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864};
     case Bounds::Duration:
-      return {0.01, 0.02, 0.04, 0.08,  0.16,  0.32,  0.64,
-              1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92};
+      return {ChunkTimes::kBoundsS.begin(), ChunkTimes::kBoundsS.end()};
     case Bounds::PerToken:
       return {0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5};
     case Bounds::FirstToken:
@@ -50,6 +49,8 @@ constexpr Family kOperationDuration{"gen_ai_client_operation_duration_seconds",
                                     "Time of a call to a provider."};
 constexpr Family kFirstChunk{"gen_ai_client_operation_time_to_first_chunk_seconds",
                              "From the call to a provider to the first chunk of its stream."};
+constexpr Family kOutputChunk{"gen_ai_client_operation_time_per_output_chunk_seconds",
+                              "From one chunk of a stream's output to the next."};
 constexpr Family kLatestInput{"gen_ai_client_inference_operation_input_tokens",
                               "Input tokens of a call.", Bounds::Tokens};
 constexpr Family kLatestOutput{"gen_ai_client_inference_operation_output_tokens",
@@ -58,6 +59,8 @@ constexpr Family kLatestDuration{"gen_ai_client_inference_duration_seconds",
                                  "Time of a call to a provider."};
 constexpr Family kLatestFirstChunk{"gen_ai_client_inference_time_to_first_chunk_seconds",
                                    "From the call to a provider to the first chunk of its stream."};
+constexpr Family kLatestOutputChunk{"gen_ai_client_inference_time_per_output_chunk_seconds",
+                                    "From one chunk of a stream's output to the next."};
 constexpr Family kServerDuration{"gen_ai_server_request_duration_seconds",
                                  "Time of a call from its acceptance to its end."};
 constexpr Family kServerPerToken{"gen_ai_server_time_per_output_token_seconds",
@@ -123,12 +126,18 @@ struct GatewayMetrics::Impl {
     std::shared_ptr<std::atomic<std::int64_t>> pico_usd;
   };
 
-  void observe(const Family& family, const MetricLabels& labels, double value);
+  core::Histogram& histogram(const Family& family, const MetricLabels& labels);
+
+  void observe(const Family& family, const MetricLabels& labels, double value) {
+    histogram(family, labels).observe(value);
+  }
+
   void count(std::string_view name, std::string_view help, const MetricLabels& labels,
              std::int64_t by = 1);
   void add_cost(const MetricLabels& labels, PicoUsd cost);
 
   void observe_attempt(const Generation& generation, const Attempt& attempt);
+  void observe_chunks(const Generation& generation, const MetricLabels& labels);
   void observe_usage(const Generation& generation, const MetricLabels& labels);
   void observe_server(const Generation& generation, const MetricLabels& labels);
   void observe_own(const Generation& generation);
@@ -164,12 +173,12 @@ GatewayMetrics::Impl::Series& GatewayMetrics::Impl::series_of(std::string_view n
   return made->second;
 }
 
-void GatewayMetrics::Impl::observe(const Family& family, const MetricLabels& labels, double value) {
+core::Histogram& GatewayMetrics::Impl::histogram(const Family& family, const MetricLabels& labels) {
   const core::Lock lock(mutex);
-  series_of(family.name, labels, [&](Series& made, MetricLabels its_labels) {
-    made.histogram = &registry.histogram(family.name, family.help, bounds_of(family.bounds),
-                                         std::move(its_labels));
-  }).histogram->observe(value);
+  return *series_of(family.name, labels, [&](Series& made, MetricLabels its_labels) {
+            made.histogram = &registry.histogram(family.name, family.help, bounds_of(family.bounds),
+                                                 std::move(its_labels));
+          }).histogram;
 }
 
 void GatewayMetrics::Impl::count(std::string_view name, std::string_view help,
@@ -206,6 +215,7 @@ void GatewayMetrics::Impl::observe_attempt(const Generation& generation, const A
     if (has_stable()) observe(kFirstChunk, labels, seconds);
     if (has_latest()) observe(kLatestFirstChunk, labels, seconds);
   }
+  if (attempt.is_ok) observe_chunks(generation, labels);
   const auto end_ms = end_of(attempt, generation);
   if (!end_ms) return;
   if (!attempt.is_ok && !attempt.error_type.empty())
@@ -213,6 +223,19 @@ void GatewayMetrics::Impl::observe_attempt(const Generation& generation, const A
   const double seconds = std::max(0.0, *end_ms - attempt.sent_ms) / 1000;
   if (has_stable()) observe(kOperationDuration, labels, seconds);
   if (has_latest()) observe(kLatestDuration, labels, seconds);
+}
+
+void GatewayMetrics::Impl::observe_chunks(const Generation& generation,
+                                          const MetricLabels& labels) {
+  const auto observe_all = [&](const Family& family) {
+    core::Histogram* chunks = nullptr;
+    generation.chunk_times.each([&](double seconds) {
+      if (chunks == nullptr) chunks = &histogram(family, labels);
+      chunks->observe(seconds);
+    });
+  };
+  if (has_stable()) observe_all(kOutputChunk);
+  if (has_latest()) observe_all(kLatestOutputChunk);
 }
 
 void GatewayMetrics::Impl::observe_usage(const Generation& generation, const MetricLabels& labels) {
@@ -285,7 +308,9 @@ GatewayMetrics::~GatewayMetrics() = default;
 void GatewayMetrics::observe(const Generation& generation) {
   for (const Attempt& attempt : generation.attempts) impl_->observe_attempt(generation, attempt);
   MetricLabels labels = {{"gen_ai_operation_name", std::string(operation_name(generation.api))},
+                         {"gen_ai_provider_name", std::string(model_author(model_of(generation)))},
                          {"gen_ai_request_model", generation.requested_model}};
+  std::erase_if(labels, [](const auto& label) { return label.second.empty(); });
   if (!generation.is_ok) labels.emplace_back("error_type", generation.error_type);
   impl_->observe(kServerDuration, labels, generation.end_ms / 1000);
   impl_->observe_own(generation);

@@ -2,8 +2,6 @@
 
 // The metrics of finished calls: those of the GenAI semantic conventions under their Prometheus
 // names, and the gateway's own. Never by user, session or prompt.
-//
-// Not among them: time per output chunk, since a Generation does not say when each chunk came.
 
 #include <cstddef>
 #include <cstdint>

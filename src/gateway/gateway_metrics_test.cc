@@ -34,6 +34,8 @@ Generation finished() {
                     .body_end_ms = 1'005,
                     .status = 200,
                     .is_ok = true}};
+  made.chunk_times.add(0.03);
+  made.chunk_times.add(0.5);
   made.usage = Usage{.input = 10, .output = 41, .total = 51, .cached = 4};
   made.cost = Cost{.total = PicoUsd{142'500'000}};
   return made;
@@ -70,6 +72,14 @@ TEST_F(GatewayMetricsTest, ObservesACall) {
   EXPECT_DOUBLE_EQ(sum("gen_ai_server_request_duration_seconds_sum"), 1.01);
   EXPECT_DOUBLE_EQ(sum("gen_ai_server_time_to_first_token_seconds_sum"), 0.205);
   EXPECT_DOUBLE_EQ(sum("gen_ai_server_time_per_output_token_seconds_sum"), 0.02);
+  for (const std::string family : {"operation", "inference"}) {
+    const std::string name = "gen_ai_client_" + family + "_time_per_output_chunk_seconds";
+    EXPECT_DOUBLE_EQ(sum(name + "_sum", {{"server_port", "443"}}), 0.53);
+    EXPECT_EQ(sum(name + "_bucket", {{"le", "0.04"}}), 1);
+  }
+  EXPECT_EQ(sum("gen_ai_server_request_duration_seconds_count",
+                {{"gen_ai_provider_name", "openai"}, {"gen_ai_request_model", "openai/gpt-4o"}}),
+            1);
   EXPECT_EQ(sum("gen_ai_client_inference_usage_cache_read_input_tokens_total"), 4);
   EXPECT_EQ(sum("gen_ai_client_inference_usage_reasoning_output_tokens_total"), -1);
   EXPECT_EQ(sum("gantry_gateway_requests_total",
@@ -143,6 +153,7 @@ TEST_F(GatewayMetricsTest, NamesAreThoseOfTheConventions) {
       if (sample.name.ends_with("_bucket")) ++bucket_counts[family.name];
   for (const auto& [name, unit, bounds] :
        {std::tuple("gen_ai.client.operation.time_to_first_chunk", "s", 14U),
+        {"gen_ai.client.operation.time_per_output_chunk", "s", 14U},
         {"gen_ai.server.request.duration", "s", 14U},
         {"gen_ai.server.time_per_output_token", "s", 13U},
         {"gen_ai.server.time_to_first_token", "s", 16U},

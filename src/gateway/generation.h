@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "gateway/chunk_times.h"
 
 namespace gantry::gateway {
 
@@ -185,6 +186,7 @@ struct Generation {
   std::int64_t tools_count = 0;
 
   std::vector<Attempt> attempts;  ///< In the order they were sent; at least one.
+  ChunkTimes chunk_times;         ///< Streams only.
   std::optional<Usage> usage;
   Pricing pricing;  ///< Of what served; once the cost is known, at the tier it falls under.
   std::optional<Cost> cost;

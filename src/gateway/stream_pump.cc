@@ -55,6 +55,7 @@ void add_stream(const StreamResult& result, const InferenceRequest& request,
   const StreamedAnswer& answer = result.answer;
   generation.end_ms = result.end_ms;
   generation.attempts.push_back(result.record);
+  generation.chunk_times = result.chunk_times;
   generation.upstream_id = answer.upstream_id;
   generation.finish_reason = answer.finish_reason;
   generation.native_finish_reason = answer.native_finish_reason;
@@ -116,10 +117,22 @@ bool StreamPump::pass_events() {
     }
     if (!*event) return true;
     if (reader_.read(**event)) options_.record.first_token_ms = options_.stopwatch.elapsed_ms();
+    note_chunk();
     translator_.translate(**event, out_);
     if (out_.size() >= kWriteBytes && flush() == Flow::Paused) return false;
   }
   return true;
+}
+
+/// An event that brought output is a chunk; what tells of roles, usage or the end is none.
+void StreamPump::note_chunk() {
+  const std::size_t output_bytes = reader_.answer().output_bytes;
+  if (output_bytes == output_bytes_) return;
+  output_bytes_ = output_bytes;
+  constexpr double kMsPerSecond = 1000;
+  const double now_ms = options_.stopwatch.elapsed_ms();
+  if (last_chunk_ms_) chunk_times_.add((now_ms - *last_chunk_ms_) / kMsPerSecond);
+  last_chunk_ms_ = now_ms;
 }
 
 StreamPump::Flow StreamPump::flush() {
@@ -215,7 +228,9 @@ void StreamPump::client_ended(const net::AnswerEnd& how) {
 }
 
 void StreamPump::complete() {
-  StreamResult result{.record = std::move(options_.record), .answer = reader_.answer()};
+  StreamResult result{.record = std::move(options_.record),
+                      .answer = reader_.answer(),
+                      .chunk_times = chunk_times_};
   {
     const core::Lock lock(mutex_);
     result.client_end = *client_end_;

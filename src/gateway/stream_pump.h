@@ -36,12 +36,14 @@ struct StreamResult {
   std::optional<TypedError> error;  ///< Unless Completed.
   Attempt record;
   StreamedAnswer answer;  ///< Whatever came of it.
+  ChunkTimes chunk_times;
   net::AnswerEnd client_end;
   double end_ms = 0;  ///< When the client's answer was over.
 };
 
 /// Adds the stream to what is known of its call: attempt, usage (estimated if the provider did not
-/// tell all of it), cost if `generation` has prices, finish reasons, content and how it ended.
+/// tell all of it), cost by the pricing that `generation` has, finish reasons, content and how it
+/// ended.
 void add_stream(const StreamResult& result, const InferenceRequest& request,
                 Generation& generation);
 
@@ -82,6 +84,7 @@ class StreamPump : public std::enable_shared_from_this<StreamPump> {
   void call_failed(const net::CallError& error);
   void end_upstream();
   void client_ended(const net::AnswerEnd& how);
+  void note_chunk();
   void set_over();
   void complete();
 
@@ -90,6 +93,9 @@ class StreamPump : public std::enable_shared_from_this<StreamPump> {
   UpstreamEvents& events_;
   StreamTranslator translator_;
   StreamReader reader_;
+  std::size_t output_bytes_ = 0;         ///< Of the chunks so far.
+  std::optional<double> last_chunk_ms_;  ///< When the last one came.
+  ChunkTimes chunk_times_;
   std::string out_;
 
   // What is above belongs to whoever moves the stream on: one thread at a time, as phase_ says.

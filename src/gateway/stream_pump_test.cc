@@ -109,6 +109,9 @@ TEST(StreamPump, PassesAStreamOn) {
   EXPECT_GE(attempt.body_end_ms, attempt.first_token_ms);
   EXPECT_GE(generation.end_ms, attempt.body_end_ms);
   EXPECT_EQ(relay.results(1)[0].end, StreamEnd::Completed);
+  int waits = 0;
+  generation.chunk_times.each([&](double) { ++waits; });
+  EXPECT_EQ(waits, 1) << "for the second of two chunks; the last events bring no output";
 }
 
 struct Framing {

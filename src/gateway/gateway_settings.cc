@@ -16,6 +16,7 @@
 #include "core/byte_size.h"
 #include "core/duration.h"
 #include "core/rfc3339.h"
+#include "gateway/gateway_setting_list.h"
 
 namespace gantry::gateway {
 namespace {
@@ -47,7 +48,11 @@ class SettingsReader {
   Result<GatewaySettings> run(const SettingNode& section) {
     map(section, "gateway",
         [&](std::string_view key, const SettingNode& value, const std::string& path) {
-          return gateway_member(key, value, path) || call_member(key, value, path);
+          // What is not in the list would be neither printed nor documented.
+          const bool is_list = key == "providers" || key == "models";
+          const bool is_listed =
+              is_list || std::ranges::count(gateway_setting_list(), key, &GatewaySetting::key) > 0;
+          return is_listed && (gateway_member(key, value, path) || call_member(key, value, path));
         });
     settings_.trace.metadata_namespace = settings_.options.calls.metadata_namespace;
     if (settings_.options.calls_max == 0) {

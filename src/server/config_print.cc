@@ -1,11 +1,16 @@
 #include "server/config_print.h"
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <string_view>
+#include <utility>
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include "gateway/gateway_setting_list.h"
+#include "gateway/gateway_settings.h"
 #include "server/settings.h"
 
 namespace gantry::server {
@@ -113,6 +118,85 @@ std::string providers_yaml(const Config& config) {
   return yaml.empty() ? yaml : "  providers:\n" + yaml;
 }
 
+/// Headers of providers may be credentials; and what is no reference to a secret may be the secret.
+bool is_masked_item(const gateway::SettingNode& item) {
+  constexpr std::array<std::string_view, 3> kReferences = {"env:", "file:", "sealed:"};
+  if (item.key == "headers") return item.kind == gateway::SettingNode::Kind::Map;
+  return item.key == "secret" && std::ranges::none_of(kReferences, [&](std::string_view kind) {
+           return item.text.starts_with(kind);
+         });
+}
+
+std::string flow_yaml(const gateway::SettingNode& node, bool is_masked) {
+  using Kind = gateway::SettingNode::Kind;
+  std::string items;
+  for (const gateway::SettingNode& item : node.items) {
+    if (!items.empty()) items += ", ";
+    if (node.kind == Kind::Map) items += quote_yaml(item.key) + ": ";
+    items += flow_yaml(item, is_masked || is_masked_item(item));
+  }
+  switch (node.kind) {
+    case Kind::Null:
+      return "null";
+    case Kind::Scalar:
+      return quote_yaml(is_masked ? "****" : mask_userinfo(node.text));
+    case Kind::List:
+      return fmt::format("[{}]", items);
+    case Kind::Map:
+      return fmt::format("{{{}}}", items);
+  }
+  std::unreachable();
+}
+
+/// Single values as they count, the lists as they are written.
+std::string gateway_yaml(const gateway::SettingNode& section) {
+  gateway::GatewaySettings settings;
+  if (section.kind != gateway::SettingNode::Kind::Null) {
+    auto read = gateway::read_gateway_settings(section);
+    if (!read) return fmt::format("gateway: {}\n", flow_yaml(section, false));
+    settings = *std::move(read);
+  }
+  std::string yaml = "gateway:\n";
+  for (const gateway::GatewaySetting& setting : gateway::gateway_setting_list()) {
+    const std::string value = setting.format(settings);
+    if (!value.empty()) yaml += fmt::format("  {}: {}\n", setting.key, quote_yaml(value));
+  }
+  for (const gateway::SettingNode& list : section.items) {
+    if (list.kind != gateway::SettingNode::Kind::List) continue;
+    yaml += fmt::format("  {}:\n", list.key);
+    for (const gateway::SettingNode& item : list.items)
+      yaml += fmt::format("    - {}\n", flow_yaml(item, false));
+  }
+  return yaml;
+}
+
+constexpr std::string_view kGatewayText = R"(
+## gateway
+
+In the YAML file only. A `SIGHUP` reads `providers`, `models` and the settings marked so again; calls under way keep what they began
+with.
+
+| key | default | type | reload | meaning |
+| --- | --- | --- | --- | --- |
+)";
+
+constexpr std::string_view kGatewayListsText = R"(
+`gateway.providers` and `gateway.models` are lists of maps: [their keys](llm-gateway.md#providers-and-models).
+)";
+
+std::string gateway_markdown() {
+  const gateway::GatewaySettings defaults;
+  std::string markdown(kGatewayText);
+  for (const gateway::GatewaySetting& setting : gateway::gateway_setting_list()) {
+    const std::string value = setting.format(defaults);
+    markdown +=
+        fmt::format("| `gateway.{}` | {} | {} | {} | {} |\n", setting.key,
+                    value.empty() ? "none" : fmt::format("`{}`", value), setting.type,
+                    gateway::is_reloadable_setting(setting.key) ? "yes" : "no", setting.help);
+  }
+  return markdown.append(kGatewayListsText);
+}
+
 constexpr std::string_view kProvidersText = R"(
 `oidc.providers`, in the YAML file only, is a list of further providers: maps with the keys above without `oidc.`, each with a
 `name` of its own. The sign-in page has a button for each.
@@ -166,7 +250,7 @@ std::string format_config_yaml(const Config& config) {
     yaml += fmt::format("{}{}: {}\n", section.empty() ? "" : "  ", leaf_of(setting.key),
                         yaml_value(config, setting));
   }
-  return yaml;
+  return yaml + gateway_yaml(config.gateway);
 }
 
 std::vector<std::pair<std::string, std::string>> list_config(const Config& config) {
@@ -201,7 +285,7 @@ std::string format_settings_markdown() {
         fmt::format("| `{}` | {} | {} | {} | {} |\n", setting.key, default_text(defaults, setting),
                     type_text(setting), setting.is_reloadable ? "yes" : "no", setting.help);
   }
-  return markdown;
+  return markdown + gateway_markdown();
 }
 
 }  // namespace gantry::server

@@ -295,6 +295,46 @@ TEST(ConfigPrintTest, SecretsAreMaskedWhole) {
     EXPECT_EQ(value.find("hunter2"), std::string::npos);
 }
 
+constexpr std::string_view kGatewaySection = R"(
+gateway:
+  enabled: true
+  max_queue: 7
+  providers:
+    - slug: azure
+      type: azure-openai
+      base_url: https://example.openai.azure.com/openai
+      keys: [{secret: "sealed:azure", weight: 2}]
+      headers: {x-team-token: hunter2}
+      timeouts: {headers: 9s}
+  models:
+    - id: openai/gpt-4o
+      pricing: {prompt: "0.0000025", completion: 0.00001}
+      endpoints: [{provider: azure, model: gpt-4o}]
+)";
+
+TEST(ConfigPrintTest, TheGatewayIsShownWithoutWhatMayBeSecret) {
+  Config config;
+  ASSERT_TRUE(apply_yaml(config, kGatewaySection, "gantry.yaml"));
+  const std::string shown = format_config_yaml(config);
+  EXPECT_EQ(shown.find("hunter2"), std::string::npos) << shown;
+  EXPECT_NE(shown.find("  max_queue: \"7\"\n"), std::string::npos) << shown;
+  EXPECT_NE(shown.find("  deadline: \"10m\"\n"), std::string::npos) << "a default\n" << shown;
+  EXPECT_NE(shown.find("sealed:azure"), std::string::npos) << shown;
+  EXPECT_NE(shown.find("\"timeouts\": {\"headers\": \"9s\"}"), std::string::npos) << shown;
+  Config again;
+  const auto applied = apply_yaml(again, shown, "shown");
+  ASSERT_TRUE(applied) << applied.error().message << "\n" << shown;
+  EXPECT_EQ(format_config_yaml(again), shown);
+  EXPECT_TRUE(gateway::read_gateway_settings(again.gateway));
+}
+
+TEST(ConfigPrintTest, ASecretInThePlaceOfItsReferenceIsNotShown) {
+  Config config;
+  ASSERT_TRUE(apply_yaml(config, "gateway: {providers: [{slug: a, keys: [{secret: hunter2}]}]}",
+                         "gantry.yaml"));
+  EXPECT_EQ(format_config_yaml(config).find("hunter2"), std::string::npos);
+}
+
 constexpr std::string_view kTwoProviders = R"(
 server:
   public_url: https://gantry.example

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "cli/check_config.h"
 #include "cli/config_flags.h"
 #include "cli/copy_state.h"
+#include "cli/gateway_secrets.h"
 #include "cli/keyring.h"
 #include "cli/query.h"
 #include "cli/serve.h"
@@ -93,6 +95,32 @@ void add_search_flags(CLI::App& command, SearchOptions& options) {
   command.add_option("--limit", options.limit, "Traces at most")->capture_default_str();
 }
 
+/// `gantry gateway-secrets …`, which runs while the command line is parsed.
+void add_gateway_commands(CLI::App& app, ConfigFlags& flags, int& status) {
+  CLI::App* const secrets = app.add_subcommand(
+      "gateway-secrets", "Keys of model providers, sealed in the state database");
+  secrets->require_subcommand(1);
+  const auto name = std::make_shared<std::string>();
+  const auto add = [&](const std::string& command_name, const std::string& help) {
+    CLI::App* const command = secrets->add_subcommand(command_name, help);
+    add_data_flags(*command, flags);
+    return command;
+  };
+  const auto add_named = [&](const std::string& command_name, const std::string& help,
+                             int (*act)(const ConfigFlags&, const std::string&)) {
+    CLI::App* const command = add(command_name, help);
+    command->add_option("name", *name, "Behind \"sealed:\" in the configuration")
+        ->required()
+        ->type_name("NAME");
+    command->callback([&flags, &status, name, act] { status = act(flags, *name); });
+  };
+  add_named("set", "Seal what standard input says", set_gateway_secret);
+  add("list", "Names, and how the secrets end")->callback([&flags, &status] {
+    status = list_gateway_secrets(flags);
+  });
+  add_named("delete", "Forget one", delete_gateway_secret);
+}
+
 int run(int argc, char** argv) {
   CLI::App app("Gantry: a self-hosted hub for metrics, traces and logs", "gantry");
   app.require_subcommand(1);
@@ -158,6 +186,7 @@ int run(int argc, char** argv) {
   add_policy_commands(app, status);
   add_token_commands(app, status);
   add_gateway_key_commands(app, status);
+  add_gateway_commands(app, flags, status);
   add_user_commands(app, status);
   add_destination_commands(app, status);
   add_pipeline_commands(app, status);

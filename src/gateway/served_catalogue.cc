@@ -68,7 +68,7 @@ Result<std::string> read_secret(std::string_view reference) {
   } else if (reference.starts_with(kFile)) {
     GANTRY_TRY(secret, read_secret_file(std::string(reference.substr(kFile.size())), reference));
   } else {
-    return fail(Code::Unimplemented, "a secret is given as env:NAME or file:PATH here");
+    return fail(Code::Unimplemented, "a secret is given as env:NAME, file:PATH or sealed:NAME");
   }
   if (secret.empty()) return fail(Code::NotFound, fmt::format("{}: not set, or empty", reference));
   return secret;

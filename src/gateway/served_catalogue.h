@@ -27,7 +27,7 @@ using SecretReader = std::function<Result<std::string>(std::string_view referenc
 
 /// env:NAME, the variable's value; file:PATH, the file's content without line breaks at its end, at
 /// most 16 KiB. Errors, with the reference: NotFound (no such variable or file, or it is empty),
-/// TooLarge, Unimplemented (any other kind), Internal.
+/// TooLarge, Unimplemented (any other kind: "sealed:" is ProviderSecrets'), Internal.
 [[nodiscard]] Result<std::string> read_secret(std::string_view reference);
 
 /// Thread-safe.

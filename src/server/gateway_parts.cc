@@ -71,6 +71,10 @@ GatewayParts::GatewayParts(gateway::GatewaySettings settings, Environment enviro
                            std::unique_ptr<net::StreamingClient> client)
     : access_(environment.access),
       rate_(environment.rate),
+      secrets_({.db = *access_.db,
+                .sealer = *access_.sealer,
+                .audit = *access_.audit,
+                .clock = environment.clock}),
       client_(std::move(client)),
       keys_(*environment.access.db, *environment.access.hasher, environment.clock,
             environment.registry, {}),
@@ -92,16 +96,19 @@ GatewayParts::GatewayParts(gateway::GatewaySettings settings, Environment enviro
       queue_(std::make_unique<gateway::GenerationQueue>(
           [this](std::span<const gateway::FinishedCall> calls) { keep(calls); },
           environment.registry, gateway::GenerationQueue::Options{.thread_count = kTraceThreads})),
-      gateway_({.clock = environment.clock,
-                .steady_clock = environment.steady_clock,
-                .client = *client_,
-                .keys = keys_,
-                .budgets = budgets_,
-                .records = records_,
-                .metrics = metrics_,
-                .registry = environment.registry,
-                .sinks = {queue_.get()}},
-               std::move(settings.options)) {}
+      gateway_(
+          {.clock = environment.clock,
+           .steady_clock = environment.steady_clock,
+           .client = *client_,
+           .keys = keys_,
+           .budgets = budgets_,
+           .records = records_,
+           .metrics = metrics_,
+           .registry = environment.registry,
+           .sinks = {queue_.get()},
+           .read_secret =
+               [this](std::string_view reference) { return secrets_.read_reference(reference); }},
+          std::move(settings.options)) {}
 
 GatewayParts::~GatewayParts() {
   stop();

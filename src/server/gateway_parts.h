@@ -18,6 +18,7 @@
 #include "gateway/gateway_settings.h"
 #include "gateway/generation_broadcast.h"
 #include "gateway/generation_queue.h"
+#include "gateway/provider_secrets.h"
 #include "gateway/setting_node.h"
 #include "net/router.h"
 #include "net/streaming_client.h"
@@ -87,6 +88,7 @@ class GatewayParts {
   // Each uses only those above it.
   const AccessParts& access_;
   api::RequestRate& rate_;
+  const gateway::ProviderSecrets secrets_;
   const std::unique_ptr<net::StreamingClient> client_;
   gateway::GatewayKeyFinder keys_;
   gateway::KeyBudgets budgets_;

@@ -13,6 +13,7 @@
 #include "cli/copy_state.h"
 #include "cli/gateway_secrets.h"
 #include "cli/keyring.h"
+#include "cli/prices.h"
 #include "cli/query.h"
 #include "cli/serve.h"
 #include "cli/traces.h"
@@ -95,7 +96,7 @@ void add_search_flags(CLI::App& command, SearchOptions& options) {
   command.add_option("--limit", options.limit, "Traces at most")->capture_default_str();
 }
 
-/// `gantry gateway-secrets …`, which runs while the command line is parsed.
+/// `gantry gateway-secrets …` and `gantry prices …`, which run while the command line is parsed.
 void add_gateway_commands(CLI::App& app, ConfigFlags& flags, int& status) {
   CLI::App* const secrets = app.add_subcommand(
       "gateway-secrets", "Keys of model providers, sealed in the state database");
@@ -119,6 +120,14 @@ void add_gateway_commands(CLI::App& app, ConfigFlags& flags, int& status) {
     status = list_gateway_secrets(flags);
   });
   add_named("delete", "Forget one", delete_gateway_secret);
+
+  CLI::App* const prices = app.add_subcommand("prices", "What models cost");
+  prices->require_subcommand(1);
+  CLI::App* const check = prices->add_subcommand("check", "Show how old the prices are");
+  add_data_flags(*check, flags);
+  const auto age_max = std::make_shared<std::string>("90d");
+  check->add_option("--max-age", *age_max, "Fail when they are older")->capture_default_str();
+  check->callback([&flags, &status, age_max] { status = check_prices(flags, *age_max); });
 }
 
 int run(int argc, char** argv) {

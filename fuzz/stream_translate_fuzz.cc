@@ -43,7 +43,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                .generation_id = "gen-1",
                                .model = "a/b",
                                .provider_name = (data[0] & 16U) != 0 ? "P" : "",
-                               .forwards_usage = (data[0] & 8U) != 0});
+                               .forwards_usage = (data[0] & 8U) != 0,
+                               .pricing = {.prices = gantry::gateway::Prices{},
+                                           .trusts_upstream_cost = (data[0] & 32U) != 0}});
   StreamReader reader(api, 100);
   upstream.push({reinterpret_cast<const char*>(data) + 1, size - 1});
   upstream.end();

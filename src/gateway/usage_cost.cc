@@ -56,7 +56,7 @@ void edit_cost_members(std::string_view text, ByteRange range, const Pricing& pr
   json.object([&](const JsonMember& member) {
     is_empty = false;
     for (Member& each : members) {
-      if (member.key != each.key || each.is_there) continue;
+      if (member.key != each.key) continue;  // one that is there twice must not be the provider's
       const ByteRange value = json.skip();
       edits.replace({range.begin + value.begin, range.begin + value.end}, each.value);
       each.is_there = true;

@@ -1,7 +1,12 @@
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <rapidcheck/gtest.h>
 
+#include "gateway/testing/random_json.h"
 #include "gateway/usage_cost_internal.h"
 
 namespace gantry::gateway {
@@ -52,6 +57,11 @@ TEST(UsageCost, ReplacesTheProvidersOwn) {
       R"("upstream_inference_completions_cost":0.00002}})");
 }
 
+TEST(UsageCost, LeavesNoSecondWord) {
+  const std::string out = edited(R"({"cost":7,"prompt_tokens":10,"cost":8})", priced());
+  EXPECT_TRUE(out.starts_with(R"({"cost":0.000025,"prompt_tokens":10,"cost":0.000025,)")) << out;
+}
+
 TEST(UsageCost, IsTheProvidersWhereThatIsTrusted) {
   EXPECT_EQ(
       edited(R"({"prompt_tokens":10,"completion_tokens":2,"cost":0.5,"cost_details":{"a":1}})",
@@ -73,6 +83,29 @@ TEST(UsageCost, IsNeverZeroForUnknown) {
             R"({"prompt_tokens":0,"cost":0,"cost_details":{"upstream_inference_cost":null,)"
             R"("upstream_inference_prompt_cost":0,"upstream_inference_completions_cost":0},)"
             R"("is_byok":false})");
+}
+
+RC_GTEST_PROP(UsageCostProperty, KeepsEveryOtherValue, ()) {
+  using nlohmann::json;
+  std::vector<std::pair<std::string, std::string>> members;
+  auto expected = json::object();
+  for (const char* key : {"x", "cost", "y", "is_byok", "cost_details", "z"}) {
+    if (!*rc::gen::arbitrary<bool>()) continue;
+    const std::string value = testing::random_json(2);
+    members.emplace_back(testing::random_spelling(key), value);
+    expected[key] = json::parse(value);
+  }
+  members.emplace_back(testing::random_spelling("prompt_tokens"), "10");
+  expected["prompt_tokens"] = 10;
+  const std::string usage = testing::random_layout(members);
+  const std::string out = edited(usage, priced());
+  RC_LOG() << usage << "\n" << out;
+  const json got = json::parse(out);
+  RC_ASSERT(got["cost_details"]["upstream_inference_prompt_cost"] == 0.000025);
+  expected["cost"] = 0.000025;
+  expected["is_byok"] = false;
+  expected["cost_details"] = got["cost_details"];
+  RC_ASSERT(got == expected);
 }
 
 }  // namespace

@@ -139,6 +139,7 @@ class Doorkeeper {
     generation_.workspace_id = std::to_string(key_->stack.value());
     generation_.user_agent = request.headers.find("User-Agent");
     generation_.http_referer = request.headers.find("HTTP-Referer");
+    generation_.app_name = request.headers.find("X-Title");
     generation_.origin = request.headers.find("Origin");
     auto parsed =
         InferenceRequest::parse(api_, std::move(request.body), std::move(request.headers));

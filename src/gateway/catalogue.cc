@@ -74,6 +74,7 @@ Result<std::shared_ptr<const Catalogue>> Catalogue::build(CatalogueConfig config
   catalogue->allows_unlisted_ = config.allows_unlisted;
   for (Provider& each : config.providers) {
     if (each.name.empty()) each.name = each.slug;
+    each.forwards_trace_context = config.forwards_trace_context;
     auto provider = std::make_shared<const Provider>(std::move(each));
     catalogue->providers_by_slug_.emplace(provider->slug, provider);
     catalogue->providers_.push_back(std::move(provider));

@@ -54,7 +54,9 @@ struct Provider {
   std::uint32_t max_concurrent = 512;
   bool has_responses_api = false;
   bool trusts_upstream_cost = false;  ///< What it reports is what its calls cost.
-  std::string api_version;            ///< Azure's; see Upstream.
+  bool is_gateway = false;            ///< Like this one: it gets the fields that are for a gateway.
+  bool forwards_trace_context = false;  ///< By Catalogue::build: the configuration's.
+  std::string api_version;              ///< Azure's; see Upstream.
   /// Names of the client's fields that are passed on. Nothing: the type's default.
   std::optional<std::vector<std::string>> forward_headers;
 
@@ -99,6 +101,7 @@ struct CatalogueConfig {
   std::vector<ModelConfig> models;
   /// "<provider's slug>/<model>" goes to that provider, unpriced, though no model is called so.
   bool allows_unlisted = false;
+  bool forwards_trace_context = false;  ///< Providers get the clients' traceparent and tracestate.
   std::optional<TimestampMs> prices_as_of;  ///< The day on which the prices were true.
 };
 

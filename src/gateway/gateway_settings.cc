@@ -195,6 +195,8 @@ class SettingsReader {
     if (key == "max_concurrent") return count(value, path, options.calls_max);
     if (key == "max_queue") return count(value, path, options.queue_max);
     if (key == "body_bytes_max") return bytes(value, path, options.body_bytes_max);
+    if (key == "forward_trace_context")
+      return choice(value, path, kSwitches, settings_.catalogue.forwards_trace_context);
     if (key == "prices_as_of") return day(value, path, settings_.catalogue.prices_as_of);
     if (key == "allow_unlisted")
       return choice(value, path, kSwitches, settings_.catalogue.allows_unlisted);
@@ -239,6 +241,7 @@ class SettingsReader {
       if (key == "responses") return choice(value, path, kSwitches, out.has_responses_api);
       if (key == "trust_upstream_cost")
         return choice(value, path, kSwitches, out.trusts_upstream_cost);
+      if (key == "gateway") return choice(value, path, kSwitches, out.is_gateway);
       if (key == "api_version") return text(value, path, out.api_version);
       if (key == "forward_headers") return texts(value, path, out.forward_headers.emplace());
       if (key == "keys") return read_keys(value, path, out.keys);
@@ -363,7 +366,8 @@ Result<GatewaySettings> read_gateway_settings(const SettingNode& section) {
 }
 
 bool is_reloadable_setting(std::string_view key) {
-  return key == "providers" || key == "models" || key == "allow_unlisted" || key == "prices_as_of";
+  return key == "providers" || key == "models" || key == "allow_unlisted" ||
+         key == "prices_as_of" || key == "forward_trace_context";
 }
 
 }  // namespace gantry::gateway

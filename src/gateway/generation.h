@@ -176,6 +176,7 @@ struct Generation {
   std::string workspace_id;
   std::string user_agent;
   std::string http_referer;
+  std::string app_name;  ///< X-Title
   std::string origin;
 
   std::string requested_model;

@@ -126,6 +126,7 @@ std::string generation_json(const Generation& generation) {
   record.text("api_type", api_type(generation.api));
   record.boolean("streamed", generation.is_stream);
   record.boolean("cancelled", generation.is_cancelled);
+  record.boolean("is_byok", false);  // the keys of providers are the gateway's
   record.number("latency", generation.end_ms);
   record.number("generation_time",
                 last != nullptr && last->is_ok ? attempt_ms(*last) : std::nullopt);
@@ -136,8 +137,15 @@ std::string generation_json(const Generation& generation) {
   record.text("external_user", generation.context.user_id);
   record.text("origin", generation.origin);
   record.text("http_referer", generation.http_referer);
+  record.text("app_name", generation.app_name);
   record.text("user_agent", generation.user_agent);
   record.text("workspace_id", generation.workspace_id);
+  // Of OpenRouter's, what this gateway has no such thing of: clients with a strict schema ask.
+  for (const std::string_view key :
+       {"request_id", "router", "moderation_latency", "app_id", "service_tier", "data_region",
+        "num_media_prompt", "num_media_completion", "num_search_results"}) {
+    record.text(key, {});
+  }
   record.end();
   return out;
 }

@@ -56,7 +56,10 @@ TEST(GenerationJsonTest, SaysWhatIsKnown) {
     "native_tokens_cached": 4, "native_finish_reason": "end_turn", "finish_reason": "stop",
     "total_cost": 0.0001425, "usage": 0.0001425, "upstream_inference_cost": 0.00014,
     "cache_discount": null, "external_user": "someone", "origin": null,
-    "http_referer": "https://app.example.com", "user_agent": null, "workspace_id": "1000000"})"));
+    "http_referer": "https://app.example.com", "user_agent": null, "workspace_id": "1000000",
+    "is_byok": false, "app_name": null, "request_id": null, "router": null,
+    "moderation_latency": null, "app_id": null, "service_tier": null, "data_region": null,
+    "num_media_prompt": null, "num_media_completion": null, "num_search_results": null})"));
 }
 
 TEST(GenerationJsonTest, HasNothingOfWhatWasSaid) {
@@ -73,6 +76,18 @@ TEST(GenerationJsonTest, WhatIsNotKnownIsNull) {
                           "total_cost", "usage", "finish_reason"})
     EXPECT_TRUE(json.at(key).is_null()) << key;
   EXPECT_TRUE(json["provider_responses"].empty());
+}
+
+TEST(GenerationJsonTest, HasAllFieldsOfTheOriginal) {
+  Generation named = finished();
+  named.app_name = "shop";
+  const auto json = nlohmann::json::parse(generation_json(named));
+  EXPECT_EQ(json["app_name"], "shop");
+  EXPECT_EQ(json["is_byok"], false);
+  for (const char* key : {"request_id", "router", "moderation_latency", "app_id", "service_tier",
+                          "data_region", "num_media_prompt"}) {
+    EXPECT_TRUE(json.at(key).is_null()) << key;
+  }
 }
 
 TEST(GenerationJsonTest, EstimatesAreNotNative) {

@@ -97,10 +97,12 @@ Upstream ServedProvider::upstream(const Endpoint& endpoint, const ProviderTimeou
           .key = key_index ? secrets_[*key_index] : std::string(),
           .headers = std::move(headers),
           .forward_headers = provider_->forward_headers.value_or(default_forward_headers(type)),
+          .forwards_trace_context = provider_->forwards_trace_context,
           .model = endpoint.upstream_model,
           .usage = provider_->stream_usage == StreamUsageSupport::Request
                        ? StreamUsage::Ask
                        : StreamUsage::AsClientSaid,
+          .gateway_fields = provider_->is_gateway ? GatewayFields::Keep : GatewayFields::Remove,
           .timeouts = {.connect = timeouts.connect,
                        .headers = timeouts.headers,
                        .idle = timeouts.idle,

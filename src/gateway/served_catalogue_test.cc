@@ -70,6 +70,20 @@ TEST_F(ServedCatalogueTest, PassesOnTheListedFieldsOfClients) {
   EXPECT_EQ(upstream.forward_headers, std::vector<std::string>{"x-team"});
 }
 
+TEST_F(ServedCatalogueTest, AGatewayGetsWhatIsForGateways) {
+  Provider provider = testing::make_provider("openrouter");
+  const auto upstream_of = [&] {
+    const auto served = serve(provider);
+    EXPECT_TRUE(served);
+    return (*served)
+        ->provider_of(endpoint(**served))
+        .upstream(endpoint(**served), {}, std::nullopt);
+  };
+  EXPECT_EQ(upstream_of().gateway_fields, GatewayFields::Remove);
+  provider.is_gateway = true;
+  EXPECT_EQ(upstream_of().gateway_fields, GatewayFields::Keep);
+}
+
 TEST_F(ServedCatalogueTest, AProviderWithoutKeysIsCalledWithoutOne) {
   Provider provider = testing::make_provider("vllm");
   provider.stream_usage = StreamUsageSupport::None;

@@ -76,7 +76,7 @@ std::vector<std::string> connection_options(const net::Headers& headers) {
 }
 
 void add_forwarded(const net::Headers& client, const Upstream& upstream, net::Headers& out) {
-  if (upstream.forward_headers.empty()) return;
+  if (upstream.forward_headers.empty() && !upstream.forwards_trace_context) return;
   const std::vector<std::string> of_connection = connection_options(client);
   const auto is_listed = [&](const std::string& lower) {
     return std::ranges::any_of(upstream.forward_headers, [&](const std::string& listed) {
@@ -85,8 +85,11 @@ void add_forwarded(const net::Headers& client, const Upstream& upstream, net::He
   };
   for (const auto& [name, value] : client.fields()) {
     const std::string lower = lower_case(name);
-    const bool is_never = contains(kNeverForwarded, lower) || contains(of_connection, lower);
-    if (!is_never && is_listed(lower)) out.add(name, value);
+    if (contains(of_connection, lower)) continue;
+    const bool is_wanted = lower == "traceparent" || lower == "tracestate"
+                               ? upstream.forwards_trace_context
+                               : !contains(kNeverForwarded, lower) && is_listed(lower);
+    if (is_wanted) out.add(name, value);
   }
 }
 

@@ -49,6 +49,7 @@ struct Upstream {
   /// Names of the client's fields that are passed on. Those that concern the client's own
   /// connection, identity or trace are not, whatever stands here.
   std::vector<std::string> forward_headers;
+  bool forwards_trace_context = false;   ///< traceparent and tracestate are passed on all the same.
   std::string model;                     ///< As the provider calls it.
   StreamUsage usage = StreamUsage::Ask;  ///< Ask: it knows stream_options.include_usage.
   GatewayFields gateway_fields = GatewayFields::Remove;

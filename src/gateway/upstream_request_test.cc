@@ -166,6 +166,19 @@ TEST(UpstreamRequest, ForwardsWhatIsListedButNeverWhatIsTheClients) {
   EXPECT_TRUE(default_forward_headers(AzureOpenAi).empty());
 }
 
+TEST(UpstreamRequest, TellsOfTheClientsTraceOnlyWhenToldTo) {
+  net::Headers client;
+  client.add("traceparent", "00-1-1-00");
+  client.add("tracestate", "a=1");
+  client.add("baggage", "user=1");
+  Upstream upstream{.base_url = "https://a", .model = "m"};
+  upstream.forwards_trace_context = true;
+  const auto call = make_upstream_request(request(Api::Chat, kChat, client), upstream);
+  EXPECT_EQ(call->headers.find("traceparent"), "00-1-1-00");
+  EXPECT_EQ(call->headers.find("tracestate"), "a=1");
+  EXPECT_FALSE(call->headers.contains("baggage"));
+}
+
 TEST(UpstreamRequest, StaticFieldsWin) {
   Upstream upstream{.base_url = "https://a", .key = "k", .model = "m"};
   upstream.headers.add("authorization", "Special");

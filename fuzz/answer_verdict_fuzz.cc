@@ -1,6 +1,7 @@
 // Answers of destinations: two bytes choose the type and the status, then come a content type and a
-// Retry-After value, a line each, and the body. Whatever was said, what we say is short, text, and
-// without secrets.
+// Retry-After value, a line each, and the body. From 128 on the first byte means the end of a gRPC
+// call, whose code the second is, and the first line its message. Whatever was said, what we say is
+// short, text, and without secrets.
 
 #include <algorithm>
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <string_view>
 
 #include "broadcast/verdict.h"
+#include "codec/otlp_answer.h"
 #include "core/utf8.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -16,6 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace gantry::broadcast;
   constexpr std::string_view kSecret = "glc_secret";
   if (size < 2) return 0;
+  const bool is_rpc = data[0] >= 128;
   Destination destination{.type = static_cast<DestinationType>(data[0] % 6)};
   destination.config = {.url = "https://a.example",
                         .instance_id = "1",
@@ -32,6 +35,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   answer.headers.add("Content-Type", line());
   answer.headers.add("Retry-After", line());
   answer.body = rest;
+  if (is_rpc)
+    answer.rpc = RpcEnd{.code = static_cast<net::RpcCode>(data[1] % 17),
+                        .message = std::string(answer.headers.find("Content-Type")),
+                        .retry_delay = codec::decode_retry_delay(rest)};
   const Classified classified =
       classify_answer(destination, answer, TimestampMs{1'790'000'000'000});
   GANTRY_ASSERT(classified.message.size() <= kVerdictMessageBytesMax, "messages are short");

@@ -10,6 +10,7 @@
 #include "broadcast/config_fields_internal.h"
 #include "broadcast/json_fields_internal.h"
 #include "net/egress_url.h"
+#include "net/grpc_client.h"
 
 namespace gantry::broadcast {
 namespace {
@@ -111,6 +112,7 @@ class Change {
   DestinationConfig run() {
     for (const ConfigField& field : config_fields(type_)) read(field);
     // What is missing matters once what is there is right.
+    if (problems_.size() == problems_before_ && after_.protocol == Protocol::Grpc) check_grpc();
     if (problems_.size() == problems_before_) check_whole();
     return std::move(after_);
   }
@@ -140,6 +142,7 @@ class Change {
     if (kind == FieldKind::InstanceId || kind == FieldKind::Username) after_.instance_id.clear();
     if (kind == FieldKind::Secret) after_.secret.clear();
     if (kind == FieldKind::Method) after_.method = std::move(fresh.method);
+    if (kind == FieldKind::Protocol) after_.protocol = fresh.protocol;
     if (kind == FieldKind::Encoding) after_.encoding = fresh.encoding;
     if (kind == FieldKind::Compression) after_.compression = fresh.compression;
     if (kind == FieldKind::Version) after_.remote_write_version = fresh.remote_write_version;
@@ -171,7 +174,12 @@ class Change {
       after_.method = text;
       if (text != "POST" && text != "PUT") return "must be \"POST\" or \"PUT\"";
     }
+    if (kind == FieldKind::Protocol) {
+      after_.protocol = text == "grpc" ? Protocol::Grpc : Protocol::Http;
+      if (text != protocol_name(after_.protocol)) return "must be \"http\" or \"grpc\"";
+    }
     if (kind == FieldKind::Encoding) {
+      is_encoding_given_ = true;
       after_.encoding = text == "json" ? Encoding::Json : Encoding::Protobuf;
       if (text != encoding_name(after_.encoding)) return "must be \"json\" or \"protobuf\"";
     }
@@ -248,6 +256,24 @@ class Change {
     return true;
   }
 
+  /// What is right for HTTP need not be for gRPC.
+  void check_grpc() {
+    if (auto url = net::parse_egress_url(after_.url); url) {
+      if (url->target != "/")
+        fields_.complain(config_field_names(type_).url,
+                         "has a path: with protocol grpc it is host and port alone, such as "
+                         "https://collector.example:4317");
+      after_.url = url->origin();
+    }
+    // Who did not name one takes what the protocol takes.
+    if (!is_encoding_given_) after_.encoding = Encoding::Protobuf;
+    if (after_.encoding == Encoding::Json)
+      fields_.complain("encoding", "must be \"protobuf\" with protocol grpc");
+    for (const auto& [name, value] : after_.headers)
+      if (const auto problem = net::grpc_metadata_problem(name, value); !problem.empty())
+        fields_.complain("headers", fmt::format("{} {}", quoted(std::string_view(name)), problem));
+  }
+
   void check_whole() {
     for (const ConfigField& field : config_fields(type_))
       if (field.is_required && is_unset(field.kind)) fields_.complain(field.name, "is required");
@@ -297,6 +323,7 @@ class Change {
   JsonFields fields_;
   std::vector<access::FieldProblem>& problems_;
   std::vector<std::string> kept_;  ///< Paths of secrets given as masks.
+  bool is_encoding_given_ = false;
   bool is_secret_given_ = false;
   bool are_headers_given_ = false;
 };

@@ -16,6 +16,7 @@ enum class FieldKind : std::uint8_t {
   Username,
   Secret,
   Method,
+  Protocol,
   Encoding,
   Compression,
   Version,  ///< Of remote write.
@@ -30,6 +31,7 @@ struct ConfigField {
 
 [[nodiscard]] std::span<const ConfigField> config_fields(DestinationType type);
 
+[[nodiscard]] std::string_view protocol_name(Protocol protocol);
 [[nodiscard]] std::string_view encoding_name(Encoding encoding);
 [[nodiscard]] std::string_view compression_name(Compression compression);
 

@@ -23,10 +23,10 @@ using pipeline::AttributeRules;
 using pipeline::FilterRules;
 
 enum class DestinationType : std::uint8_t {
-  Grafana,                ///< Grafana Cloud's OTLP gateway: base URL, instance id, API key.
-  OtelCollector,          ///< Any OTLP/HTTP receiver: a full URL, used as it is.
-  Webhook,                ///< OTLP JSON to any URL.
-  Gantry,                 ///< Another Gantry: base URL, instance id, token.
+  Grafana,        ///< Grafana Cloud's OTLP gateway: base URL, instance id, API key.
+  OtelCollector,  ///< Any OTLP receiver: a full URL, used as it is; with gRPC, host and port.
+  Webhook,        ///< OTLP JSON to any URL.
+  Gantry,         ///< Another Gantry: base URL, instance id, token.
   PrometheusRemoteWrite,  ///< Metrics.
   Influx,                 ///< Metrics as line protocol.
 };
@@ -49,15 +49,18 @@ struct ConfigFieldNames {
 
 enum class Encoding : std::uint8_t { Json, Protobuf };
 
+enum class Protocol : std::uint8_t { Http, Grpc };
+
 enum class Compression : std::uint8_t { None, Gzip, Snappy };
 
 /// How to reach it: the fields of `config`, secrets in clear. Never printed or logged whole.
 struct DestinationConfig {
-  std::string url;              ///< Base URL, endpoint or url, by type.
-  std::string instance_id;      ///< Or user name, by type.
-  std::string secret;           ///< apiKey or token; empty: none.
-  std::string method = "POST";  ///< Webhook: POST or PUT.
-  Encoding encoding = Encoding::Json;
+  std::string url;                     ///< Base URL, endpoint or url, by type.
+  std::string instance_id;             ///< Or user name, by type.
+  std::string secret;                  ///< apiKey or token; empty: none.
+  std::string method = "POST";         ///< Webhook: POST or PUT.
+  Protocol protocol = Protocol::Http;  ///< Of otel-collector. Grpc: the URL has no path.
+  Encoding encoding = Encoding::Json;  ///< With Grpc: Protobuf.
   Compression compression = Compression::Gzip;
   int remote_write_version = 1;  ///< 1 or 2.
   /// Sent with every request; the values are secrets.

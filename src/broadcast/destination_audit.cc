@@ -65,6 +65,7 @@ void compare_config(Differences& differences, const Destination& before, const D
   differences.compare("config.url", old_config.url, new_config.url, without_query);
   differences.compare("config.user", old_config.instance_id, new_config.instance_id);
   differences.compare("config.method", old_config.method, new_config.method);
+  differences.compare("config.protocol", old_config.protocol, new_config.protocol, protocol_name);
   differences.compare("config.encoding", old_config.encoding, new_config.encoding, encoding_name);
   differences.compare("config.compression", old_config.compression, new_config.compression,
                       compression_name);

@@ -34,6 +34,7 @@ constexpr std::array kGrafana = {
 };
 constexpr std::array kOtelCollector = {
     ConfigField{"endpoint", FieldKind::Url, true},
+    ConfigField{"protocol", FieldKind::Protocol},
     ConfigField{"encoding", FieldKind::Encoding},
     ConfigField{"compression", FieldKind::Compression},
     ConfigField{"headers", FieldKind::Headers},
@@ -79,6 +80,8 @@ void write_field(core::JsonWriter& json, const ConfigField& field, const Destina
       return write_text(masks.secret);
     case FieldKind::Method:
       return write_text(config.method);
+    case FieldKind::Protocol:
+      return write_text(protocol_name(config.protocol));
     case FieldKind::Encoding:
       return write_text(encoding_name(config.encoding));
     case FieldKind::Compression:
@@ -130,6 +133,8 @@ bool read_field(const ConfigField& field, dom::element value, MaskedConfig& out)
     out.config.instance_id = text;
   if (field.kind == FieldKind::Secret) out.masks.secret = text;
   if (field.kind == FieldKind::Method) out.config.method = text;
+  if (field.kind == FieldKind::Protocol)
+    out.config.protocol = text == "grpc" ? Protocol::Grpc : Protocol::Http;
   if (field.kind == FieldKind::Encoding)
     out.config.encoding = text == "json" ? Encoding::Json : Encoding::Protobuf;
   if (field.kind == FieldKind::Compression)
@@ -155,6 +160,10 @@ std::span<const ConfigField> config_fields(DestinationType type) {
       return kInflux;
   }
   return {};
+}
+
+std::string_view protocol_name(Protocol protocol) {
+  return protocol == Protocol::Grpc ? "grpc" : "http";
 }
 
 std::string_view encoding_name(Encoding encoding) {

@@ -6,7 +6,7 @@
 // | type                    | fields                                                              |
 // | ----------------------- | ------------------------------------------------------------------- |
 // | grafana                 | instanceId*, apiKey*, baseUrl, encoding, compression, headers       |
-// | otel-collector          | endpoint*, encoding, compression, headers                           |
+// | otel-collector          | endpoint*, protocol, encoding, compression, headers                 |
 // | webhook                 | url*, method, encoding, compression, headers                        |
 // | gantry                  | baseUrl*, instanceId*, token*, encoding, compression, headers       |
 // | prometheus-remote-write | url*, username, token, version, headers                             |

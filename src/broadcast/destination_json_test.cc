@@ -125,7 +125,31 @@ TEST_P(DestinationConfigTest, IsReadOrRefused) {
 
 constexpr ConfigCase kConfigCases[] = {
     {"otel", "otel-collector", R"({"endpoint":"https://c.example.com:4318/v1/traces"})",
-     R"({"endpoint":"https://c.example.com:4318/v1/traces","encoding":"json","compression":"gzip"})"},
+     R"({"endpoint":"https://c.example.com:4318/v1/traces","protocol":"http","encoding":"json","compression":"gzip"})"},
+    {"otel_grpc", "otel-collector",
+     R"({"endpoint":"https://C.example.com:4317/","protocol":"grpc","headers":{"X-Scope":"0123456789ab"}})",
+     R"({"endpoint":"https://c.example.com:4317","protocol":"grpc","encoding":"protobuf","compression":"gzip","headers":{"X-Scope":"0123...89ab"}})"},
+    {"otel_grpc_encoding", "otel-collector",
+     R"({"endpoint":"https://c:4317","protocol":"grpc","encoding":"json"})",
+     "config.encoding: must be \"protobuf\" with protocol grpc"},
+    {"otel_grpc_path", "otel-collector",
+     R"({"endpoint":"https://c:4317/v1/traces","protocol":"grpc"})",
+     "config.endpoint: has a path: with protocol grpc it is host and port alone, such as "
+     "https://collector.example:4317"},
+    {"otel_grpc_query", "otel-collector", R"({"endpoint":"https://c?a=b","protocol":"grpc"})",
+     "config.endpoint: has a path: with protocol grpc it is host and port alone, such as "
+     "https://collector.example:4317"},
+    {"otel_grpc_binary", "otel-collector",
+     R"({"endpoint":"https://c:4317","protocol":"grpc","headers":{"Trace-Bin":"x"}})",
+     "config.headers: \"Trace-Bin\" is binary metadata, which cannot be set"},
+    {"otel_grpc_own", "otel-collector",
+     R"({"endpoint":"https://c:4317","protocol":"grpc","headers":{"grpc-timeout":"1S"}})",
+     "config.headers: \"grpc-timeout\" is set by the sender"},
+    {"otel_protocol", "otel-collector", R"({"endpoint":"https://c","protocol":"GRPC"})",
+     "config.protocol: must be \"http\" or \"grpc\""},
+    {"protocol_of_others", "webhook", R"({"url":"https://h","protocol":"grpc"})",
+     "config.protocol: is not known here; the fields are url, method, encoding, compression, "
+     "headers"},
     {"gantry", "gantry",
      R"({"baseUrl":"https://hub","instanceId":"1000001","token":"glc_eyJrIjoiAbCd"})",
      R"({"baseUrl":"https://hub","instanceId":"1000001","token":"glc_...AbCd","encoding":"protobuf","compression":"gzip"})"},
@@ -141,7 +165,8 @@ constexpr ConfigCase kConfigCases[] = {
     {"nothing", "grafana", "{}", "config.instanceId: is required; config.apiKey: is required"},
     {"no_object", "grafana", "[]", "config: must be an object"},
     {"unknown", "otel-collector", R"({"url":"https://h"})",
-     "config.url: is not known here; the fields are endpoint, encoding, compression, headers"},
+     "config.url: is not known here; the fields are endpoint, protocol, encoding, compression, "
+     "headers"},
     {"twice", "webhook", R"({"url":"https://h","url":"https://h"})", "config.url: is given twice"},
     {"id_is_text", "grafana", R"({"instanceId":1,"apiKey":"k"})",
      "config.instanceId: must be a string"},
@@ -159,7 +184,7 @@ constexpr ConfigCase kConfigCases[] = {
     {"url_is_normalised", "webhook", R"({"url":"HTTPS://H.Example.com.:443?a=B"})",
      R"({"url":"https://h.example.com/?a=B","method":"POST","encoding":"json","compression":"gzip"})"},
     {"url_without_path", "otel-collector", R"({"endpoint":"http://H:80"})",
-     R"({"endpoint":"http://h","encoding":"json","compression":"gzip"})"},
+     R"({"endpoint":"http://h","protocol":"http","encoding":"json","compression":"gzip"})"},
     {"user_in_url", "webhook", R"({"url":"https://u:p@h"})",
      "config.url: not a usable URL: it has a user name or a password"},
     {"scheme", "webhook", R"({"url":"grpc://h:4317"})",
@@ -396,6 +421,26 @@ TEST(DestinationJson, ANewTypeBeginsWithAnEmptyConfig) {
             "config.token: is the mask of a secret, not a secret; leave it as it was shown, or "
             "enter it anew");
   EXPECT_EQ(change(R"({"type":"grafana","config":{}})"), show_config(before));
+}
+
+TEST(DestinationJson, TheProtocolChangesWithWhatDependsOnIt) {
+  const Destination http = created(
+      R"({"type":"otel-collector","name":"c","config":{"endpoint":"https://c:4317/v1/traces"}})");
+  EXPECT_EQ(changed_config(http, R"({"protocol":"grpc"})"),
+            "error: config.endpoint: has a path: with protocol grpc it is host and port alone, "
+            "such as https://collector.example:4317");
+  const std::string as_grpc =
+      R"({"endpoint":"https://c:4317","protocol":"grpc","encoding":"protobuf","compression":"gzip"})";
+  EXPECT_EQ(changed_config(http, R"({"protocol":"grpc","endpoint":"https://c:4317"})"), as_grpc);
+  const Destination grpc = created(
+      R"({"type":"otel-collector","name":"c","config":{"endpoint":"https://c:4317","protocol":"grpc"}})");
+  EXPECT_EQ(changed_config(grpc, R"({"encoding":"json"})"),
+            "error: config.encoding: must be \"protobuf\" with protocol grpc");
+  EXPECT_EQ(changed_config(grpc, R"({"encoding":null})"), as_grpc);
+  EXPECT_EQ(changed_config(grpc, as_grpc), as_grpc) << "what was read can be written back";
+  EXPECT_EQ(
+      changed_config(grpc, R"({"protocol":null,"encoding":"json"})"),
+      R"({"endpoint":"https://c:4317","protocol":"http","encoding":"json","compression":"gzip"})");
 }
 
 TEST(DestinationJson, SaysWhatItTouches) {

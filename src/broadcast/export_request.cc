@@ -153,6 +153,24 @@ void set_content_type(const Destination& destination, net::Headers& headers) {
   }
 }
 
+/// Over gRPC the call compresses, and only one encoding is spoken.
+Result<void> make_rpc(const Destination& destination, ExportRequest& request) {
+  const DestinationConfig& config = destination.config;
+  if (config.encoding != Encoding::Protobuf)
+    return wrong_field("encoding", "must be protobuf with protocol grpc");
+  if (config.compression == Compression::Snappy)
+    return wrong_field("compression", "must be gzip or none");
+  for (const auto& [name, value] : config.headers) {
+    const std::string_view problem = net::grpc_metadata_problem(name, value);
+    if (!problem.empty()) return wrong_field("headers", fmt::format("{} {}", name, problem));
+    request.headers.set(name, value);
+  }
+  request.rpc_method = otlp_rpc_method(signal_of(destination.type));
+  if (config.compression == Compression::Gzip && request.body.size() >= kCompressedBytesMin)
+    request.rpc_compression = net::GrpcCompression::Gzip;
+  return {};
+}
+
 Result<void> compress(const Destination& destination, ExportRequest& request) {
   codec::Encoding encoding = codec::Encoding::Identity;
   if (destination.type == DestinationType::PrometheusRemoteWrite) {
@@ -173,7 +191,19 @@ Result<void> compress(const Destination& destination, ExportRequest& request) {
 
 }  // namespace
 
+std::string_view otlp_rpc_method(Signal signal) {
+  return signal == Signal::Spans
+             ? "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+             : "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+}
+
 Result<std::string> export_url(const Destination& destination) {
+  if (destination.config.protocol == Protocol::Grpc) {
+    GANTRY_TRY(const net::EgressUrl url, parse_url(destination));
+    if (url.target == "/") return url.origin();
+    return wrong_field(config_field_names(destination.type).url,
+                       "may not have a path with protocol grpc");
+  }
   switch (destination.type) {
     case DestinationType::Grafana:
     case DestinationType::Gantry:
@@ -220,6 +250,10 @@ Result<ExportRequest> make_export_request(const Destination& destination, std::s
       return wrong_field("method", "must be POST or PUT");
   }
   GANTRY_CHECK(check_headers(destination.type, destination.config.headers));
+  if (destination.config.protocol == Protocol::Grpc) {
+    GANTRY_CHECK(make_rpc(destination, request));
+    return request;
+  }
   GANTRY_TRY(const std::string authorization, credentials(destination));
   request.headers.set("User-Agent", fmt::format("gantry/{}", core::version()));
   set_content_type(destination, request.headers);

@@ -8,7 +8,9 @@
 #include <string_view>
 
 #include "broadcast/destination.h"
+#include "broadcast/queue.h"
 #include "core/error.h"
+#include "net/grpc_client.h"
 #include "net/http.h"
 
 namespace gantry::broadcast {
@@ -21,10 +23,18 @@ struct ExportRequest {
   std::string url;
   net::Headers headers;  ///< With the credentials: never logged.
   std::string body;      ///< Compressed as `headers` say.
+  /// Of a gRPC call, else empty: then `url` is host and port, `headers` are metadata, and `body` is
+  /// a message that is not compressed yet.
+  std::string rpc_method;
+  net::GrpcCompression rpc_compression = net::GrpcCompression::None;
 };
 
+/// The Export method of the OTLP service that takes the signal.
+[[nodiscard]] std::string_view otlp_rpc_method(Signal signal);
+
 /// The URL that a destination's data is sent to. At a base URL what people paste is taken kindly: a
-/// trailing slash, "/otlp" or the whole path may be there already; other URLs are used as they are.
+/// trailing slash, "/otlp" or the whole path may be there already; other URLs are used as they are,
+/// those of gRPC without a path.
 /// Errors: InvalidArgument naming the field ("baseUrl: …"), never quoting the URL.
 [[nodiscard]] Result<std::string> export_url(const Destination& destination);
 

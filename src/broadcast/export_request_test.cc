@@ -172,5 +172,43 @@ TEST(ExportRequest, NamesTheFieldThatIsMissing) {
   EXPECT_EQ(error_of(gantry), "token: has a control character (a line break that was pasted?)");
 }
 
+TEST(ExportRequest, OverGrpcTheCallSaysWhatHeadersSay) {
+  const Destination destination = grpc_destination();
+  const ExportRequest small = request_for(destination, "x");
+  EXPECT_EQ(small.url, "https://collector.example.com:4317");
+  EXPECT_EQ(small.rpc_method, "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
+  EXPECT_EQ(small.body, "x");
+  EXPECT_EQ(small.rpc_compression, net::GrpcCompression::None);
+  EXPECT_EQ(small.headers.find("Authorization"), "Bearer header-secret");
+  EXPECT_EQ(small.headers.fields().size(), 1U) << "gRPC writes its own";
+  const std::string large(kCompressedBytesMin, 'x');
+  EXPECT_EQ(request_for(destination, large).body, large) << "the call compresses";
+  EXPECT_EQ(request_for(destination, large).rpc_compression, net::GrpcCompression::Gzip);
+  Destination plain = destination;
+  plain.config.compression = Compression::None;
+  EXPECT_EQ(request_for(plain, large).rpc_compression, net::GrpcCompression::None);
+  EXPECT_EQ(request_for(collector_destination()).rpc_method, "");
+  EXPECT_EQ(otlp_rpc_method(Signal::Metrics),
+            "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export");
+}
+
+TEST(ExportRequest, NamesWhatGrpcCannotSend) {
+  const auto error_with = [](auto change) {
+    Destination destination = grpc_destination();
+    change(destination.config);
+    return error_of(destination);
+  };
+  using Config = DestinationConfig;
+  EXPECT_EQ(error_with([](Config& config) { config.url += "/v1/traces"; }),
+            "endpoint: may not have a path with protocol grpc");
+  EXPECT_EQ(error_with([](Config& config) { config.encoding = Encoding::Json; }),
+            "encoding: must be protobuf with protocol grpc");
+  EXPECT_EQ(error_with([](Config& config) { config.compression = Compression::Snappy; }),
+            "compression: must be gzip or none");
+  EXPECT_EQ(error_with([](Config& config) { config.headers["X-Bin"] = "a"; }),
+            "headers: X-Bin is binary metadata, which cannot be set")
+      << "the value is a secret";
+}
+
 }  // namespace
 }  // namespace gantry::broadcast

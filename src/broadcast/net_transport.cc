@@ -1,19 +1,16 @@
 #include "broadcast/net_transport.h"
 
 #include <algorithm>
-#include <chrono>
-#include <optional>
 #include <utility>
 
-#include "core/mutex.h"
+#include "broadcast/answer_slot_internal.h"
+#include "broadcast/rpc_transport_internal.h"
 #include "net/streaming_client.h"
 
 namespace gantry::broadcast {
 namespace {
 
 constexpr DurationMs kConnectTimeout{10'000};
-/// A token that fires wakes nobody: whoever waits looks at it this often.
-constexpr std::chrono::milliseconds kLook{50};
 
 TransportFailure failure_of(net::CallFailure failure) {
   switch (failure) {
@@ -41,39 +38,6 @@ TransportFailure failure_of(net::CallFailure failure) {
   }
   return TransportFailure::Broken;
 }
-
-/// What one callback brings to the thread that waits for it. Both hold it, so that a callback which
-/// comes after the waiting has ended finds it.
-template <class Value>
-class Slot {
- public:
-  using Outcome = std::expected<Value, net::CallError>;
-
-  void put(Outcome outcome) GANTRY_EXCLUDES(mutex_) {
-    {
-      const core::Lock lock(mutex_);
-      outcome_.emplace(std::move(outcome));
-    }
-    filled_.notify_one();
-  }
-
-  /// Nothing: `cancel` has fired, or the time is over.
-  std::optional<Outcome> take(std::int64_t deadline_ns, const CancelToken& cancel)
-      GANTRY_EXCLUDES(mutex_) {
-    core::Lock lock(mutex_);
-    while (!outcome_) {
-      if (cancel.is_cancelled() || cancel.is_expired() || monotonic_ns() >= deadline_ns)
-        return std::nullopt;
-      filled_.wait_for(lock, kLook);
-    }
-    return std::exchange(outcome_, std::nullopt);
-  }
-
- private:
-  core::Mutex mutex_;
-  core::ConditionVariable filled_;
-  std::optional<Outcome> outcome_ GANTRY_GUARDED_BY(mutex_);
-};
 
 /// One request on its way.
 class Exchange {
@@ -104,8 +68,9 @@ class Exchange {
  private:
   template <class Value, class Ask>
   std::expected<Value, TransportFailure> wait_for(Ask ask) {
-    const auto slot = std::make_shared<Slot<Value>>();
-    ask([slot](std::expected<Value, net::CallError> outcome) { slot->put(std::move(outcome)); });
+    using Outcome = std::expected<Value, net::CallError>;
+    const auto slot = std::make_shared<AnswerSlot<Outcome>>();
+    ask([slot](Outcome outcome) { slot->put(std::move(outcome)); });
     auto outcome = slot->take(deadline_ns_, cancel_);
     if (!outcome) {
       call_->cancel();
@@ -123,12 +88,13 @@ class Exchange {
 
 class NetTransport final : public Transport {
  public:
-  explicit NetTransport(std::unique_ptr<net::StreamingClient> client)
-      : client_(std::move(client)) {}
+  NetTransport(std::unique_ptr<net::StreamingClient> client, std::unique_ptr<Transport> rpc)
+      : client_(std::move(client)), rpc_(std::move(rpc)) {}
 
   std::expected<ExportAnswer, TransportFailure> send(const ExportRequest& request,
                                                      DurationMs timeout,
                                                      const CancelToken& cancel) override {
+    if (!request.rpc_method.empty()) return rpc_->send(request, timeout, cancel);
     net::CallRequest call{.method = request.method,
                           .url = request.url,
                           .headers = request.headers,
@@ -146,15 +112,17 @@ class NetTransport final : public Transport {
 
  private:
   std::unique_ptr<net::StreamingClient> client_;
+  std::unique_ptr<Transport> rpc_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Transport>> make_net_transport(NetTransportOptions options) {
+  GANTRY_TRY(auto rpc, make_rpc_transport(options));
   GANTRY_TRY(auto client, net::StreamingClient::make({.egress = options.egress,
                                                       .ca_file = std::move(options.ca_file),
                                                       .io_thread_count = options.io_thread_count}));
-  return std::make_unique<NetTransport>(std::move(client));
+  return std::make_unique<NetTransport>(std::move(client), std::move(rpc));
 }
 
 }  // namespace gantry::broadcast

@@ -1,7 +1,7 @@
 #pragma once
 
-// Requests to destinations over net's client: kept connections, and no address that egress.allow
-// does not open.
+// Requests to destinations over net's clients, for HTTP and for gRPC: kept connections, and no
+// address that egress.allow does not open.
 
 #include <cstddef>
 #include <memory>
@@ -22,7 +22,7 @@ struct NetTransportOptions {
   std::size_t io_thread_count = 1;
 };
 
-/// Each `send` blocks its caller; all share the client's threads and connections. No body that came
+/// Each `send` blocks its caller; all share the clients' threads and connections. No body that came
 /// compressed is read: it was not asked for. When the transport goes, requests that are under way
 /// have ended. Errors: InvalidArgument (ca_file).
 [[nodiscard]] Result<std::unique_ptr<Transport>> make_net_transport(NetTransportOptions options);

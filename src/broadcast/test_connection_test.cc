@@ -134,6 +134,21 @@ TEST(TestConnection, SaysWhoDoesNotSpeakRemoteWrite2) {
   EXPECT_TRUE(result.message.ends_with("set version to 1")) << result.message;
 }
 
+TEST(TestConnection, CallsOverGrpc) {
+  FakeTransport transport([](const ExportRequest&, DurationMs, const CancelToken&) {
+    return ExportAnswer{.status = 0, .headers = {}, .body = {}, .rpc = RpcEnd{}};
+  });
+  const auto result =
+      test_connection(grpc_destination(), "openrouter", transport, kClock, CancelToken());
+  EXPECT_TRUE(result.is_ok) << result.message;
+  EXPECT_EQ(result.status, 0);
+  const ExportRequest request = transport.requests().at(0);
+  EXPECT_EQ(request.headers.find("X-Test-Connection"), "true");
+  codec::OtlpTracesDecoder decoder;
+  ASSERT_TRUE(decoder.decode_protobuf(request.body, codec::kNoOtlpTracesLimits));
+  EXPECT_EQ(decoder.batch().spans.at(0).name, "openrouter-connection-test");
+}
+
 TEST(TestConnection, SaysWhatWasBlocked) {
   FakeTransport transport([](const ExportRequest&, DurationMs, const CancelToken&) {
     return TransportResult(std::unexpected(TransportFailure::Blocked));

@@ -5,19 +5,29 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 
 #include "broadcast/export_request.h"
 #include "core/cancel.h"
 #include "core/time.h"
 #include "net/http.h"
+#include "net/rpc_status.h"
 
 namespace gantry::broadcast {
 
+/// How a gRPC call ended.
+struct RpcEnd {
+  net::RpcCode code = net::RpcCode::Ok;
+  std::string message;                    ///< Of an error, as the receiver wrote it.
+  std::optional<DurationMs> retry_delay;  ///< Of its RetryInfo: it may be repeated, after that.
+};
+
 struct ExportAnswer {
-  int status = 0;
+  int status = 0;  ///< HTTP's; of a gRPC call its code, from 0 (taken) to 16.
   net::Headers headers;
   std::string body;  ///< Decoded, and cut at some tens of KiB: enough for a partial success.
+  std::optional<RpcEnd> rpc;  ///< Of a gRPC call, which has no headers here.
 };
 
 enum class TransportFailure : std::uint8_t {
@@ -25,6 +35,7 @@ enum class TransportFailure : std::uint8_t {
   Connect,    ///< Refused, unreachable.
   Tls,        ///< No common version, or a certificate that is not trusted.
   Timeout,    ///< No whole answer before the deadline.
+  NotGrpc,    ///< What is there speaks something else.
   Broken,     ///< The connection ended, or what came was no HTTP.
   Blocked,    ///< The address is none that may be sent to.
   Cancelled,  ///< By the caller.

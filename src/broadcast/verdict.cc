@@ -4,25 +4,17 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <functional>
 #include <limits>
-#include <vector>
 
 #include <fmt/format.h>
 
+#include "broadcast/verdict_internal.h"
 #include "codec/otlp_answer.h"
-#include "codec/otlp_attributes.h"
 #include "core/utf8.h"
 #include "net/egress_url.h"
 
 namespace gantry::broadcast {
 namespace {
-
-constexpr std::int64_t kRetryAfterMaxMs = 3'600'000;
-/// Of a receiver that answers 500 and means "never": OTLP does not list it as worth a retry.
-constexpr int kServerErrorRetriesMax = 3;
-/// A shorter secret cannot be told from other text: an answer that contains it is not quoted.
-constexpr std::size_t kRedactedBytesMin = 4;
 
 std::string lower_case(std::string_view text) {
   std::string out(text);
@@ -46,82 +38,12 @@ bool is_html(const ExportAnswer& answer) {
   return lower_case(answer.headers.find("Content-Type")).starts_with("text/html");
 }
 
-/// Valid UTF-8 of one line, at most `bytes_max` long.
-std::string one_line(std::string_view text, std::size_t bytes_max) {
-  std::string out;
-  for (std::size_t position = 0; position < text.size();) {
-    char32_t c = core::next_code_point(text, position);
-    if (c < 0x20 || c == 0x7f) c = ' ';
-    const std::size_t before = out.size();
-    core::append_utf8(out, c);
-    if (out.size() <= bytes_max) continue;
-    out.resize(before);
-    break;
-  }
-  return out;
-}
-
-/// What of the destination may never be quoted, longest first: whole values, their last word
-/// ("Bearer <x>"), and what goes over the wire for them.
-std::vector<std::string> secrets_of(const DestinationConfig& config) {
-  std::vector<std::string> secrets;
-  if (!config.secret.empty()) {
-    secrets.push_back(config.secret);
-    codec::append_base64(secrets.emplace_back(),
-                         fmt::format("{}:{}", config.instance_id, config.secret));
-  }
-  for (const auto& [name, value] : config.headers) {
-    if (value.empty()) continue;
-    secrets.push_back(value);
-    if (const std::size_t space = value.rfind(' ');
-        space != std::string::npos && space + 1 < value.size())
-      secrets.push_back(value.substr(space + 1));
-  }
-  for (std::string& secret : secrets) secret = one_line(secret, std::string::npos);
-  std::ranges::sort(secrets, std::greater{}, &std::string::size);
-  return secrets;
-}
-
-/// `text` in one line and without secrets; "" when one is too short to be told from other text.
-std::string quotable(const DestinationConfig& config, std::string_view text) {
-  constexpr std::string_view kMask = "****";
-  std::string quoted = one_line(text, std::string::npos);
-  for (const std::string& secret : secrets_of(config)) {
-    std::size_t at = quoted.find(secret);
-    if (at != std::string::npos && secret.size() < kRedactedBytesMin) return "";
-    for (; at != std::string::npos; at = quoted.find(secret, at + kMask.size()))
-      quoted.replace(at, secret.size(), kMask);
-  }
-  return quoted;
-}
-
 /// What the receiver said, in its own words; "" when it is a page for people or must not be quoted.
 std::string words_of(const DestinationConfig& config, const ExportAnswer& answer) {
   if (is_html(answer)) return "";
   std::string text = codec::decode_status_message(answer_encoding(answer), answer.body);
   if (text.empty() && core::is_valid_utf8(answer.body)) text = answer.body;
   return quotable(config, text);
-}
-
-void set_message(Classified& classified, std::string_view ours, std::string_view theirs) {
-  classified.message = one_line(ours, kVerdictMessageBytesMax);
-  constexpr std::string_view kLead = "; the answer: ";
-  if (theirs.empty() || classified.message.size() + kLead.size() >= kVerdictMessageBytesMax) return;
-  classified.message += kLead;
-  classified.message += one_line(theirs, kVerdictMessageBytesMax - classified.message.size());
-}
-
-/// "check apiKey", by what a type has.
-std::string unauthorized_advice(DestinationType type) {
-  const ConfigFieldNames fields = config_field_names(type);
-  if (fields.secret.empty()) return "check the Authorization header in headers";
-  std::string advice = fmt::format("check {} and {}", fields.instance_id, fields.secret);
-  if (type == DestinationType::Grafana)
-    advice +=
-        ": the token needs the scope traces:write, and the instance id is that of the OTLP "
-        "gateway";
-  if (type == DestinationType::Gantry) advice += ": the policy needs the scope traces:write";
-  return advice;
 }
 
 bool is_dashboard_url(const Destination& destination) {
@@ -179,22 +101,8 @@ Classified classify_success(const Destination& destination, const ExportAnswer& 
             .message =
                 "the receiver does not say what it has taken, as version 2 of remote write "
                 "asks: set version to 1"};
-  Classified classified;
-  if (!is_otlp(destination.type)) return classified;
-  auto partial =
-      codec::decode_otlp_response(answer_encoding(answer), codec::OtlpSignal::Traces, answer.body);
-  // With a 2xx the data was taken, whatever the body looks like.
-  if (!partial || (partial->rejected == 0 && partial->message.empty())) return classified;
-  partial->message = quotable(destination.config, partial->message);
-  classified.rejected_items = partial->rejected;
-  if (partial->rejected == 0) {
-    classified.message = one_line(partial->message, kVerdictMessageBytesMax);
-    return classified;
-  }
-  classified.kind = FailureKind::Rejected;
-  set_message(classified, fmt::format("the receiver rejected {} spans", partial->rejected),
-              partial->message);
-  return classified;
+  if (!is_otlp(destination.type)) return {};
+  return classify_partial_success(destination, answer_encoding(answer), answer.body);
 }
 
 /// Mimir stores what is good in a request, and names what is not.
@@ -308,8 +216,27 @@ std::string_view failure_kind_name(FailureKind kind) {
   return kNames.at(static_cast<std::size_t>(kind));
 }
 
+Classified classify_partial_success(const Destination& destination, codec::OtlpEncoding encoding,
+                                    std::string_view body) {
+  Classified classified;
+  auto partial = codec::decode_otlp_response(encoding, codec::OtlpSignal::Traces, body);
+  // With a 2xx the data was taken, whatever the body looks like.
+  if (!partial || (partial->rejected == 0 && partial->message.empty())) return classified;
+  partial->message = quotable(destination.config, partial->message);
+  classified.rejected_items = partial->rejected;
+  if (partial->rejected == 0) {
+    classified.message = one_line(partial->message, kVerdictMessageBytesMax);
+    return classified;
+  }
+  classified.kind = FailureKind::Rejected;
+  set_message(classified, fmt::format("the receiver rejected {} spans", partial->rejected),
+              partial->message);
+  return classified;
+}
+
 Classified classify_answer(const Destination& destination, const ExportAnswer& answer,
                            TimestampMs now) {
+  if (answer.rpc) return classify_rpc(destination, *answer.rpc, answer.body);
   const int status = answer.status;
   if (status >= 200 && status < 300) return classify_success(destination, answer);
   const std::string words = words_of(destination.config, answer);
@@ -369,6 +296,15 @@ Classified classify_failure(const Destination& destination, TransportFailure fai
     case TransportFailure::Cancelled:
       classified.kind = FailureKind::Timeout;
       classified.message = fmt::format("the host in {} did not answer in time", field);
+      break;
+    case TransportFailure::NotGrpc:
+      classified.verdict = Verdict::Hold;
+      classified.kind = FailureKind::WrongEndpoint;
+      classified.message = fmt::format(
+          "no gRPC is spoken at the host and port in {}: receivers mostly do at port 4317; else "
+          "set "
+          "protocol to http",
+          field);
       break;
     case TransportFailure::Broken:
       classified.kind = FailureKind::Connect;

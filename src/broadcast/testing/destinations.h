@@ -22,6 +22,14 @@ inline Destination collector_destination() {
   return destination;
 }
 
+inline Destination grpc_destination() {
+  Destination destination = collector_destination();
+  destination.config.url = "https://collector.example.com:4317";
+  destination.config.protocol = Protocol::Grpc;
+  destination.config.encoding = Encoding::Protobuf;
+  return destination;
+}
+
 inline Destination webhook_destination() {
   Destination destination{.id = "11111111-0000-4000-8000-000000000003",
                           .type = DestinationType::Webhook};

@@ -118,7 +118,7 @@ class NetTransport final : public Transport {
 }  // namespace
 
 Result<std::unique_ptr<Transport>> make_net_transport(NetTransportOptions options) {
-  GANTRY_TRY(auto rpc, make_rpc_transport(options));
+  auto rpc = make_rpc_transport(options);
   GANTRY_TRY(auto client, net::StreamingClient::make({.egress = options.egress,
                                                       .ca_file = std::move(options.ca_file),
                                                       .io_thread_count = options.io_thread_count}));

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <mutex>
 #include <utility>
 
 #include <fmt/format.h>
@@ -6,6 +7,7 @@
 #include "broadcast/answer_slot_internal.h"
 #include "broadcast/rpc_transport_internal.h"
 #include "codec/otlp_answer.h"
+#include "core/log.h"
 #include "core/version.h"
 #include "net/grpc_client.h"
 
@@ -54,11 +56,14 @@ ExportAnswer answer_of(net::GrpcAnswer answer) {
 
 class RpcTransport final : public Transport {
  public:
-  explicit RpcTransport(std::unique_ptr<net::GrpcClient> client) : client_(std::move(client)) {}
+  explicit RpcTransport(const NetTransportOptions& options)
+      : egress_(options.egress), ca_file_(options.ca_file) {}
 
   std::expected<ExportAnswer, TransportFailure> send(const ExportRequest& request,
                                                      DurationMs timeout,
                                                      const CancelToken& cancel) override {
+    std::call_once(is_made_, [this] { make_client(); });
+    if (client_ == nullptr) return std::unexpected(TransportFailure::Tls);
     const std::int64_t deadline_ns = monotonic_ns() + (timeout.count + kGraceMs) * 1'000'000;
     const auto slot = std::make_shared<AnswerSlot<Outcome>>();
     net::GrpcCallRequest call{.url = request.url,
@@ -80,17 +85,26 @@ class RpcTransport final : public Transport {
   }
 
  private:
-  std::unique_ptr<net::GrpcClient> client_;
+  void make_client() {
+    auto made = net::GrpcClient::make({.egress = egress_,
+                                       .user_agent = fmt::format("gantry/{}", core::version()),
+                                       .ca_file = ca_file_});
+    if (made)
+      client_ = *std::move(made);
+    else
+      log::error("gRPC client not started", {{"error", made.error().message}});
+  }
+
+  const net::Egress& egress_;
+  const std::string ca_file_;
+  std::once_flag is_made_;
+  std::unique_ptr<net::GrpcClient> client_;  ///< Null: the authorities cannot be read.
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Transport>> make_rpc_transport(const NetTransportOptions& options) {
-  GANTRY_TRY(auto client,
-             net::GrpcClient::make({.egress = options.egress,
-                                    .user_agent = fmt::format("gantry/{}", core::version()),
-                                    .ca_file = options.ca_file}));
-  return std::make_unique<RpcTransport>(std::move(client));
+std::unique_ptr<Transport> make_rpc_transport(const NetTransportOptions& options) {
+  return std::make_unique<RpcTransport>(options);
 }
 
 }  // namespace gantry::broadcast

@@ -6,8 +6,7 @@
 
 namespace gantry::broadcast {
 
-/// Takes the requests that have an rpc_method. Errors: InvalidArgument (ca_file).
-[[nodiscard]] Result<std::unique_ptr<Transport>> make_rpc_transport(
-    const NetTransportOptions& options);
+/// Takes the requests that have an rpc_method. gRPC's threads begin with the first of them.
+[[nodiscard]] std::unique_ptr<Transport> make_rpc_transport(const NetTransportOptions& options);
 
 }  // namespace gantry::broadcast

@@ -217,7 +217,9 @@ void Call::take_failure(Attempt record, const FailedOutcome& failed) {
     provider.keys().put_aside(*serving_->key_index, *pause);
     if (provider.keys().has_free_key()) failure.other_key = OtherKey::Free;
   }
-  if (failed.status == 401 || failed.status == 403) {
+  // A 403 may also be about the prompt.
+  const bool is_refused = failed.status == 401 || failed.status == 403;
+  if (is_refused && failed.error.type == ErrorType::ProviderUnavailable) {
     log::error("provider refused the gateway's key",
                {{"provider", record.provider_slug}, {"status", *failed.status}});
   }

@@ -76,6 +76,7 @@ constexpr std::string_view kRequests = "gantry_gateway_requests_total";
 constexpr std::string_view kAttempts = "gantry_gateway_attempts_total";
 constexpr std::string_view kEstimated = "gantry_gateway_estimated_usage_total";
 constexpr std::string_view kCost = "gantry_gateway_cost_usd_total";
+constexpr std::string_view kKeyRefusals = "gantry_gateway_provider_key_refusals_total";
 
 /// Labels whose values clients can choose.
 bool is_chosen(std::string_view label) {
@@ -102,6 +103,12 @@ std::optional<double> end_of(const Attempt& attempt, const Generation& generatio
   return attempt.headers_ms;
 }
 
+/// A 403 may also be about the prompt: that is another type of error.
+bool is_key_refusal(const Attempt& attempt) {
+  return (attempt.status == 401 || attempt.status == 403) &&
+         attempt.error_type == error_word(ErrorType::ProviderUnavailable);
+}
+
 std::string_view model_of(const Generation& generation) {
   return generation.served_model.empty() ? generation.requested_model : generation.served_model;
 }
@@ -116,7 +123,7 @@ int status_of(const Generation& generation) {
 
 bool is_call_metric(std::string_view family) {
   return family.starts_with("gen_ai_") || family == kOverhead.name || family == kRequests ||
-         family == kAttempts || family == kEstimated || family == kCost;
+         family == kAttempts || family == kEstimated || family == kCost || family == kKeyRefusals;
 }
 
 struct GatewayMetrics::Impl {
@@ -290,6 +297,9 @@ void GatewayMetrics::Impl::observe_own(const Generation& generation) {
     count(kAttempts, "Tries at providers.",
           {{"provider", attempt.provider_slug},
            {"result", attempt.is_ok ? "ok" : attempt.error_type}});
+    if (is_key_refusal(attempt))
+      count(kKeyRefusals, "Answers of providers that refuse the gateway's key.",
+            {{"provider", attempt.provider_slug}});
   }
   observe(kOverhead, {}, std::max(0.0, generation.end_ms - waiting_ms) / 1000);
   if (generation.usage && generation.usage->is_estimated)

@@ -107,6 +107,21 @@ TEST_F(GatewayMetricsTest, FailuresHaveTheirStatus) {
   EXPECT_EQ(sum("gantry_gateway_cost_usd_total"), -1);
 }
 
+TEST_F(GatewayMetricsTest, RefusedKeysAreToldFromRefusedPrompts) {
+  GatewayMetrics metrics(registry_, {});
+  Generation made = finished();
+  made.attempts[0].status = 403;
+  made.attempts[0].error_type = "content_policy_violation";
+  metrics.observe(made);
+  EXPECT_EQ(sum("gantry_gateway_provider_key_refusals_total"), -1);
+  made.attempts[0].error_type = "provider_unavailable";
+  metrics.observe(made);
+  made.attempts[0].status = 502;
+  metrics.observe(made);
+  EXPECT_EQ(sum("gantry_gateway_provider_key_refusals_total", {{"provider", "azure"}}), 1);
+  EXPECT_TRUE(is_call_metric("gantry_gateway_provider_key_refusals_total"));
+}
+
 TEST_F(GatewayMetricsTest, EstimatesAreCountedAndMakeNoTimes) {
   GatewayMetrics metrics(registry_, {});
   Generation estimated = finished();

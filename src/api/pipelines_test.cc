@@ -87,7 +87,7 @@ TEST_F(PipelinesApiTest, ShowsWhatCanBeSet) {
       answer.body["data"],
       json::parse(
           R"({"workspace_id":"1000000","sampling_rate":1.0,"filter_rules":null,)"
-          R"("attribute_rules":null,"privacy_mode":false,"metric_relabel_configs":null,"version":0,)"
+          R"("attribute_rules":null,"privacy_mode":false,"metric_relabel_configs":null,"stream_aggregation":null,"version":0,)"
           R"("updated_at":null})"));
 }
 

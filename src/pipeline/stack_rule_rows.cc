@@ -93,6 +93,8 @@ void record_changes(OrgId org, ControlChange& change, const access::Stack& stack
                             after.attribute_rules_json);
   differences.compare_rules("metric_relabel_configs", before.metric_relabel_json,
                             after.metric_relabel_json);
+  differences.compare_rules("stream_aggregation", before.stream_aggregation_json,
+                            after.stream_aggregation_json);
   record("pipeline.updated", differences.take());
   differences.compare("privacy_mode", before.is_private ? "true" : "false",
                       after.is_private ? "true" : "false");

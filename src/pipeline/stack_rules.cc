@@ -10,6 +10,7 @@
 #include <simdjson.h>
 
 #include "pipeline/relabel_json.h"
+#include "pipeline/stream_aggregation.h"
 
 namespace gantry::pipeline {
 namespace {
@@ -18,9 +19,15 @@ namespace dom = simdjson::dom;
 using access::ControlResult;
 using access::FieldProblem;
 
-constexpr std::array<std::string_view, 8> kNames = {
-    "sampling_rate",          "filter_rules", "attribute_rules", "privacy_mode",
-    "metric_relabel_configs", "version",      "updated_at",      "workspace_id"};
+constexpr std::array<std::string_view, 9> kNames = {"sampling_rate",
+                                                    "filter_rules",
+                                                    "attribute_rules",
+                                                    "privacy_mode",
+                                                    "metric_relabel_configs",
+                                                    "stream_aggregation",
+                                                    "version",
+                                                    "updated_at",
+                                                    "workspace_id"};
 constexpr double kSamplingSteps = 1e9;  ///< What is kept, and what is shown, has nine decimals.
 
 void write_optional(core::JsonWriter& json, std::string_view name, const std::string& value) {
@@ -38,7 +45,7 @@ bool StackRules::spares_spans() const {
 }
 
 bool StackRules::spares_samples() const {
-  return metric_relabel_json.empty();
+  return metric_relabel_json.empty() && stream_aggregation_json.empty();
 }
 
 struct StackRulesBody::Impl {
@@ -84,18 +91,16 @@ struct StackRulesBody::Impl {
       problems.push_back({.path = "privacy_mode", .reason = "must be true or false"});
   }
 
-  /// A part that has a parser of its own, whose errors begin with the path.
-  template <class Part>
-  void read_part(std::string_view name, Result<Part> (*parse)(std::string_view), std::string& json,
-                 Part& part, std::vector<FieldProblem>& problems) const {
+  /// A part that has a parser of its own, whose errors begin with the path. `parse` takes the JSON,
+  /// "null" for none, and keeps what it makes of it.
+  template <class Parse>
+  void read_part(std::string_view name, std::string& json, Parse parse,
+                 std::vector<FieldProblem>& problems) const {
     const dom::element* const value = find(name);
     if (value == nullptr) return;
     json = value->is_null() ? std::string() : simdjson::minify(*value);
-    auto parsed = parse(json.empty() ? "null" : json);
-    if (parsed) {
-      part = *std::move(parsed);
-      return;
-    }
+    const Result<void> parsed = parse(json.empty() ? std::string_view("null") : json);
+    if (parsed) return;
     const std::string& message = parsed.error().message;
     const std::size_t colon = message.find(": ");
     problems.push_back({.path = message.substr(0, colon), .reason = message.substr(colon + 2)});
@@ -126,12 +131,20 @@ ControlResult<StackRules> StackRulesBody::apply(const StackRules& before) const 
   std::vector<FieldProblem> problems;
   impl_->read_sampling_rate(rules, problems);
   impl_->read_privacy(rules, problems);
-  impl_->read_part("filter_rules", &FilterRules::parse, rules.filter_rules_json, rules.filter_rules,
+  const auto into = [](auto& part, auto parse) {
+    return [&part, parse](std::string_view json) -> Result<void> {
+      GANTRY_TRY(part, parse(json));
+      return {};
+    };
+  };
+  impl_->read_part("filter_rules", rules.filter_rules_json,
+                   into(rules.filter_rules, &FilterRules::parse), problems);
+  impl_->read_part("attribute_rules", rules.attribute_rules_json,
+                   into(rules.attribute_rules, &AttributeRules::parse), problems);
+  impl_->read_part("metric_relabel_configs", rules.metric_relabel_json,
+                   into(rules.metric_relabel, &parse_relabel_rules), problems);
+  impl_->read_part("stream_aggregation", rules.stream_aggregation_json, &check_stream_aggregation,
                    problems);
-  impl_->read_part("attribute_rules", &AttributeRules::parse, rules.attribute_rules_json,
-                   rules.attribute_rules, problems);
-  impl_->read_part("metric_relabel_configs", &parse_relabel_rules, rules.metric_relabel_json,
-                   rules.metric_relabel, problems);
   if (!problems.empty()) return access::refuse_fields(std::move(problems));
   return rules;
 }
@@ -160,6 +173,7 @@ void write_stack_rules(core::JsonWriter& json, const StackRules& rules) {
   write_optional(json, "attribute_rules", rules.attribute_rules_json);
   json.key("privacy_mode").boolean(rules.is_private);
   write_optional(json, "metric_relabel_configs", rules.metric_relabel_json);
+  write_optional(json, "stream_aggregation", rules.stream_aggregation_json);
 }
 
 }  // namespace gantry::pipeline

@@ -7,7 +7,8 @@
 //   GANTRY_TRY(const StackRules rules, body.apply(before));   // {} to replace, the present to
 //   patch
 //
-// Spans: filter, sampling, attribute rules, privacy. Samples: relabelling.
+// Spans: filter, sampling, attribute rules, privacy. Samples: relabelling, stream
+// aggregation.
 
 #include <cstddef>
 #include <cstdint>
@@ -37,15 +38,16 @@ struct StackRules {
   AttributeRules attribute_rules;
   std::string metric_relabel_json;
   RelabelRules metric_relabel;
+  std::string stream_aggregation_json;  ///< Checked: StreamAggregation::parse takes it.
 
   /// Whether they leave spans (samples) as they come.
   [[nodiscard]] bool spares_spans() const;
   [[nodiscard]] bool spares_samples() const;
 };
 
-/// {"sampling_rate","filter_rules","attribute_rules","privacy_mode","metric_relabel_configs"}, and
-/// of what was shown "version", "updated_at" and "workspace_id", so that it can be sent back.
-/// `null` is the default. Immutable.
+/// {"sampling_rate","filter_rules","attribute_rules","privacy_mode","metric_relabel_configs",
+/// "stream_aggregation"}, and of what was shown "version", "updated_at" and "workspace_id", so that
+/// it can be sent back. `null` is the default. Immutable.
 class StackRulesBody {
  public:
   /// Errors: InvalidArgument: no JSON object, or a key that is not known or given twice. A rule

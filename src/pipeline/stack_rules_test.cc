@@ -13,10 +13,11 @@ constexpr std::string_view kAll =
     R"("filter_rules":{"groups":[{"logic":"and","rules":[{"field":"model","operator":"exists"}]}]},)"
     R"("attribute_rules":[{"action":"delete","key":"secret"}],)"
     R"("privacy_mode":true,)"
-    R"("metric_relabel_configs":[{"regex":"pod","action":"labeldrop"}]})";
+    R"("metric_relabel_configs":[{"regex":"pod","action":"labeldrop"}],)"
+    R"("stream_aggregation":[{"match":"m","interval":"1s","outputs":["total"]}]})";
 constexpr std::string_view kNone =
     R"({"sampling_rate":1,"filter_rules":null,"attribute_rules":null,"privacy_mode":false,)"
-    R"("metric_relabel_configs":null})";
+    R"("metric_relabel_configs":null,"stream_aggregation":null})";
 
 std::string show(const StackRules& rules) {
   std::string text;
@@ -53,7 +54,7 @@ TEST(StackRules, ABodyChangesWhatItHas) {
   EXPECT_EQ(
       applied(
           R"({"sampling_rate":null,"filter_rules":null,"attribute_rules":null,"privacy_mode":null,)"
-          R"("metric_relabel_configs":null})",
+          R"("metric_relabel_configs":null,"stream_aggregation":null})",
           all()),
       kNone);
   StackRules expected = all();
@@ -103,7 +104,8 @@ INSTANTIATE_TEST_SUITE_P(
         RefusedCase{"unknown", R"({"sampling":1})",
                     "sampling: is not known here; the fields are sampling_rate, filter_rules, "
                     "attribute_rules, privacy_mode, "
-                    "metric_relabel_configs, version, updated_at, workspace_id"},
+                    "metric_relabel_configs, "
+                    "stream_aggregation, version, updated_at, workspace_id"},
         RefusedCase{"twice", R"({"privacy_mode":true,"privacy_mode":false})",
                     "privacy_mode: is given twice"},
         RefusedCase{"rate_text", R"({"sampling_rate":"1"})",
@@ -119,6 +121,8 @@ INSTANTIATE_TEST_SUITE_P(
                     "attribute_rules[0].action: must be one of insert, update, upsert, delete, "
                     "hash, extract, "
                     "convert, rename, not \"burn\""},
+        RefusedCase{"inside_aggregation", R"({"stream_aggregation":[{"match":"m"}]})",
+                    "stream_aggregation[0]: \"interval\" is missing"},
         RefusedCase{"inside_relabel", R"({"metric_relabel_configs":[{"action":"x"}]})",
                     "metric_relabel_configs[0].action: unknown relabel action \"x\""}),
     [](const auto& c) { return std::string(c.param.name); });

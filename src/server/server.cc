@@ -265,6 +265,7 @@ void Server::Impl::make_cloud_services() {
   pipelines = std::make_unique<StackPipelines>(StackPipelines::Environment{
       .db = *access->db,
       .registry = registry,
+      .clock = clock,
       .observe = [this](StackId stack, const telemetry::SpanBatch& batch) {
         derived_metrics->observe(stack, batch);
       }});

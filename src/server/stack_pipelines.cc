@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <map>
+#include <optional>
 #include <set>
 #include <stop_token>
 #include <thread>
@@ -14,10 +15,12 @@
 #include "core/mutex.h"
 #include "pipeline/relabelled_batch.h"
 #include "pipeline/stack_rule_rows.h"
+#include "pipeline/stream_aggregation.h"
 #include "pipeline/trace_sessions.h"
 #include "server/failure_log.h"
 #include "server/forwarding_metrics_store.h"
 #include "server/forwarding_trace_store.h"
+#include "server/stack_aggregations.h"
 
 namespace gantry::server {
 namespace {
@@ -38,22 +41,30 @@ struct Dropped {
         sampled_out(registry.counter(kDropped, kDroppedHelp,
                                      {{"stage", "sampling"}, {"reason", "sampling_rate"}})),
         relabelled(registry.counter(kDropped, kDroppedHelp,
-                                    {{"stage", "relabel"}, {"reason", "metric_relabel_configs"}})) {
+                                    {{"stage", "relabel"}, {"reason", "metric_relabel_configs"}})),
+        aggregated(registry.counter(kDropped, kDroppedHelp,
+                                    {{"stage", "aggregation"}, {"reason", "stream_aggregation"}})) {
   }
 
   core::Counter& filtered;
   core::Counter& sampled_out;
   core::Counter& relabelled;
+  core::Counter& aggregated;  ///< Only the aggregates are kept.
 };
 
 /// One version of a stack's rules.
 struct ActiveRules {
-  explicit ActiveRules(const pipeline::StoredRules& stored)
-      : version(stored.version), rules(stored.rules), relabeller(stored.rules.metric_relabel) {}
+  ActiveRules(const pipeline::StoredRules& stored,
+              std::shared_ptr<pipeline::StreamAggregation> running)
+      : version(stored.version),
+        rules(stored.rules),
+        relabeller(stored.rules.metric_relabel),
+        aggregation(std::move(running)) {}
 
   const std::int64_t version;
   const StackRules rules;
   mutable pipeline::Relabeller relabeller;
+  const std::shared_ptr<pipeline::StreamAggregation> aggregation;  ///< Null: none.
 };
 
 /// A stack, whether it has rules or not.
@@ -96,13 +107,21 @@ class RuledStack {
 
 struct StackPipelines::Impl {
   explicit Impl(Environment the_environment)
-      : environment(std::move(the_environment)), dropped(environment.registry) {}
+      : environment(std::move(the_environment)),
+        dropped(environment.registry),
+        aggregations(environment.clock, environment.registry,
+                     [this](StackId stack, const telemetry::MetricBatch& batch) {
+                       const auto store = store_behind(stack);
+                       // Else it was deleted, and its last windows with it.
+                       return store ? store->append(batch, {}) : telemetry::AppendResult();
+                     }) {}
 
   class RuledTraces;
   class RuledMetrics;
 
   Environment environment;
   Dropped dropped;
+  StackAggregations aggregations;
 
   core::Mutex reading;  // held while the database is read: the later reading is published later
   FailureLog failures GANTRY_GUARDED_BY(reading){"rules of stacks not read",
@@ -128,6 +147,13 @@ struct StackPipelines::Impl {
     return found == stacks.end() ? nullptr : found->second;
   }
 
+  /// Null: the stack is not open.
+  [[nodiscard]] std::shared_ptr<metrics::Store> store_behind(StackId id) const {
+    const core::Lock lock(mutex);
+    const auto found = stores.find(id);
+    return found == stores.end() ? nullptr : found->second.lock();
+  }
+
   Result<void> read() GANTRY_REQUIRES(reading) {
     std::vector<pipeline::StoredRules> all;
     {
@@ -138,12 +164,21 @@ struct StackPipelines::Impl {
     for (const pipeline::StoredRules& stored : all) {
       ruled.insert(stored.stack);
       const std::shared_ptr<RuledStack> stack = stack_of(stored.stack);
-      if (stack->version() != stored.version)
-        stack->publish(std::make_shared<const ActiveRules>(stored));
+      if (stack->version() == stored.version) continue;
+      GANTRY_TRY(auto aggregation,
+                 aggregations.run(stored.stack, stored.rules.stream_aggregation_json));
+      stack->publish(std::make_shared<const ActiveRules>(stored, std::move(aggregation)));
     }
-    const core::Lock lock(mutex);
-    for (const auto& [id, stack] : stacks)
-      if (!ruled.contains(id)) stack->publish(nullptr);
+    std::vector<std::shared_ptr<RuledStack>> others;
+    {
+      const core::Lock lock(mutex);
+      for (const auto& [id, stack] : stacks)
+        if (!ruled.contains(id)) others.push_back(stack);
+    }
+    for (const std::shared_ptr<RuledStack>& stack : others) {
+      stack->publish(nullptr);
+      GANTRY_CHECK(aggregations.run(stack->id, {}));
+    }
     return {};
   }
 
@@ -213,14 +248,30 @@ class StackPipelines::Impl::RuledMetrics final : public ForwardingMetricsStore {
     const auto active = stack_->active();
     if (!active || active->rules.spares_samples())
       return ForwardingMetricsStore::append(batch, options);
-    const pipeline::RelabelledBatch relabelled(active->relabeller, batch);
+    std::optional<pipeline::RelabelledBatch> relabelled;
+    if (!active->rules.metric_relabel_json.empty()) relabelled.emplace(active->relabeller, batch);
+    const telemetry::MetricBatch& left = relabelled ? relabelled->batch() : batch;
+    // What is imported is of a time whose windows have ended.
+    if (!active->aggregation || options.is_import) {
+      GANTRY_TRY(telemetry::AppendResult appended, ForwardingMetricsStore::append(left, options));
+      return accounted(relabelled, std::move(appended));
+    }
+    const pipeline::PartialBatch rest =
+        active->aggregation->observe(left, owner_.environment.clock.now());
     GANTRY_TRY(telemetry::AppendResult appended,
-               ForwardingMetricsStore::append(relabelled.batch(), options));
-    if (appended.retry_after.count == 0) owner_.dropped.relabelled.add(relabelled.dropped_count());
-    return relabelled.of_input(std::move(appended));
+               ForwardingMetricsStore::append(rest.batch(), options));
+    if (appended.retry_after.count == 0) owner_.dropped.aggregated.add(rest.dropped_count());
+    return accounted(relabelled, rest.of_input(std::move(appended)));
   }
 
  private:
+  telemetry::AppendResult accounted(const std::optional<pipeline::RelabelledBatch>& relabelled,
+                                    telemetry::AppendResult appended) {
+    if (!relabelled) return appended;
+    if (appended.retry_after.count == 0) owner_.dropped.relabelled.add(relabelled->dropped_count());
+    return relabelled->of_input(std::move(appended));
+  }
+
   Impl& owner_;
   const std::shared_ptr<RuledStack> stack_;
 };
@@ -234,6 +285,7 @@ StackPipelines::~StackPipelines() {
 
 Result<void> StackPipelines::start() {
   GANTRY_CHECK(impl_->refresh());
+  impl_->aggregations.start();
   impl_->follower =
       std::jthread([raw = impl_.get()](const std::stop_token& stopping) { raw->run(stopping); });
   pthread_setname_np(impl_->follower.native_handle(), "pipelines");
@@ -257,6 +309,7 @@ Result<void> StackPipelines::refresh() {
 void StackPipelines::stop() {
   impl_->follower.request_stop();
   if (impl_->follower.joinable()) impl_->follower.join();
+  impl_->aggregations.stop();
 }
 
 std::shared_ptr<traces::Store> StackPipelines::attach(StackId stack,
@@ -275,12 +328,7 @@ std::shared_ptr<metrics::Store> StackPipelines::attach(StackId stack,
 
 Result<telemetry::AppendResult> StackPipelines::append_own(StackId stack,
                                                            const telemetry::MetricBatch& batch) {
-  std::shared_ptr<metrics::Store> store;
-  {
-    const core::Lock lock(impl_->mutex);
-    if (const auto found = impl_->stores.find(stack); found != impl_->stores.end())
-      store = found->second.lock();
-  }
+  const std::shared_ptr<metrics::Store> store = impl_->store_behind(stack);
   if (!store) return fail(Code::Unavailable, "the stack is not open");
   return store->append(batch, {});
 }

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/ids.h"
 #include "core/metrics.h"
+#include "core/time.h"
 #include "metrics/store.h"
 #include "pipeline/ruled_spans.h"
 #include "pipeline/stack_rules.h"
@@ -30,6 +31,7 @@ class StackPipelines {
   struct Environment {
     state::Db& db;
     core::MetricRegistry& registry;
+    const Clock& clock;
     /// Spans that a stack took and sampling left out: rates count them. Any thread.
     std::function<void(StackId, const telemetry::SpanBatch&)> observe = {};
   };
@@ -53,7 +55,8 @@ class StackPipelines {
   /// as they were, and are read again every few seconds.
   Result<void> refresh();
 
-  /// No change is followed any more.
+  /// No change is followed any more, and what aggregations have not finished is appended. The
+  /// stores are open, and nothing is received any more.
   void stop();
 
   /// The store of a stack that takes what the stack's rules leave. `traces`, `metrics`: what is

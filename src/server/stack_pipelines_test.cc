@@ -117,10 +117,12 @@ class StackPipelinesTest : public access::ControlFixture {
 
   storage::FaultyFileSystem files_;
   std::vector<std::size_t> observed_;  ///< Spans, by batch.
-  StackPipelines pipelines_{
-      {.db = *db_, .registry = registry_, .observe = [this](StackId, const SpanBatch& batch) {
-         observed_.push_back(batch.spans.size());
-       }}};
+  StackPipelines pipelines_{{.db = *db_,
+                             .registry = registry_,
+                             .clock = clock_,
+                             .observe = [this](StackId, const SpanBatch& batch) {
+                               observed_.push_back(batch.spans.size());
+                             }}};
   std::shared_ptr<traces::Store> traces_behind_;
   std::shared_ptr<metrics::Store> metrics_behind_;
   std::shared_ptr<traces::Store> traces_;
@@ -182,6 +184,24 @@ TEST_F(StackPipelinesTest, RelabelsWhatIsReceivedAndNotWhatGantryMeasures) {
   EXPECT_TRUE(pipelines_.append_own(stack_, samples.batch));
   EXPECT_EQ(metrics_behind_->cardinality(1).series_count, 2U);
   EXPECT_FALSE(pipelines_.append_own(foreign_stack_, samples.batch));
+}
+
+TEST_F(StackPipelinesTest, AggregatesWhatIsLeftByRelabelling) {
+  ASSERT_TRUE(pipelines_.start());
+  set_rules(R"({"metric_relabel_configs":[)"
+            R"({"source_labels":["__name__"],"regex":"go_.*","action":"drop"}],)"
+            R"("stream_aggregation":[{"match":"{__name__=~\"go_gc|up\"}","interval":"1h",)"
+            R"("outputs":["count_samples"],"keep_input":false}]})");
+  const Samples samples({"go_gc", "up", "down"}, clock_.now());
+  EXPECT_EQ(metrics_->append(samples.batch, {})->samples_written, 3U);
+  EXPECT_EQ(metrics_behind_->cardinality(1).series_count, 1U) << "down";
+  EXPECT_EQ(dropped("relabel", "metric_relabel_configs"), 1);
+  EXPECT_EQ(dropped("aggregation", "stream_aggregation"), 1);
+  EXPECT_EQ(metrics_->append(samples.batch, {.is_import = true})->samples_written, 3U);
+  EXPECT_EQ(metrics_behind_->cardinality(1).series_count, 2U) << "what is imported is kept";
+  clock_.advance({1000});
+  pipelines_.stop();
+  EXPECT_EQ(metrics_behind_->cardinality(1).series_count, 3U) << "and the aggregate";
 }
 
 TEST_F(StackPipelinesTest, RulesAreKnownFromTheStartAndEndWhenTheyAreCleared) {

@@ -172,6 +172,39 @@ def test_attribute_rules_edit_what_is_stored_and_sent(make_gantry, recorder):
     assert MARK.encode() not in files_of(gantry.data)
 
 
+def top_hosts(interval: str) -> dict:
+    return {"match": "req", "interval": interval, "by": ["host"], "outputs": ["sum_samples"], "top": {"n": 2, "label": "host"},
+            "keep_input": False}
+
+
+def sums(gantry, name: str) -> dict:
+    """The greatest value by host."""
+    found = gantry.query(f"max by (host) (max_over_time({{__name__=\"{name}\"}}[5m]))")
+    return {each["metric"]["host"]: float(each["value"][1]) for each in found}
+
+
+def test_samples_are_aggregated_by_the_top_hosts_and_the_others(make_gantry):
+    gantry = make_gantry().start()
+    set_rules(gantry, stream_aggregation=[top_hosts("1s")], metric_relabel_configs=[{"regex": "junk", "action": "labeldrop"}])
+    lines = [f"req,host=h{host},pod=p{pod},junk=x value={value}" for host, pod, value in
+             [(1, 1, 10), (1, 2, 5), (2, 1, 20), (3, 1, 1), (4, 1, 2)]]
+    write(gantry, "plain value=1", *lines)
+    wait_until(lambda: sums(gantry, "req:1s_sum_samples") == {"h1": 15, "h2": 20, "other": 3})
+    assert gantry.query("req") == [], "only the aggregates are kept"
+    assert gantry.query("plain")[0]["value"][1] == "1"
+    assert metric(gantry, "gantry_pipeline_dropped_total", stage="aggregation", reason="stream_aggregation") == 5
+    # A window that has not ended is written when the rules change, and when the process ends.
+    set_rules(gantry, stream_aggregation=[top_hosts("1h")])
+    write(gantry, "req,host=h1 value=1")
+    set_rules(gantry)
+    wait_until(lambda: sums(gantry, "req:1h_sum_samples") == {"h1": 1})
+    set_rules(gantry, stream_aggregation=[top_hosts("2h")])
+    write(gantry, "req,host=h1 value=2", "req,host=h2 value=3")
+    assert gantry.stop() == 0, gantry.log()
+    gantry.start()
+    assert sums(gantry, "req:2h_sum_samples") == {"h1": 2, "h2": 3}
+
+
 def test_the_documented_rules_are_taken(make_gantry):
     gantry = make_gantry().start()
     page = (pathlib.Path(__file__).parents[2] / "docs/pipeline.md").read_text()

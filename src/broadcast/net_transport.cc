@@ -119,9 +119,11 @@ class NetTransport final : public Transport {
 
 Result<std::unique_ptr<Transport>> make_net_transport(NetTransportOptions options) {
   auto rpc = make_rpc_transport(options);
-  GANTRY_TRY(auto client, net::StreamingClient::make({.egress = options.egress,
-                                                      .ca_file = std::move(options.ca_file),
-                                                      .io_thread_count = options.io_thread_count}));
+  GANTRY_TRY(auto client,
+             net::StreamingClient::make({.egress = options.egress,
+                                         .ca_file = std::move(options.ca_file),
+                                         .io_threads = std::make_shared<net::IoThreads>(
+                                             options.io_thread_count, "broadcast-io")}));
   return std::make_unique<NetTransport>(std::move(client), std::move(rpc));
 }
 

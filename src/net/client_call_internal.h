@@ -19,6 +19,7 @@
 #include "core/mutex.h"
 #include "net/answer_parser_internal.h"
 #include "net/client_connection_internal.h"
+#include "net/io_threads_internal.h"
 #include "net/streaming_client.h"
 #include "net/timer_internal.h"
 
@@ -28,8 +29,9 @@ namespace gantry::net {
 struct ClientShared {
   explicit ClientShared(StreamingClient::Options given);
 
+  std::shared_ptr<IoThreads> io_threads;  ///< Null once stopped; none in `options`.
   const StreamingClient::Options options;
-  std::shared_ptr<asio::io_context> io;
+  const std::shared_ptr<asio::io_context> io;
   asio::ssl::context tls{asio::ssl::context::tls_client};
   IdleConnections idle;
   const std::shared_ptr<TimerSet> timers = std::make_shared<TimerSet>();

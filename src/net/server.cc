@@ -3,24 +3,21 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <thread>
 #include <unordered_map>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <fmt/format.h>
-#include <pthread.h>
 #include <re2/re2.h>
 
 #include "core/log.h"
 #include "core/mutex.h"
+#include "net/io_threads_internal.h"
 #include "net/session_internal.h"
 
 namespace gantry::net {
@@ -105,24 +102,24 @@ struct Listener {
 
 struct Server::Impl {
   explicit Impl(ServerOptions given)
-      : options(std::move(given)),
-        io(std::make_shared<asio::io_context>(static_cast<int>(options.io_thread_count))),
+      : io_threads(given.io_threads != nullptr ? std::move(given.io_threads)
+                                               : std::make_shared<IoThreads>(2, "http-io")),
+        options(std::move(given)),
+        io(io_threads->impl().io),
         metrics(options.metrics),
         shared{.options = options,
                .io = io,
                .metrics = metrics,
                .held_body_bytes = 0,
-               .on_end = [this](Session& session) { forget(session); }},
-        work(asio::make_work_guard(*io)) {}
+               .on_end = [this](Session& session) { forget(session); }} {}
 
+  std::shared_ptr<IoThreads> io_threads;  // null once stopped; none in `options`
   ServerOptions options;
-  std::shared_ptr<asio::io_context> io;
+  const std::shared_ptr<asio::io_context> io;
   HttpMetrics metrics;
   std::unique_ptr<re2::RE2> cors_origin;
   SessionShared shared;
   std::vector<std::unique_ptr<Listener>> listeners;
-  asio::executor_work_guard<asio::io_context::executor_type> work;
-  std::vector<std::thread> threads;
 
   mutable core::Mutex mutex;
   core::ConditionVariable changed;
@@ -134,7 +131,7 @@ struct Server::Impl {
 
   Result<void> add(ListenerOptions listener_options);
   Result<void> compile_cors();
-  void run_threads();
+  void start_accepting();
   Task<void> accept_loop(Listener& listener);
   void accept(Listener& listener, Tcp::socket socket);
   Task<void> refuse(Tcp::socket socket);
@@ -179,17 +176,13 @@ Result<void> Server::Impl::compile_cors() {
   return {};
 }
 
-void Server::Impl::run_threads() {
+void Server::Impl::start_accepting() {
   {
     const core::Lock lock(mutex);
     accepting_count = listeners.size();
   }
   for (const auto& listener : listeners) {
     asio::co_spawn(listener->acceptor.get_executor(), accept_loop(*listener), asio::detached);
-  }
-  for (std::size_t i = 0; i < options.io_thread_count; ++i) {
-    threads.emplace_back([this] { io->run(); });
-    pthread_setname_np(threads.back().native_handle(), "http-io");
   }
 }
 
@@ -263,6 +256,7 @@ Task<void> Server::Impl::refuse(Tcp::socket accepted) {
   }
   const core::Lock lock(mutex);
   --refusing_count;
+  changed.notify_all();
 }
 
 void Server::Impl::forget(Session& session) {
@@ -282,10 +276,11 @@ std::vector<std::shared_ptr<Session>> Server::Impl::living_sessions() {
 
 bool Server::Impl::wait_for_sessions(std::chrono::steady_clock::time_point until) {
   core::Lock lock(mutex);
-  while (accepting_count > 0 || !sessions.empty()) {
-    if (changed.wait_until(lock, until) == std::cv_status::timeout) {
-      return accepting_count == 0 && sessions.empty();
-    }
+  const auto is_over = [&]() GANTRY_REQUIRES(mutex) {
+    return accepting_count == 0 && refusing_count == 0 && sessions.empty();
+  };
+  while (!is_over()) {
+    if (changed.wait_until(lock, until) == std::cv_status::timeout) return is_over();
   }
   return true;
 }
@@ -318,9 +313,9 @@ void Server::Impl::stop(DurationMs grace) {
   while (!wait_for_sessions(std::chrono::steady_clock::now() + kReport)) {
     log::warn("waiting for handlers to return", {{"connections", living_sessions().size()}});
   }
-  work.reset();
-  io->stop();
-  for (std::thread& thread : threads) thread.join();
+  // Those that said they have ended may still be on their way out.
+  io_threads->settle();
+  io_threads.reset();
   const core::Lock lock(mutex);
   is_stopped = true;
   changed.notify_all();
@@ -337,7 +332,7 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options,
   auto impl = std::make_unique<Impl>(std::move(options));
   GANTRY_CHECK(impl->compile_cors());
   for (ListenerOptions& listener : listeners) GANTRY_CHECK(impl->add(std::move(listener)));
-  impl->run_threads();
+  impl->start_accepting();
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 

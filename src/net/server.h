@@ -22,6 +22,7 @@
 #include "core/metrics.h"
 #include "core/time.h"
 #include "core/worker_pool.h"
+#include "net/io_threads.h"
 #include "net/router.h"
 
 namespace gantry::net {
@@ -57,7 +58,7 @@ struct ServerOptions {
   core::WorkerPool& ingest_pool;
   core::MetricRegistry& metrics;
   HttpLimits limits;
-  std::size_t io_thread_count = 2;
+  std::shared_ptr<IoThreads> io_threads;  ///< Null: two of its own.
   std::string cors_origin = ".*";  ///< RE2, matched against the whole Origin. ".*" answers "*".
   std::vector<core::IpNetwork> trusted_proxies = {};  ///< Whose X-Forwarded-For is believed.
 };

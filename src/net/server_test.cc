@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <stdexcept>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -18,6 +19,7 @@ namespace {
 using testing::RawClient;
 using testing::RawResponse;
 using testing::TestServer;
+using testing::wait_until;
 
 constexpr std::string_view kGetHello = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -48,6 +50,34 @@ TEST(Server, KeepsTheConnectionForPipelinedRequests) {
   client.send(requests);
   for (int i = 0; i < 20; ++i) EXPECT_EQ(client.receive().body, "body " + std::to_string(i));
   EXPECT_EQ(server.server().connection_count(), 1U);
+}
+
+TEST(Server, RunsWhatIsQuickWithoutAWorker) {
+  TestServer server({.thread_count = 1, .add_routes = [](Router& router) {
+                       router.add(Method::Post, "/length",
+                                  {.is_quick =
+                                       [](const Request& request) {
+                                         if (request.body == "throw") throw std::length_error("");
+                                         return request.body.size() < 5;
+                                       }},
+                                  [](Request& request) {
+                                    return text_response(200, std::to_string(request.body.size()));
+                                  });
+                     }});
+  RawClient busy(server.port());
+  busy.send("GET /block HTTP/1.1\r\nHost: x\r\n\r\n");
+  server.wait_for_blocked(1);
+  RawClient quick(server.port());
+  quick.send(post("/length", "four"));
+  EXPECT_EQ(quick.receive().body, "4");
+  RawClient slow(server.port());
+  slow.send(post("/length", "longer"));
+  RawClient broken(server.port());
+  broken.send(post("/length", "throw"));
+  wait_until([&] { return server.queue_length() == 2; });
+  server.release();
+  EXPECT_EQ(slow.receive().body, "6");
+  EXPECT_EQ(broken.receive().body, "5");
 }
 
 TEST(Server, IgnoresEmptyLinesBetweenRequests) {

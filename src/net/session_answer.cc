@@ -57,7 +57,7 @@ Task<void> Session::run_handler() {
   }
   std::string& body = exchange_.request.body;
   if (body.empty()) body.reserve(kBodyPaddingBytes);
-  if (exchange_.match.route->options.runs_on == RunsOn::IoThread) {
+  if (runs_here()) {
     call_handler();
     co_return;
   }
@@ -71,7 +71,17 @@ Task<void> Session::run_handler() {
   }
 }
 
-/// Runs on a worker.
+bool Session::runs_here() noexcept {
+  const RouteOptions& options = exchange_.match.route->options;
+  if (options.runs_on == RunsOn::IoThread) return true;
+  try {
+    return options.is_quick && options.is_quick(exchange_.request);
+  } catch (const std::exception&) {
+    return false;  // the handler will say what is wrong
+  }
+}
+
+/// On a worker, or here.
 void Session::call_handler() noexcept {
   std::string failure;
   try {
@@ -89,14 +99,20 @@ void Session::call_handler() noexcept {
   exchange_.refusal = Refusal{.status = 500, .message = "internal error; the log has the details"};
 }
 
+ContentCoding Session::answer_coding() const {
+  const Response& response = exchange_.response;
+  const bool is_large = response.stream != nullptr || response.body.size() > kCompressBytesMin;
+  const bool may_compress = response.may_compress && !response.headers.contains("Content-Encoding");
+  if (!is_large || !may_compress) return ContentCoding::Identity;
+  return choose_content_coding(exchange_.request.headers.find("Accept-Encoding"));
+}
+
 Result<void> Session::compress_answer() {
   Response& response = exchange_.response;
-  const bool is_large = response.stream != nullptr || response.body.size() > kCompressBytesMin;
-  if (!response.may_compress || response.headers.contains("Content-Encoding")) return {};
-  response.headers.add("Vary", "Accept-Encoding");
-  const ContentCoding coding =
-      choose_content_coding(exchange_.request.headers.find("Accept-Encoding"));
-  if (!is_large || coding == ContentCoding::Identity) return {};
+  const ContentCoding coding = answer_coding();
+  if (response.may_compress && !response.headers.contains("Content-Encoding"))
+    response.headers.add("Vary", "Accept-Encoding");
+  if (coding == ContentCoding::Identity) return {};
   GANTRY_TRY(auto compressor, make_compressor(coding));
   std::string compressed;
   GANTRY_CHECK(compressor->append(response.body, compressed));

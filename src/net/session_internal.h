@@ -140,8 +140,11 @@ class Session : public std::enable_shared_from_this<Session> {
   // session_answer.cc
   Task<void> run_handler();
   [[nodiscard]] core::WorkerPool& pool() const;
+  [[nodiscard]] bool runs_here() noexcept;
   void call_handler() noexcept;
   void render_refusal();
+  /// Identity: it goes out as it is.
+  [[nodiscard]] ContentCoding answer_coding() const;
   Result<void> compress_answer();
   [[nodiscard]] bool has_body() const;
   void add_cors();

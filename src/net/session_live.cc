@@ -17,8 +17,6 @@ constexpr std::size_t kWatchReadBytes = 4 << 10;
 /// noticed.
 constexpr std::size_t kEarlyBytesMax = 64 << 10;
 
-constexpr std::size_t kInlineBodyBytes = 1024;  // no larger bodies are compressed
-
 }  // namespace
 
 DurationMs Session::write_timeout() const {
@@ -95,8 +93,7 @@ Task<Session::ReadResult> Session::await_head() {
 /// is full it goes out as it is.
 Task<void> Session::take_whole_answer() {
   Result<void> compressed;
-  const Response& response = exchange_.response;
-  if (response.stream == nullptr && response.body.size() <= kInlineBodyBytes) {
+  if (answer_coding() == ContentCoding::Identity) {
     compressed = compress_answer();
   } else {
     co_await on_worker(pool(), [&] { compressed = compress_answer(); });

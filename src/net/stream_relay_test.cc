@@ -78,12 +78,14 @@ class Relay : public std::enable_shared_from_this<Relay> {
   std::shared_ptr<AnswerStream> stream_;
 };
 
-/// The server in the middle.
+/// The server in the middle, which calls with its own I/O threads.
 class Middle {
  public:
   explicit Middle(RawServer::Script upstream)
       : upstream_(std::move(upstream)),
-        server_({.queue_length_max = 1024, .add_routes = [this](Router& router) {
+        server_({.queue_length_max = 1024,
+                 .io_threads = io_threads_,
+                 .add_routes = [this](Router& router) {
                    router.add(Method::Get, "/relay", {}, [this](Request&) {
                      return Relay::open(caller_.client(), {.url = Caller::url(upstream_)});
                    });
@@ -97,7 +99,8 @@ class Middle {
 
  private:
   RawServer upstream_;
-  Caller caller_;
+  const std::shared_ptr<IoThreads> io_threads_ = std::make_shared<IoThreads>(2, "shared-io");
+  Caller caller_{{.io_threads = io_threads_}};
   TestServer server_;
 };
 

@@ -2,14 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 #include <utility>
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <fmt/format.h>
 #include <openssl/ssl.h>
-#include <pthread.h>
 
 #include "net/client_call_internal.h"
 #include "net/tokens_internal.h"
@@ -168,26 +165,24 @@ void ClientCall::cancel() {
 }
 
 ClientShared::ClientShared(StreamingClient::Options given)
-    : options(std::move(given)),
-      io(std::make_shared<asio::io_context>(static_cast<int>(options.io_thread_count))),
+    : io_threads(given.io_threads != nullptr ? std::move(given.io_threads)
+                                             : std::make_shared<IoThreads>(2, "http-out")),
+      options(std::move(given)),
+      io(io_threads->impl().io),
       idle({.per_origin_max = options.idle_per_origin_max,
             .count_max = options.idle_max,
             .timeout = options.idle_connection_timeout}) {}
 
 struct StreamingClient::Impl {
   explicit Impl(Options options)
-      : shared(std::move(options)),
-        work(asio::make_work_guard(*shared.io)),
-        sweeper(asio::make_strand(*shared.io)) {}
+      : shared(std::move(options)), sweeper(asio::make_strand(*shared.io)) {}
 
   ClientShared shared;
-  asio::executor_work_guard<asio::io_context::executor_type> work;
-  asio::steady_timer sweeper;  // on its strand, once there are threads
-  bool is_stopping = false;    // as above
-  std::vector<std::thread> threads;
+  asio::steady_timer sweeper;                             // on its strand
+  bool is_stopping = false;                               // as above
+  bool is_swept GANTRY_GUARDED_BY(shared.mutex) = false;  // for the last time
 
   void sweep_later();
-  void run_threads();
   void stop();
 };
 
@@ -196,18 +191,15 @@ void StreamingClient::Impl::sweep_later() {
       shared.options.idle_connection_timeout.count / 2, 1, kSweepIntervalMax.count);
   sweeper.expires_after(std::chrono::milliseconds(interval));
   sweeper.async_wait([this](ErrorCode) {
-    if (is_stopping) return;
+    if (is_stopping) {
+      const core::Lock lock(shared.mutex);
+      is_swept = true;
+      shared.changed.notify_all();
+      return;
+    }
     shared.idle.sweep();
     sweep_later();
   });
-}
-
-void StreamingClient::Impl::run_threads() {
-  sweep_later();
-  for (std::size_t i = 0; i < shared.options.io_thread_count; ++i) {
-    threads.emplace_back([this] { shared.io->run(); });
-    pthread_setname_np(threads.back().native_handle(), "http-out");
-  }
 }
 
 void StreamingClient::Impl::stop() {
@@ -227,12 +219,12 @@ void StreamingClient::Impl::stop() {
   shared.timers->stop();
   {
     core::Lock lock(shared.mutex);
-    while (!shared.calls.empty()) shared.changed.wait(lock);
+    while (!shared.calls.empty() || !is_swept) shared.changed.wait(lock);
   }
   shared.idle.close_all();
-  // Not io->stop(): what is queued runs, and drops what it holds.
-  work.reset();
-  for (std::thread& thread : threads) thread.join();
+  // Those that said they have ended may still be on their way out.
+  shared.io_threads->settle();
+  shared.io_threads.reset();
 }
 
 StreamingClient::StreamingClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -244,7 +236,7 @@ StreamingClient::~StreamingClient() {
 Result<std::unique_ptr<StreamingClient>> StreamingClient::make(Options options) {
   auto impl = std::make_unique<Impl>(std::move(options));
   GANTRY_CHECK(use_authorities(impl->shared.tls, impl->shared.options.ca_file));
-  impl->run_threads();
+  asio::post(impl->sweeper.get_executor(), [impl = impl.get()] { impl->sweep_later(); });
   return std::unique_ptr<StreamingClient>(new StreamingClient(std::move(impl)));
 }
 

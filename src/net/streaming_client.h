@@ -25,6 +25,7 @@
 #include "core/time.h"
 #include "net/egress.h"
 #include "net/http.h"
+#include "net/io_threads.h"
 #include "net/timer.h"
 
 namespace gantry::net {
@@ -133,7 +134,7 @@ class StreamingClient {
   struct Options {
     const Egress& egress;  ///< Says where calls may go. Outlives the client.
     std::string ca_file;   ///< PEM; the system's authorities when empty. TLS 1.2 and newer.
-    std::size_t io_thread_count = 2;
+    std::shared_ptr<IoThreads> io_threads;  ///< Null: two of its own.
     std::size_t calls_max = 10'000;         ///< At once.
     std::size_t idle_per_origin_max = 256;  ///< Connections that wait for the next call.
     std::size_t idle_max = 2048;

@@ -28,6 +28,7 @@ Caller::Caller(Options options) {
   egress_ = Egress::make(std::move(egress)).value();
   client_ = StreamingClient::make({.egress = *egress_,
                                    .ca_file = std::move(options.ca_file),
+                                   .io_threads = std::move(options.io_threads),
                                    .calls_max = options.calls_max,
                                    .idle_per_origin_max = options.idle_per_origin_max,
                                    .idle_connection_timeout = options.idle_connection_timeout,

@@ -21,7 +21,8 @@ class Caller {
   struct Options {
     /// 127.0.0.1 for every name when empty.
     std::function<Result<std::vector<core::IpAddress>>(const std::string&)> resolve = nullptr;
-    std::string ca_file;
+    std::string ca_file = {};
+    std::shared_ptr<IoThreads> io_threads = nullptr;
     std::size_t calls_max = 10'000;
     std::size_t idle_per_origin_max = 256;
     DurationMs idle_connection_timeout{60'000};

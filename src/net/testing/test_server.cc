@@ -49,6 +49,7 @@ TestServer::TestServer(Options options)
                                .ingest_pool = pool_,
                                .metrics = metrics_,
                                .limits = options.limits,
+                               .io_threads = options.io_threads,
                                .cors_origin = options.cors_origin};
   auto router = make_router();
   if (options.add_routes) options.add_routes(*router);

@@ -30,6 +30,7 @@ class TestServer {
     std::size_t queue_length_max = 64;
     std::string cors_origin = ".*";
     std::optional<TlsOptions> tls = std::nullopt;
+    std::shared_ptr<IoThreads> io_threads = nullptr;
     std::function<void(Router&)> add_routes = nullptr;  ///< Besides those of every test.
   };
 

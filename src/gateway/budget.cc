@@ -242,6 +242,14 @@ Result<Admission> KeyBudgets::admit(const GatewayKey& key, const CallEstimate& e
   }
 }
 
+bool KeyBudgets::is_known(const GatewayKey& key) const {
+  if (!key.settings.limit) return true;
+  if (impl_->has_replicas()) return false;  // the lease may be used up
+  const core::Lock lock(impl_->mutex);
+  const auto found = impl_->accounts.find(key.hash);
+  return found != impl_->accounts.end() && found->second->is_known();
+}
+
 Result<KeySpend> KeyBudgets::spend(const GatewayKey& key) {
   const auto account = impl_->account_of(key);
   const core::Lock lock(impl_->database_mutex);

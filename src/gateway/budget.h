@@ -110,6 +110,9 @@ class KeyBudgets {
   /// is used up. Errors: the database's.
   [[nodiscard]] Result<Admission> admit(const GatewayKey& key, const CallEstimate& estimate);
 
+  /// Whether `admit` would find all that it needs in memory, as things are. Never blocks.
+  [[nodiscard]] bool is_known(const GatewayKey& key) const;
+
   /// What the key has spent, in the windows of now: what the database has and what is not written
   /// yet. Blocks on the database.
   [[nodiscard]] Result<KeySpend> spend(const GatewayKey& key);

@@ -81,6 +81,19 @@ TEST_F(BudgetTest, ReservesThenSettles) {
   EXPECT_EQ(spent(key), 100);
 }
 
+TEST_F(BudgetTest, KnowsAKeyOnceTheDatabaseWasAsked) {
+  const GatewayKey key = make({.limit = PicoUsd{100}});
+  EXPECT_FALSE(budgets_.is_known(key));
+  EXPECT_TRUE(admit(key, {.cost = {}, .tokens = 5}));
+  EXPECT_FALSE(budgets_.is_known(key)) << "no budget was needed";
+  EXPECT_TRUE(call(key, 1, 1));
+  EXPECT_TRUE(budgets_.is_known(key));
+  EXPECT_TRUE(budgets_.is_known(make({}))) << "without a limit there is nothing to know";
+  KeyBudgets one(*db_, clock_, {.holder = "one"});
+  EXPECT_TRUE(admit(one, key, costs(1)));
+  EXPECT_FALSE(one.is_known(key)) << "the lease may be used up";
+}
+
 TEST_F(BudgetTest, ACallThatIsDroppedCostsNothing) {
   const GatewayKey key = make({.limit = PicoUsd{100}, .max_concurrent = 1});
   EXPECT_TRUE(admit(key, costs(100)));

@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::int64_t kRetryAfterS = 1;
 
+/// Of an answer in one piece. Compressing a smaller one takes longer than sending what it saves.
+constexpr std::size_t kCompressBytesMin = 16 << 10;
+
 TypedError too_many_calls() {
   return {.type = ErrorType::ProviderOverloaded,
           .message = "Too many calls at once, try again",
@@ -245,6 +248,7 @@ void Call::take_whole(Attempt record, WholeOutcome whole) {
   generation_.attempts.push_back(std::move(record));
   net::Response response =
       net::json_response(200, whole.shaped ? *std::move(whole.shaped) : whole.body);
+  response.may_compress = response.body.size() > kCompressBytesMin;
   for (const auto& [name, value] : whole.headers.fields()) response.headers.add(name, value);
   response.headers.add("X-Generation-Id", generation_.id);
   const net::Headers details = detail_headers();

@@ -50,6 +50,12 @@ std::string_view bearer_secret(const net::Request& request) {
   return value;
 }
 
+/// "" if there is none.
+std::string_view secret_of(const net::Request& request, Api api) {
+  const std::string_view secret = bearer_secret(request);
+  return secret.empty() && api == Api::Messages ? request.headers.find("x-api-key") : secret;
+}
+
 /// The largest that a call to one of the candidates may come to. Nothing: none has a price.
 std::optional<PicoUsd> dearest_cost(const Route& route, const Usage& usage) {
   std::optional<PicoUsd> dearest;
@@ -261,10 +267,16 @@ class Doorkeeper {
 
 }  // namespace
 
+bool is_quick_call(const CallParts& parts, Api api, const net::Request& request) {
+  constexpr std::size_t kQuickBodyBytes = 16 << 10;  // parsed within some 50 µs
+  if (request.body.size() > kQuickBodyBytes) return false;
+  const auto key = parts.keys.find_known(secret_of(request, api));
+  return key != nullptr && parts.budgets.is_known(*key);
+}
+
 std::expected<std::shared_ptr<const GatewayKey>, TypedError> authenticate(
     GatewayKeyFinder& keys, const net::Request& request, Api api) {
-  std::string_view secret = bearer_secret(request);
-  if (secret.empty() && api == Api::Messages) secret = request.headers.find("x-api-key");
+  const std::string_view secret = secret_of(request, api);
   if (secret.empty()) {
     return std::unexpected(
         TypedError{.type = ErrorType::Authentication, .message = "Missing Authentication header"});

@@ -1,7 +1,7 @@
 #pragma once
 
 // From a client's request to a call that may begin, or to the error that refuses it. Everything
-// here blocks on the database at times, and belongs on a worker.
+// here blocks on the database at times, and belongs on a worker unless `is_quick_call` says so.
 
 #include <cstdint>
 #include <expected>
@@ -17,6 +17,10 @@
 #include "net/http.h"
 
 namespace gantry::gateway {
+
+/// Whether `admit_call` will find the key and its budget in memory, as things are, and has little
+/// to parse. Never blocks.
+[[nodiscard]] bool is_quick_call(const CallParts& parts, Api api, const net::Request& request);
 
 /// Whose request it is. `api` decides where the key may stand: Messages also takes x-api-key.
 /// Errors: authentication; server, if the database failed (logged here).

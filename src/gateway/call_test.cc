@@ -115,6 +115,27 @@ TEST_F(CallTest, TheAnswerSaysWhatIsOnRecord) {
   EXPECT_EQ(usage["total_tokens"], 12);
 }
 
+TEST_F(CallTest, NeedsNoWorkerOnceItsKeyIsKnown) {
+  secret_ = make_key({.limit = PicoUsd{1'000'000'000'000}});
+  start(answering([](const std::string&) { return whole_answer(200, kAnswer); }), one_model());
+  EXPECT_EQ(post(kChatPath, kChatBody).status, 200);
+  std::vector<std::unique_ptr<RawClient>> busy;
+  for (int i = 0; i < 2; ++i) {  // each worker
+    busy.push_back(std::make_unique<RawClient>(server_->port()));
+    busy.back()->send("GET /block HTTP/1.1\r\nHost: x\r\n\r\n");
+  }
+  server_->wait_for_blocked(2);
+  EXPECT_EQ(post(kChatPath, kChatBody).status, 200);
+  const std::string long_body =
+      R"({"model":"openai/gpt-4o","messages":[{"role":"user","content":")" +
+      std::string(64 << 10, 'x') + R"("}]})";
+  RawClient client(server_->port());
+  client.send(request(kChatPath, long_body));
+  wait_until([&] { return server_->queue_length() == 1; });
+  server_->release();
+  EXPECT_EQ(client.receive().status, 200);
+}
+
 TEST_F(CallTest, AFinishedCallIsOnRecordAndOnTheKey) {
   start(answering([](const std::string&) { return whole_answer(200, kAnswer); }), one_model());
   ASSERT_EQ(post(kChatPath, kChatBody).status, 200);

@@ -289,6 +289,10 @@ void Gateway::add_routes(net::Router& router) {
                {.name = fmt::format("gateway{}", path),
                 // Its handlers wait for the database, if at all: queries must not keep them out.
                 .runs_on = net::RunsOn::IngestPool,
+                .is_quick =
+                    [this, api](const net::Request& request) {
+                      return is_quick_call(impl_->call_parts, api, request);
+                    },
                 .body_bytes_max = impl_->options.body_bytes_max,
                 .body_setting = "gateway.body_bytes_max",
                 .cors = net::Cors::Yes,

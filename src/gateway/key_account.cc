@@ -92,6 +92,11 @@ void KeyAccount::end(const CallEstimate& estimate, PicoUsd reserved, TimestampMs
     settled_.own = add_usd(settled_.own, *outcome.cost);
 }
 
+bool KeyAccount::is_known() const {
+  const core::Lock lock(mutex_);
+  return spend_.has_value();
+}
+
 void KeyAccount::learn(const KeySpend& written,
                        std::optional<std::pair<PicoUsd, TimestampMs>> lease) {
   const core::Lock lock(mutex_);

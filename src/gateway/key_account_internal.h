@@ -54,6 +54,9 @@ class KeyAccount {
   void end(const CallEstimate& estimate, PicoUsd reserved, TimestampMs admitted_at,
            const CallOutcome& outcome);
 
+  /// Whether the database's word is here.
+  [[nodiscard]] bool is_known() const;
+
   /// The database's word, with a lease if one was taken.
   void learn(const KeySpend& written, std::optional<std::pair<PicoUsd, TimestampMs>> lease);
 

@@ -465,6 +465,12 @@ Result<std::shared_ptr<const GatewayKey>> GatewayKeyFinder::find(std::string_vie
   return key;
 }
 
+std::shared_ptr<const GatewayKey> GatewayKeyFinder::find_known(std::string_view secret) {
+  if (!has_secret_form(secret)) return nullptr;
+  const std::vector<access::TokenHash> hashes = impl_->hasher.hashes(secret);
+  return impl_->known.find(hashes.front(), impl_->clock.now()).value_or(nullptr);
+}
+
 void GatewayKeyFinder::forget_all() {
   impl_->known.clear();
   impl_->unknown.clear();

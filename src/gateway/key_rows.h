@@ -135,6 +135,10 @@ class GatewayKeyFinder {
   /// same of each. May block on the database. Errors: the database's.
   [[nodiscard]] Result<std::shared_ptr<const GatewayKey>> find(std::string_view secret);
 
+  /// Of those that `find` remembers; never blocks. Null: `find` would have to ask the database, or
+  /// refuse.
+  [[nodiscard]] std::shared_ptr<const GatewayKey> find_known(std::string_view secret);
+
   /// Keys have changed.
   void forget_all();
 

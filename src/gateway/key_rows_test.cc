@@ -276,6 +276,18 @@ TEST_F(KeyRowsTest, CachesUntilToldOfAChange) {
   EXPECT_EQ(found(issued.secret), "-");
 }
 
+TEST_F(KeyRowsTest, FindsWhatIsKnownWithoutTheDatabase) {
+  const IssuedGatewayKey issued = make({.name = "ours"});
+  EXPECT_EQ(finder_.find_known(issued.secret), nullptr);
+  EXPECT_EQ(found(issued.secret), "ours");
+  ASSERT_NE(finder_.find_known(issued.secret), nullptr);
+  EXPECT_EQ(finder_.find_known(issued.secret)->settings.name, "ours");
+  EXPECT_EQ(finder_.find_known("gk_" + std::string(48, '0')), nullptr);
+  EXPECT_EQ(finder_.find_known("ours"), nullptr);
+  finder_.forget_all();
+  EXPECT_EQ(finder_.find_known(issued.secret), nullptr);
+}
+
 TEST_F(KeyRowsTest, StrangersDoNotPushKnownKeysOut) {
   const IssuedGatewayKey issued = make({.name = "first"});
   EXPECT_EQ(found(issued.secret), "first");

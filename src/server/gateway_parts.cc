@@ -61,7 +61,8 @@ Result<std::unique_ptr<GatewayParts>> GatewayParts::make(const gateway::SettingN
   GANTRY_TRY(gateway::GatewaySettings settings, gateway::read_gateway_settings(section));
   if (!settings.is_enabled) return parts;
   GANTRY_TRY(auto client, net::StreamingClient::make({.egress = *environment.access.egress,
-                                                      .ca_file = environment.ca_file}));
+                                                      .ca_file = environment.ca_file,
+                                                      .io_threads = environment.io_threads}));
   parts.reset(new GatewayParts(std::move(settings), std::move(environment), std::move(client)));
   GANTRY_CHECK(parts->reload(section));
   return parts;

@@ -20,6 +20,7 @@
 #include "gateway/generation_queue.h"
 #include "gateway/provider_secrets.h"
 #include "gateway/setting_node.h"
+#include "net/io_threads.h"
 #include "net/router.h"
 #include "net/streaming_client.h"
 #include "server/access_parts.h"
@@ -43,6 +44,7 @@ class GatewayParts {
     api::RequestRate& rate;  ///< Of requests to the API of keys.
     std::string holder;      ///< Names this process among those that share the state database.
     std::string ca_file;     ///< egress.ca_file
+    std::shared_ptr<net::IoThreads> io_threads;  ///< The server's; null: some of its own.
     BroadcastParts* broadcast = nullptr;  ///< Null: calls go to no destination.
     StackPipelines* pipelines = nullptr;  ///< Null: stacks have no rules. Needs `broadcast`.
     DurationMs collect_interval{15'000};

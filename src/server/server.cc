@@ -105,6 +105,8 @@ struct Server::Impl {
   std::filesystem::path data;
   std::unique_ptr<storage::FileLock> lock;
   std::unique_ptr<storage::DiskGuard> disk_guard;
+  const std::shared_ptr<net::IoThreads> io_threads =
+      std::make_shared<net::IoThreads>(config->server.io_threads, "http-io");
   std::unique_ptr<core::WorkerPool> compute_pool;
   std::unique_ptr<AccessParts> access;
   std::unique_ptr<BroadcastParts> broadcast;
@@ -321,6 +323,7 @@ Result<void> Server::Impl::make_gateway() {
                            .rate = *control_rate,
                            .holder = fmt::format("{}:{}", collect::host_name(), data.string()),
                            .ca_file = config->egress.ca_file,
+                           .io_threads = io_threads,
                            .broadcast = broadcast.get(),
                            .pipelines = pipelines.get(),
                            .collect_interval = config->collect.interval}));
@@ -364,7 +367,7 @@ Result<void> Server::Impl::start_listeners() {
                                        .ingest_pool = *ingest_pool,
                                        .metrics = registry,
                                        .limits = config->http.limits,
-                                       .io_thread_count = config->server.io_threads,
+                                       .io_threads = io_threads,
                                        .cors_origin = config->http.cors_origin,
                                        .trusted_proxies = std::move(trusted_proxies)},
                                       std::move(listeners)));

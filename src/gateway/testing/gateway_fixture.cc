@@ -82,7 +82,9 @@ void GatewayFixture::start(RawServer::Script script, CatalogueConfig config,
   ASSERT_TRUE(catalogue) << catalogue.error().message;
   ASSERT_TRUE(gateway_->serve(*std::move(catalogue)));
   server_ = std::make_unique<TestServer>(
-      TestServer::Options{.queue_length_max = 1024, .add_routes = [this](net::Router& router) {
+      TestServer::Options{.queue_length_max = 1024,
+                          .io_threads = io_threads_,
+                          .add_routes = [this](net::Router& router) {
                             net::Router api;
                             gateway_->add_routes(api);
                             for (const auto prefix : {"/api/v1", "/v1"}) router.mount(prefix, api);

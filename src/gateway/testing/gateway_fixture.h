@@ -74,7 +74,9 @@ class GatewayFixture : public access::ControlFixture {
   RecordingSink sink_;
   SteadyClock steady_clock_;
   std::optional<net::testing::RawServer> upstream_;
-  net::testing::Caller caller_;
+  const std::shared_ptr<net::IoThreads> io_threads_ =
+      std::make_shared<net::IoThreads>(2, "gateway-io");
+  net::testing::Caller caller_{{.io_threads = io_threads_}};
   GatewayKeyFinder keys_{*db_, hasher_, clock_, registry_, {}};
   KeyBudgets budgets_{*db_, clock_, {}};
   GenerationRecords records_{*db_, clock_, registry_, {}};

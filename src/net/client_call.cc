@@ -4,8 +4,8 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/defer.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <fmt/format.h>
@@ -113,7 +113,8 @@ void ClientCall::State::on_strand(std::move_only_function<void()> work) {
   // Under the lock, so that the I/O threads are still there: `finish` needs it, too.
   const core::Lock lock(mutex_);
   if (!takes_work_) return;
-  asio::post(strand_, [self = shared_from_this(), work = std::move(work)]() mutable {
+  // Deferred: an I/O thread that asks does it next, and wakes no other.
+  asio::defer(strand_, [self = shared_from_this(), work = std::move(work)]() mutable {
     if (!self->is_over_) work();
   });
 }

@@ -1,6 +1,6 @@
 // Answers that are given over time: the session's side of AnswerStream.
 
-#include <boost/asio/post.hpp>
+#include <boost/asio/defer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
@@ -66,7 +66,9 @@ Task<Session::ReadResult> Session::await_head() {
   exchange_.live = live;
   live_event_.reset();
   live->attach([this] {
-    asio::post(socket_.get_executor(), [self = shared_from_this()] { self->wake_live(); });
+    // Deferred: the thread that wrote the piece, if it is one of ours, sends it next. A post would
+    // wake another for that.
+    asio::defer(socket_.get_executor(), [self = shared_from_this()] { self->wake_live(); });
   });
   watch_client();
   while (!is_closed_) {

@@ -15,6 +15,7 @@
 #include "core/ids.h"
 #include "core/metrics.h"
 #include "core/mutex.h"
+#include "core/time.h"
 #include "gateway/generation_sink.h"
 
 namespace gantry::gateway {
@@ -32,6 +33,7 @@ class GenerationQueue final : public GenerationSink {
     std::size_t calls_max = 10'000;     ///< That wait.
     std::size_t bytes_max = 128 << 20;  ///< Of their contents.
     std::size_t batch_max = 64;         ///< Given to the consumer at once.
+    DurationMs gather_for{5};           ///< How long the first of a batch waits for others.
     std::size_t thread_count = 2;       ///< Who consume; they can share a sync.
   };
 
@@ -49,7 +51,8 @@ class GenerationQueue final : public GenerationSink {
 
  private:
   void run();
-  [[nodiscard]] std::vector<FinishedCall> wait_for_batch();
+  [[nodiscard]] bool wait_for_call();
+  [[nodiscard]] std::vector<FinishedCall> take_batch();
 
   const Consumer consume_;
   const Options options_;

@@ -38,6 +38,23 @@ TEST(GenerationQueue, GivesAllThatItTookBeforeItEnds) {
   EXPECT_EQ(lost(registry), 0);
 }
 
+TEST(GenerationQueue, GivesTogetherWhatComesTogether) {
+  core::MetricRegistry registry;
+  std::atomic<int> batches = 0;
+  std::atomic<int> consumed = 0;
+  {
+    GenerationQueue queue(
+        [&](std::span<const FinishedCall> batch) {
+          ++batches;
+          consumed += static_cast<int>(batch.size());
+        },
+        registry, {.gather_for = {200}, .thread_count = 4});
+    for (int i = 0; i < 20; ++i) queue.take(access::OrgId(1), StackId(7), call());
+  }
+  EXPECT_EQ(consumed.load(), 20);
+  EXPECT_LE(batches.load(), 4) << "of twenty calls";
+}
+
 TEST(GenerationQueue, CountsWhatDoesNotFit) {
   core::MetricRegistry registry;
   std::atomic<bool> is_blocked = false;

@@ -38,6 +38,7 @@ enum class Metric : std::uint32_t {
   Histogram = 9,
   ExponentialHistogram = 10,
   Summary = 11,
+  Metadata = 12,
 };
 /// Gauge, Sum, Histogram, ExponentialHistogram and Summary: those they have, they number alike.
 enum class MetricData : std::uint32_t {

@@ -92,9 +92,15 @@ ControlResult<net::Response> read_health(const DestinationCall& call) {
     json.string(health.problem);
   write_queue(json, health.queue, call.services.control.clock.now());
   json.key("sent_events").integer(statistics.sent_events);
-  const bool is_spans = broadcast::signal_of(stored.destination.type) == broadcast::Signal::Spans;
-  json.key(is_spans ? "sent_spans" : "sent_samples").integer(statistics.sent_items);
-  json.key(is_spans ? "rejected_spans" : "rejected_samples").integer(statistics.rejected_items);
+  for (const broadcast::Signal signal : broadcast::kSignals) {
+    if (!broadcast::takes(stored.destination, signal)) continue;
+    const auto found = health.sent.find(signal);
+    const broadcast::SentItems sent =
+        found == health.sent.end() ? broadcast::SentItems() : found->second;
+    const bool is_spans = signal == broadcast::Signal::Spans;
+    json.key(is_spans ? "sent_spans" : "sent_samples").integer(sent.items);
+    json.key(is_spans ? "rejected_spans" : "rejected_samples").integer(sent.rejected);
+  }
   json.key("failures_in_row").integer(statistics.failures_in_row);
   write_time(json, "last_success", statistics.last_success);
   write_last_error(json, statistics);

@@ -52,6 +52,23 @@ std::size_t extras_index(const GenerationExtras& extras) {
   return (extras.cost ? 1U : 0U) | (extras.identity ? 2U : 0U) | (extras.request_context ? 4U : 0U);
 }
 
+/// What tells a span from others, whatever has been done to its attributes on the way.
+std::vector<std::uint64_t> span_keys(StackId stack, const telemetry::SpanBatch& batch) {
+  const std::uint64_t seed = core::process_hash_seed() ^ stack.value();
+  std::vector<std::uint64_t> keys;
+  keys.reserve(batch.spans.size());
+  for (const telemetry::BatchSpan& span : batch.spans) {
+    const std::array<std::uint64_t, 4> numbers = {span.span_id, span.start_ns, span.end_ns,
+                                                  static_cast<std::uint64_t>(span.kind)};
+    std::uint64_t key = core::hash64(
+        {reinterpret_cast<const char*>(span.trace_id.bytes.data()), span.trace_id.bytes.size()},
+        seed);
+    key = core::hash64({reinterpret_cast<const char*>(numbers.data()), sizeof(numbers)}, key);
+    keys.push_back(core::hash64(span.name, key));
+  }
+  return keys;
+}
+
 }  // namespace
 
 void Offers::offer(const CallEvent& event) {
@@ -90,7 +107,18 @@ void Offers::offer(StackId stack, const telemetry::SpanBatch& batch) {
   const std::shared_ptr<const BroadcastPlan> published = plan();
   const auto found = published->find(stack);
   if (found == published->end() || found->second.traces.empty() || batch.spans.empty()) return;
-  const std::vector<Target>& targets = found->second.traces;
+  const std::vector<bool> is_new = recent_.take_new(span_keys(stack, batch));
+  if (std::ranges::find(is_new, false) == is_new.end())
+    return queue_spans(stack, batch, found->second.traces);
+  telemetry::SpanBatch fresh;
+  share_parts(batch, fresh);
+  for (std::size_t i = 0; i < is_new.size(); ++i)
+    if (is_new[i]) fresh.spans.push_back(batch.spans[i]);
+  if (!fresh.spans.empty()) queue_spans(stack, fresh, found->second.traces);
+}
+
+void Offers::queue_spans(StackId stack, const telemetry::SpanBatch& batch,
+                         std::span<const Target> targets) {
   const bool is_any_reading = std::ranges::any_of(targets, reads_fields);
   const std::vector<TraceGroup> groups =
       group_by_trace(batch, is_any_reading ? GroupFields::Read : GroupFields::Skip);
@@ -183,14 +211,14 @@ void Offers::offer(StackId stack, const telemetry::MetricBatch& batch,
       continue;
     }
     targets.push_back(&target);
-    ids.push_back(target.destination.id);
+    ids.push_back(lane_of(target.destination.id, Signal::Metrics));
   }
   if (targets.empty()) return;
   const TimestampMs now = clock_.now();
   std::vector<MetricItem> encoded = encode_metric_items(
-      batch, stored, {.samples_max = kSamplesPerItemMax, .bytes_max = item_bytes_max_});
-  if (std::string metadata = metadata_.take_due(stack.value(), batch, now); !metadata.empty())
-    encoded.push_back({.order_key = 0, .samples = 0, .payload = std::move(metadata)});
+      batch, stored, {.samples_max = kSamplesPerItemMax, .bytes_max = item_bytes_max_},
+      stack.value(), &recent_);
+  add_metadata(metadata_.take_due(stack.value(), batch, now), encoded);
   std::vector<QueueItem> items;
   for (const MetricItem& item : encoded)
     items.push_back({.stack = stack.value(),

@@ -16,6 +16,7 @@
 #include "broadcast/broadcaster.h"
 #include "broadcast/broadcaster_metrics_internal.h"
 #include "broadcast/metric_items.h"
+#include "broadcast/recent_items.h"
 #include "broadcast/span_views.h"
 #include "core/mutex.h"
 #include "pipeline/trace_sessions.h"
@@ -75,6 +76,9 @@ class Offers {
   [[nodiscard]] std::vector<std::string> sampling_keys(StackId stack,
                                                        std::span<const TraceGroup> groups,
                                                        std::span<const Target> targets);
+  /// Queues them for all of `targets`, whose stack it is.
+  void queue_spans(StackId stack, const telemetry::SpanBatch& batch,
+                   std::span<const Target> targets);
   void encode_view(const View& view, const telemetry::SpanBatch& batch,
                    std::span<const TraceGroup> groups, const ItemSink& sink) const;
   void queue_view(StackId stack, const View& view, const telemetry::SpanBatch& batch,
@@ -90,6 +94,7 @@ class Offers {
   const std::size_t item_bytes_max_;
   pipeline::TraceSessions sessions_;
   MetadataRhythm metadata_;
+  RecentItems recent_;
   std::atomic<bool> is_failing_ =
       false;  ///< Only changes are logged: each event would fill a disk.
   /// Held to copy the pointer. An atomic one is a lock too in libstdc++, and one that

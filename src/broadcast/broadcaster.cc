@@ -4,6 +4,7 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -28,9 +29,32 @@ constexpr std::uint64_t kLettersRounds = 60;  ///< Letters live for days.
 struct Served {
   std::int64_t version = 0;  ///< Of the row that is served; 0: none so far.
   std::shared_ptr<DestinationMetrics> metrics;
-  std::shared_ptr<Delivery> delivery;  ///< Null: disabled, or see `problem`.
-  std::string problem;                 ///< Why there is none although it is enabled.
+  /// Of the signals that it takes; none: disabled, or see `problem`.
+  std::map<Signal, std::shared_ptr<Delivery>> deliveries;
+  std::string problem;  ///< Why there is none although it is enabled.
 };
+
+/// What is worse.
+DeliveryState worse(DeliveryState a, DeliveryState b) {
+  const auto rank = [](DeliveryState state) {
+    return state == DeliveryState::Stopped ? -1 : static_cast<int>(state);
+  };
+  return rank(a) < rank(b) ? b : a;
+}
+
+/// Of a destination's deliveries together. What was sent stays apart, by signal.
+void merge_into(DeliveryStatistics& all, const DeliveryStatistics& one) {
+  all.state = worse(all.state, one.state);
+  all.sent_events += one.sent_events;
+  all.dead_events += one.dead_events;
+  all.dropped_events += one.dropped_events;
+  for (std::size_t i = 0; i < kFailureKindCount; ++i) all.retries.at(i) += one.retries.at(i);
+  all.failures_in_row = std::max(all.failures_in_row, one.failures_in_row);
+  all.batches_in_flight += one.batches_in_flight;
+  all.last_success = std::max(all.last_success, one.last_success);
+  if (one.last_error && (!all.last_error || all.last_error->at < one.last_error->at))
+    all.last_error = one.last_error;
+}
 
 class RunningBroadcaster final : public Broadcaster {
  public:
@@ -77,9 +101,11 @@ class RunningBroadcaster final : public Broadcaster {
   Intake intake(StackId stack, const DestinationId& id) const override {
     const std::shared_ptr<const Target> target = offers_.find_trace_target(stack, id);
     // What is appended for one that the queue does not know is nowhere.
-    if (!target || !std::ranges::binary_search(queue_->destinations(), id)) return Intake::Unknown;
+    if (!target || !std::ranges::binary_search(queue_->destinations(), lane_of(id, Signal::Spans)))
+      return Intake::Unknown;
     if (!target->destination.is_enabled) return Intake::Disabled;
-    return queue_->depth(id).bytes < replay_bytes_max() ? Intake::Open : Intake::Full;
+    return queue_->depth(lane_of(id, Signal::Spans)).bytes < replay_bytes_max() ? Intake::Open
+                                                                                : Intake::Full;
   }
 
   std::size_t batch_bytes_max() const override {
@@ -102,7 +128,7 @@ class RunningBroadcaster final : public Broadcaster {
     {
       const core::Lock lock(mutex_);
       for (auto& [id, served] : served_)
-        if (served.delivery) deliveries.push_back(served.delivery);
+        for (auto& [signal, delivery] : served.deliveries) deliveries.push_back(delivery);
     }
     {
       // Beside each other: one that hangs must not use up the others' time.
@@ -117,16 +143,20 @@ class RunningBroadcaster final : public Broadcaster {
   DestinationHealth health(const DestinationId& id) const override {
     DestinationHealth health;
     health.statistics.state = DeliveryState::Stopped;
-    std::shared_ptr<Delivery> delivery;
+    std::map<Signal, std::shared_ptr<Delivery>> deliveries;
     {
       const core::Lock lock(mutex_);
       const auto found = served_.find(id);
       if (found == served_.end()) return health;
-      delivery = found->second.delivery;
+      deliveries = found->second.deliveries;
       health.problem = found->second.problem;
     }
-    if (delivery) health.statistics = delivery->statistics();
-    health.queue = queue_->depth(id);
+    for (const auto& [signal, delivery] : deliveries) {
+      const DeliveryStatistics statistics = delivery->statistics();
+      merge_into(health.statistics, statistics);
+      health.sent[signal] = {.items = statistics.sent_items, .rejected = statistics.rejected_items};
+    }
+    health.queue = depth_of(*queue_, id);
     health.dead_letters = letters_->count(id);
     return health;
   }
@@ -203,14 +233,15 @@ class RunningBroadcaster final : public Broadcaster {
   }
 
   void update_metrics() {
-    std::vector<std::pair<std::shared_ptr<DestinationMetrics>, std::shared_ptr<Delivery>>> all;
+    std::vector<Served> all;
     {
       const core::Lock lock(mutex_);
-      for (const auto& [id, served] : served_) all.emplace_back(served.metrics, served.delivery);
+      for (const auto& [id, served] : served_) all.push_back(served);
     }
-    for (const auto& [metrics, delivery] : all) {
-      metrics->update(*queue_, *letters_, environment_.clock.now());
-      if (delivery) metrics->update(delivery->statistics());
+    for (const Served& served : all) {
+      served.metrics->update(*queue_, *letters_, environment_.clock.now());
+      for (const auto& [signal, delivery] : served.deliveries)
+        served.metrics->update(signal, delivery->statistics());
     }
   }
 
@@ -231,7 +262,7 @@ class RunningBroadcaster final : public Broadcaster {
   /// Sees to it that the queue keeps what is appended for it.
   void take_in(const KnownDestination& known) {
     const Destination& destination = known.stored.destination;
-    const auto added = queue_->add_destination(destination.id);
+    const auto added = add_lanes(destination);
     {
       const core::Lock lock(mutex_);
       const auto [place, is_new] = served_.try_emplace(destination.id);
@@ -240,6 +271,13 @@ class RunningBroadcaster final : public Broadcaster {
             std::make_shared<DestinationMetrics>(environment_.registry, destination.id);
     }
     if (!added) set_problem(destination.id, added.error());
+  }
+
+  Result<void> add_lanes(const Destination& destination) {
+    for (const Signal signal : kSignals)
+      if (takes(destination, signal))
+        GANTRY_CHECK(queue_->add_destination(lane_of(destination.id, signal)));
+    return {};
   }
 
   void set_problem(const DestinationId& id, const Error& error) {
@@ -261,25 +299,41 @@ class RunningBroadcaster final : public Broadcaster {
         const auto served = served_.find(destination.id);
         if (served == served_.end()) continue;
         StackTargets& targets = (*plan)[StackId(destination.stack)];
-        auto& takers =
-            signal_of(destination.type) == Signal::Spans ? targets.traces : targets.metrics;
-        takers.push_back({.destination = destination, .metrics = served->second.metrics});
+        const Target target{.destination = destination, .metrics = served->second.metrics};
+        if (takes(destination, Signal::Spans)) targets.traces.push_back(target);
+        if (takes(destination, Signal::Metrics)) targets.metrics.push_back(target);
       }
     }
     offers_.publish(std::move(plan));
   }
 
-  /// Those that are gone, also while this was not running.
+  /// Those that are gone, also while this was not running, and the lanes of signals that a
+  /// destination takes no more.
   void discard_all_but(const std::vector<KnownDestination>& all) {
-    const auto is_there = [&](const DestinationId& id) {
-      return std::ranges::any_of(
-          all, [&](const KnownDestination& known) { return known.stored.destination.id == id; });
-    };
-    for (const DestinationId& id : queue_->destinations()) {
-      if (is_there(id)) continue;
-      end_delivery(id);
+    std::set<DestinationId> kept;
+    std::set<DestinationId> kept_lanes;
+    for (const KnownDestination& known : all) {
+      const Destination& destination = known.stored.destination;
+      kept.insert(destination.id);
+      for (const Signal signal : kSignals)
+        if (takes(destination, signal)) kept_lanes.insert(lane_of(destination.id, signal));
+    }
+    std::set<DestinationId> gone;
+    {
+      const core::Lock lock(mutex_);
+      for (const auto& [id, served] : served_)
+        if (!kept.contains(id)) gone.insert(id);
+    }
+    for (const DestinationId& lane : queue_->destinations()) {
+      if (kept_lanes.contains(lane)) continue;
+      const DestinationId id = destination_of(lane);
+      if (!kept.contains(id)) gone.insert(id);
+      end_deliveries(id);
       log_failure("broadcast queue of a deleted destination not removed", id,
-                  queue_->remove_destination(id));
+                  queue_->remove_destination(lane));
+    }
+    for (const DestinationId& id : gone) {
+      end_deliveries(id);
       log_failure("dead letters of a deleted destination not removed", id, letters_->clear(id));
       const std::shared_ptr<DestinationMetrics> metrics = forget(id);
       if (metrics) metrics->update(*queue_, *letters_, environment_.clock.now());
@@ -301,23 +355,25 @@ class RunningBroadcaster final : public Broadcaster {
     return metrics;
   }
 
-  /// What it has in hand goes back into the queue.
-  void end_delivery(const DestinationId& id) {
-    std::shared_ptr<Delivery> delivery;
+  /// What they have in hand goes back into the queue.
+  void end_deliveries(const DestinationId& id) {
+    std::map<Signal, std::shared_ptr<Delivery>> deliveries;
     std::shared_ptr<DestinationMetrics> metrics;
     {
       const core::Lock lock(mutex_);
       const auto found = served_.find(id);
       if (found == served_.end()) return;
-      delivery = std::exchange(found->second.delivery, nullptr);
+      deliveries = std::exchange(found->second.deliveries, {});
       metrics = found->second.metrics;
     }
-    if (!delivery) return;
-    delivery->stop({0});
-    metrics->update(delivery->statistics());
+    for (const auto& [signal, delivery] : deliveries) {
+      delivery->stop({0});
+      metrics->update(signal, delivery->statistics());
+    }
   }
 
-  /// Starts, restarts or ends the delivery of one that is new, has changed or could not be served.
+  /// Starts, restarts or ends the deliveries of one that is new, has changed or could not be
+  /// served.
   void serve(const KnownDestination& known) {
     const Destination& destination = known.stored.destination;
     std::shared_ptr<DestinationMetrics> metrics;
@@ -329,16 +385,16 @@ class RunningBroadcaster final : public Broadcaster {
       if (served.version == known.stored.version && served.problem.empty()) return;
       metrics = served.metrics;
     }
-    end_delivery(destination.id);
-    Result<std::unique_ptr<Delivery>> started = nullptr;
-    if (destination.is_enabled) started = start_delivery(known, *metrics);
+    end_deliveries(destination.id);
+    Result<std::map<Signal, std::shared_ptr<Delivery>>> started;
+    if (destination.is_enabled) started = start_deliveries(known, *metrics);
     if (!started) return set_problem(destination.id, started.error());
     {
       const core::Lock lock(mutex_);
       Served& served = served_.at(destination.id);
       served.version = known.stored.version;
       served.problem.clear();
-      served.delivery = *std::move(started);
+      served.deliveries = *std::move(started);
     }
     log::info(destination.is_enabled ? "broadcast destination started"
                                      : "broadcast destination is disabled",
@@ -347,19 +403,24 @@ class RunningBroadcaster final : public Broadcaster {
                {"instance_id", destination.stack}});
   }
 
-  Result<std::unique_ptr<Delivery>> start_delivery(const KnownDestination& known,
-                                                   DestinationMetrics& metrics) {
-    GANTRY_CHECK(queue_->add_destination(known.stored.destination.id));
-    GANTRY_TRY(Destination opened, environment_.destinations.open(known));
-    metrics.begin_delivery();
-    return Delivery::start(std::move(opened),
-                           {.queue = *queue_,
-                            .dead_letters = *letters_,
-                            .transport = environment_.transport,
-                            .clock = environment_.clock,
-                            .pace = environment_.pace,
-                            .send_seconds = &metrics.send_seconds()},
-                           options_.delivery);
+  Result<std::map<Signal, std::shared_ptr<Delivery>>> start_deliveries(
+      const KnownDestination& known, DestinationMetrics& metrics) {
+    GANTRY_CHECK(add_lanes(known.stored.destination));
+    GANTRY_TRY(const Destination opened, environment_.destinations.open(known));
+    std::map<Signal, std::shared_ptr<Delivery>> deliveries;
+    for (const Signal signal : kSignals) {
+      if (!takes(opened, signal)) continue;
+      metrics.begin_delivery(signal);
+      GANTRY_TRY(deliveries[signal], Delivery::start(narrowed_to(opened, signal),
+                                                     {.queue = *queue_,
+                                                      .dead_letters = *letters_,
+                                                      .transport = environment_.transport,
+                                                      .clock = environment_.clock,
+                                                      .pace = environment_.pace,
+                                                      .send_seconds = &metrics.send_seconds()},
+                                                     options_.delivery));
+    }
+    return deliveries;
   }
 
   const Environment environment_;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -26,6 +27,18 @@ std::uint64_t take_growth(std::uint64_t& seen, std::uint64_t now) {
 }
 
 }  // namespace
+
+QueueDepth depth_of(const Queue& queue, const DestinationId& id) {
+  QueueDepth all;
+  for (const Signal signal : kSignals) {
+    const QueueDepth depth = queue.depth(lane_of(id, signal));
+    all.items += depth.items;
+    all.bytes += depth.bytes;
+    if (depth.oldest_ms)
+      all.oldest_ms = std::min(all.oldest_ms.value_or(*depth.oldest_ms), *depth.oldest_ms);
+  }
+  return all;
+}
 
 DestinationMetrics::DestinationMetrics(core::MetricRegistry& registry, DestinationId id)
     : registry_(registry),
@@ -65,13 +78,20 @@ void DestinationMetrics::count(Decision decision) {
 }
 
 void DestinationMetrics::update(const Queue& queue, const DeadLetters& letters, TimestampMs now) {
-  sent_.add(take_growth(sent_seen_, queue.finished(id_, Outcome::Sent)));
-  dead_.add(take_growth(dead_seen_, queue.finished(id_, Outcome::DeadLettered)));
+  std::uint64_t sent = 0;
+  std::uint64_t dead = 0;
   std::uint64_t dropped = 0;
-  for (std::size_t reason = 0; reason < kDropReasonCount; ++reason)
-    dropped += queue.dropped(id_, static_cast<DropReason>(reason));
+  for (const Signal signal : kSignals) {
+    const DestinationId lane = lane_of(id_, signal);
+    sent += queue.finished(lane, Outcome::Sent);
+    dead += queue.finished(lane, Outcome::DeadLettered);
+    for (std::size_t reason = 0; reason < kDropReasonCount; ++reason)
+      dropped += queue.dropped(lane, static_cast<DropReason>(reason));
+  }
+  sent_.add(take_growth(sent_seen_, sent));
+  dead_.add(take_growth(dead_seen_, dead));
   dropped_.add(take_growth(dropped_seen_, dropped));
-  const QueueDepth depth = queue.depth(id_);
+  const QueueDepth depth = depth_of(queue, id_);
   queue_events_.set(static_cast<double>(depth.items));
   queue_bytes_.set(static_cast<double>(depth.bytes));
   oldest_seconds_.set(
@@ -79,9 +99,10 @@ void DestinationMetrics::update(const Queue& queue, const DeadLetters& letters, 
   dead_letters_.set(static_cast<double>(letters.count(id_).letters));
 }
 
-void DestinationMetrics::update(const DeliveryStatistics& statistics) {
+void DestinationMetrics::update(Signal signal, const DeliveryStatistics& statistics) {
+  Retries& seen = retries_seen_.at(static_cast<std::size_t>(signal) - 1);
   for (std::size_t i = 0; i < kFailureKindCount; ++i) {
-    const std::uint64_t growth = take_growth(retries_seen_.at(i), statistics.retries.at(i));
+    const std::uint64_t growth = take_growth(seen.at(i), statistics.retries.at(i));
     if (growth == 0) continue;
     registry_
         .counter("gantry_broadcast_retries_total", "Requests to be repeated, by why.",

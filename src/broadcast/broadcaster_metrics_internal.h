@@ -14,6 +14,9 @@
 
 namespace gantry::broadcast {
 
+/// Of all lanes of a destination.
+[[nodiscard]] QueueDepth depth_of(const Queue& queue, const DestinationId& id);
+
 /// Of one destination, for as long as the registry lives: families have no members that go.
 /// `count` may be called on any thread, the rest on one.
 class DestinationMetrics {
@@ -29,14 +32,18 @@ class DestinationMetrics {
 
   /// Takes over what has happened since the last time.
   void update(const Queue& queue, const DeadLetters& letters, TimestampMs now);
-  void update(const DeliveryStatistics& statistics);
+  void update(Signal signal, const DeliveryStatistics& statistics);
 
-  /// The next statistics are those of a new delivery.
-  void begin_delivery() { retries_seen_ = {}; }
+  /// The next statistics of the signal are those of a new delivery.
+  void begin_delivery(Signal signal) {
+    retries_seen_.at(static_cast<std::size_t>(signal) - 1) = {};
+  }
 
   [[nodiscard]] core::Histogram& send_seconds() { return send_seconds_; }
 
  private:
+  using Retries = std::array<std::uint64_t, kFailureKindCount>;
+
   core::MetricRegistry& registry_;
   const DestinationId id_;
   core::Counter& sent_;
@@ -54,7 +61,7 @@ class DestinationMetrics {
   std::uint64_t sent_seen_ = 0;
   std::uint64_t dropped_seen_ = 0;
   std::uint64_t dead_seen_ = 0;
-  std::array<std::uint64_t, kFailureKindCount> retries_seen_{};
+  std::array<Retries, kSignals.size()> retries_seen_{};
 };
 
 }  // namespace gantry::broadcast

@@ -1,3 +1,4 @@
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -42,7 +43,7 @@ class BroadcasterSamplesTest : public ::testing::Test {
   }
 
   [[nodiscard]] std::uint64_t sent(const Destination& destination) const {
-    return broadcaster_->health(destination.id).statistics.sent_items;
+    return broadcaster_->health(destination.id).sent[Signal::Metrics].items;
   }
 
   storage::FaultyFileSystem files_;
@@ -50,8 +51,14 @@ class BroadcasterSamplesTest : public ::testing::Test {
   std::unique_ptr<Pace> pace_ = make_system_pace();
   core::MetricRegistry registry_;
   FakeDestinations destinations_;
+  /// Set before start.
+  std::function<ExportAnswer(const ExportRequest&)> answer_ = [](const ExportRequest&) {
+    return answer_with(204);
+  };
   FakeTransport transport_{
-      [](const ExportRequest&, DurationMs, const CancelToken&) { return answer_with(204); }};
+      [this](const ExportRequest& request, DurationMs, const CancelToken&) -> TransportResult {
+        return answer_(request);
+      }};
   std::unique_ptr<Broadcaster> broadcaster_;
 };
 
@@ -84,6 +91,69 @@ TEST_F(BroadcasterSamplesTest, LeaveOutWhatTheStoreRefused) {
   offer({.refused_samples = {0}});
   EXPECT_TRUE(eventually([&] { return sent(influx_destination()) == 1; }));
   EXPECT_EQ(transport_.requests().at(0).body, "up,i=1 value=1 2000000000\n");
+}
+
+TEST_F(BroadcasterSamplesTest, AndSpansGoEachTheirOwnWay) {
+  Destination both = gantry_destination();
+  both.config.signals = {.traces = true, .metrics = true};
+  destinations_.put(both);
+  answer_ = [](const ExportRequest& request) {
+    return answer_with(request.url.ends_with("/v1/metrics") ? 403 : 200);
+  };
+  start();
+  offer();
+  EXPECT_TRUE(eventually(
+      [&] { return broadcaster_->health(both.id).statistics.state == DeliveryState::Held; }));
+  telemetry::SpanBatch spans;
+  spans.resources.resize(1);
+  spans.scopes.resize(1);
+  spans.spans.push_back({.span_id = 1});
+  broadcaster_->offer(StackId(7), spans);
+  EXPECT_TRUE(
+      eventually([&] { return broadcaster_->health(both.id).sent[Signal::Spans].items == 1; }));
+  const DestinationHealth health = broadcaster_->health(both.id);
+  EXPECT_EQ(health.queue.items, 1U);
+  EXPECT_TRUE(health.statistics.last_error->message.contains("metrics:write"));
+}
+
+TEST_F(BroadcasterSamplesTest, AreForgottenWithTheSignal) {
+  Destination both = gantry_destination();
+  both.config.signals = {.traces = true, .metrics = true};
+  destinations_.put(both);
+  answer_ = [](const ExportRequest&) { return answer_with(503); };
+  start();
+  offer();
+  EXPECT_EQ(broadcaster_->health(both.id).queue.items, 1U);
+  both.config.signals.metrics = false;
+  destinations_.put(both);
+  broadcaster_->notify();
+  EXPECT_TRUE(eventually([&] { return broadcaster_->health(both.id).queue.items == 0; }));
+  EXPECT_TRUE(eventually(
+      [&] { return broadcaster_->health(both.id).statistics.state == DeliveryState::Active; }));
+}
+
+TEST_F(BroadcasterSamplesTest, ThatComeBackAreNotSentAgain) {
+  Destination both = gantry_destination();
+  both.config.signals = {.traces = true, .metrics = true};
+  destinations_.put(both);
+  start();
+  telemetry::SpanBatch spans;
+  spans.resources.resize(1);
+  spans.scopes.resize(1);
+  spans.spans.push_back({.span_id = 1});
+  for (int i = 0; i < 3; ++i) {
+    offer();
+    broadcaster_->offer(StackId(7), spans);
+    spans.spans.push_back({.span_id = static_cast<telemetry::SpanId>(i + 2)});
+  }
+  const auto sent_of = [&](Signal signal) {
+    return broadcaster_->health(both.id).sent[signal].items;
+  };
+  EXPECT_TRUE(eventually([&] { return sent_of(Signal::Spans) == 3; })) << sent_of(Signal::Spans);
+  EXPECT_TRUE(eventually([&] { return sent_of(Signal::Metrics) == 2; }));
+  EXPECT_TRUE(eventually([&] { return broadcaster_->health(both.id).queue.items == 0; }));
+  EXPECT_EQ(sent_of(Signal::Spans), 3U);
+  EXPECT_EQ(sent_of(Signal::Metrics), 2U);
 }
 
 TEST_F(BroadcasterSamplesTest, DoNotWaitForWhoIsDisabled) {

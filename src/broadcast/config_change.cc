@@ -129,6 +129,7 @@ class Change {
     if (fields_.is_null(field.name)) return reset(field.kind);
     if (field.kind == FieldKind::Headers) return read_headers(field);
     if (field.kind == FieldKind::Version) return read_version(field);
+    if (field.kind == FieldKind::Signals) return take_signals(field);
     const auto text = fields_.text(field.name);
     if (!text) return;
     if (field.kind == FieldKind::Secret) return read_secret(field, *text);
@@ -139,6 +140,8 @@ class Change {
   void reset(FieldKind kind) {
     DestinationConfig fresh = default_config(type_);
     if (kind == FieldKind::Url) after_.url = std::move(fresh.url);
+    if (kind == FieldKind::MetricsUrl) after_.metrics_url.clear();
+    if (kind == FieldKind::Signals) after_.signals = fresh.signals;
     if (kind == FieldKind::InstanceId || kind == FieldKind::Username) after_.instance_id.clear();
     if (kind == FieldKind::Secret) after_.secret.clear();
     if (kind == FieldKind::Method) after_.method = std::move(fresh.method);
@@ -151,10 +154,10 @@ class Change {
 
   /// The problem; "" when there is none.
   std::string read_text(FieldKind kind, std::string_view text) {
-    if (kind == FieldKind::Url) {
+    if (kind == FieldKind::Url || kind == FieldKind::MetricsUrl) {
       auto url = normal_url(text);
       if (!url) return std::move(url).error().message;
-      after_.url = *std::move(url);
+      (kind == FieldKind::Url ? after_.url : after_.metrics_url) = *std::move(url);
       return {};
     }
     if (kind == FieldKind::InstanceId) {
@@ -195,6 +198,13 @@ class Change {
     if (!version) return;
     if (*version != 1 && *version != 2) return fields_.complain(field.name, "must be 1 or 2");
     after_.remote_write_version = static_cast<int>(*version);
+  }
+
+  void take_signals(const ConfigField& field) {
+    const auto signals = read_signals(*fields_.find(field.name));
+    if (!signals)
+      return fields_.complain(field.name, "must be a list of \"traces\", \"metrics\" or both");
+    after_.signals = *signals;
   }
 
   /// The secret that `text` means; absent after a problem. `stored` is null when none is set.
@@ -269,6 +279,9 @@ class Change {
     if (!is_encoding_given_) after_.encoding = Encoding::Protobuf;
     if (after_.encoding == Encoding::Json)
       fields_.complain("encoding", "must be \"protobuf\" with protocol grpc");
+    if (!after_.metrics_url.empty())
+      fields_.complain(field_of(FieldKind::MetricsUrl)->name,
+                       "cannot be set with protocol grpc, where both signals go to the endpoint");
     for (const auto& [name, value] : after_.headers)
       if (const auto problem = net::grpc_metadata_problem(name, value); !problem.empty())
         fields_.complain("headers", fmt::format("{} {}", quoted(std::string_view(name)), problem));
@@ -277,6 +290,11 @@ class Change {
   void check_whole() {
     for (const ConfigField& field : config_fields(type_))
       if (field.is_required && is_unset(field.kind)) fields_.complain(field.name, "is required");
+    if (const ConfigField* const field = field_of(FieldKind::MetricsUrl);
+        field != nullptr && after_.signals.metrics && metrics_url_of(after_).empty())
+      fields_.complain(field->name,
+                       fmt::format("is required for metrics: {} does not end in /v1/traces",
+                                   config_field_names(type_).url));
     if (field_of(FieldKind::Username) != nullptr && !after_.instance_id.empty() &&
         after_.secret.empty())
       fields_.complain(config_field_names(type_).secret, "is required beside a user name");
@@ -301,9 +319,8 @@ class Change {
   /// Whoever may change a destination could else have its stored secrets sent to a server of
   /// their own, without ever having known them.
   void check_secrets_stay() {
-    const auto old_url = net::parse_egress_url(before_.url);
-    const auto new_url = net::parse_egress_url(after_.url);
-    if (old_url && new_url && old_url->origin() == new_url->origin()) return;
+    const std::string_view moved = field_of_other_server();
+    if (moved.empty()) return;
     if (!is_secret_given_ && !after_.secret.empty() && after_.secret == before_.secret)
       kept_.push_back(fields_.path_of(config_field_names(type_).secret));
     if (!are_headers_given_)
@@ -312,7 +329,24 @@ class Change {
     for (const std::string& path : kept_)
       problems_.push_back({.path = path,
                            .reason = fmt::format("must be entered again: {} names another server",
-                                                 fields_.path_of(config_field_names(type_).url))});
+                                                 fields_.path_of(moved))});
+  }
+
+  /// The field whose server was not sent to before; "" when there is none.
+  [[nodiscard]] std::string_view field_of_other_server() const {
+    const auto is_known = [&](std::string_view text) {
+      const auto url = net::parse_egress_url(text);
+      if (!url) return false;
+      return std::ranges::any_of(std::array{before_.url, before_.metrics_url},
+                                 [&](const std::string& known) {
+                                   const auto old_url = net::parse_egress_url(known);
+                                   return old_url && old_url->origin() == url->origin();
+                                 });
+    };
+    if (!is_known(after_.url)) return config_field_names(type_).url;
+    const ConfigField* const metrics = field_of(FieldKind::MetricsUrl);
+    if (metrics == nullptr || after_.metrics_url.empty() || is_known(after_.metrics_url)) return "";
+    return metrics->name;
   }
 
   DestinationType type_;

@@ -334,7 +334,7 @@ Result<std::uint64_t> FiledDeadLetters::replay_file(const DestinationId& id, con
                                .created_ms = clock_.now().since_epoch,
                                .item_count = letter.item_count,
                                .order_key = letter.order_key,
-                               .destinations = {id},
+                               .destinations = {lane_of(id, letter.signal)},
                                .payload = core::as_bytes(*payload)}));
     ++count;
   }
@@ -345,20 +345,25 @@ Result<std::uint64_t> FiledDeadLetters::replay(const DestinationId& id, Queue& q
                                                std::uint64_t letters_max) {
   std::uint64_t count = 0;
   const BoxPtr box = find_box(id);
+  std::uint64_t skipped = 0;  // Files up to this one that the queue has no place for.
   while (box && count < letters_max) {
-    if (const auto known = queue.destinations(); std::ranges::find(known, id) == known.end()) {
-      return fail(Code::NotFound, fmt::format("no destination \"{}\" in the queue", id));
-    }
+    const std::vector<DestinationId> known = queue.destinations();
     std::uint64_t number = 0;
     std::vector<LetterPlace> places;
     {
       const core::Lock lock(box->mutex);
-      const auto file = std::ranges::find_if(
-          box->files, [](const auto& entry) { return !entry.second.is_taken; });
+      const auto file = std::ranges::find_if(box->files, [&](const auto& entry) {
+        return entry.first > skipped && !entry.second.is_taken;
+      });
       if (file == box->files.end()) break;
       number = file->first;
       GANTRY_TRY(places, read_head_of(*box, number));
       if (places.empty()) continue;
+      // All that were refused together are of one signal.
+      if (std::ranges::find(known, lane_of(id, places.front().letter.signal)) == known.end()) {
+        skipped = number;
+        continue;
+      }
       file->second.is_taken = true;
     }
     // Not under the lock: each append waits for the disk.
@@ -376,6 +381,8 @@ Result<std::uint64_t> FiledDeadLetters::replay(const DestinationId& id, Queue& q
     }
     count += *replayed;
   }
+  if (count == 0 && skipped != 0)
+    return fail(Code::NotFound, fmt::format("no destination \"{}\" in the queue", id));
   return count;
 }
 

@@ -99,10 +99,10 @@ class DeadLetters {
   /// Errors: NotFound, DataLoss, those of File.
   virtual Result<DeadLetterContent> read(const DestinationId& id, std::uint64_t letter) = 0;
 
-  /// Puts the oldest letters at the queue's tail, as created now, and takes them out of the list:
-  /// as many as were added together, until there are `letters_max`. Returns how many. After a crash
-  /// or an error some may be in both. Errors: NotFound (the queue has no such destination), those
-  /// of Queue::append and of File.
+  /// Puts the oldest letters at the tail of their signal's lane, as created now, and takes them out
+  /// of the list: as many as were added together, until there are `letters_max`. Returns how many.
+  /// After a crash or an error some may be in both. Letters of a signal whose lane the queue does
+  /// not have stay. Errors: NotFound (there are only such), those of Queue::append and of File.
   virtual Result<std::uint64_t> replay(const DestinationId& id, Queue& queue,
                                        std::uint64_t letters_max) = 0;
 

@@ -23,11 +23,11 @@ class DeadLettersTest : public testing::Test {
   }
 
   void add(int first, int count, const Refusal& refusal = {.status = 400, .message = "no"},
-           const DestinationId& id = kFirst) {
+           const DestinationId& id = kFirst, Signal signal = Signal::Spans) {
     std::vector<QueuedItem> items;
     for (int i = 0; i < count; ++i) {
       items.push_back({.stack = 7,
-                       .signal = Signal::Metrics,
+                       .signal = signal,
                        .created_ms = kNowMs,
                        .item_count = static_cast<std::uint32_t>(first + i) + 1,
                        .order_key = 3,
@@ -79,7 +79,7 @@ TEST_F(DeadLettersTest, ALetterSaysWhatWasRefusedAndWhy) {
   EXPECT_EQ(letter.refusal.message, "too large");
   EXPECT_EQ(letter.refused_ms, kNowMs);
   EXPECT_EQ(letter.stack, 7U);
-  EXPECT_EQ(letter.signal, Signal::Metrics);
+  EXPECT_EQ(letter.signal, Signal::Spans);
   EXPECT_EQ(letter.item_count, 5U);
   EXPECT_EQ(letter.order_key, 3U);
   EXPECT_EQ(letter.payload_bytes, 100U);
@@ -160,6 +160,19 @@ TEST_F(DeadLettersTest, AReplayThatFailsLosesNone) {
   const std::vector<int> sent = drain(house_.queue(), kFirst);
   EXPECT_GE(sent.size(), 3U);
   EXPECT_EQ(std::vector(sent.end() - 3, sent.end()), count_up(0, 3));
+}
+
+TEST_F(DeadLettersTest, EachSignalGoesBackToItsOwnLane) {
+  const DestinationId metrics = lane_of(kFirst, Signal::Metrics);
+  house_.add({kFirst});
+  add(0, 2, {}, kFirst, Signal::Metrics);
+  add(2, 2);
+  EXPECT_EQ(*letters_->replay(kFirst, house_.queue(), 9), 2U);
+  EXPECT_EQ(drain(house_.queue(), kFirst), count_up(2, 2));
+  EXPECT_EQ(letters_->replay(kFirst, house_.queue(), 9).error().code, Code::NotFound);
+  house_.add({metrics});
+  EXPECT_EQ(*letters_->replay(kFirst, house_.queue(), 9), 2U);
+  EXPECT_EQ(drain(house_.queue(), metrics), count_up(0, 2));
 }
 
 TEST_F(DeadLettersTest, AReplayNeedsADestination) {

@@ -113,10 +113,12 @@ class DeliveryThreads final : public Delivery {
       : destination_(std::move(destination)),
         services_(services),
         options_(options),
+        lane_(lane_of(destination_.id, signal_of(destination_))),
         gate_(services.pace, options),
         batch_bytes_max_(options.batch_bytes_max),
         send_seconds_(core::default_duration_bounds()),
-        readers_(readers_of(signal_of(destination_.type), options)) {
+        bodies_(destination_.type),
+        readers_(readers_of(signal_of(destination_), options)) {
     for (const Reader& reader : readers_) threads_.emplace_back([this, &reader] { run(reader); });
   }
 
@@ -145,8 +147,7 @@ class DeliveryThreads final : public Delivery {
     }
     gate_.report(statistics);
     for (std::size_t reason = 0; reason < kDropReasonCount; ++reason)
-      statistics.dropped_events +=
-          services_.queue.dropped(destination_.id, static_cast<DropReason>(reason));
+      statistics.dropped_events += services_.queue.dropped(lane_, static_cast<DropReason>(reason));
     statistics.send_seconds = send_seconds_.snapshot();
     return statistics;
   }
@@ -177,11 +178,11 @@ class DeliveryThreads final : public Delivery {
         kept.insert(kept.end(), left.begin(), left.end());
         gate_.settled(items->size() - left.size());
       } else {
-        services_.queue.give_back(destination_.id, left);
+        services_.queue.give_back(lane_, left);
         gate_.settled(items->size());
       }
     }
-    services_.queue.give_back(destination_.id, kept);
+    services_.queue.give_back(lane_, kept);
     gate_.thread_ended();
   }
 
@@ -191,12 +192,12 @@ class DeliveryThreads final : public Delivery {
     core::Lock lock(read_mutexes_.at(reader.mutex));
     while (gate_.wait_to_read()) {
       const bool is_draining = gate_.is_draining();
-      if (is_draining && services_.queue.depth(destination_.id).items <= gate_.events_held())
+      if (is_draining && services_.queue.depth(lane_).items <= gate_.events_held())
         return std::nullopt;
       const CancelToken token =
           is_draining ? cancel_.narrowed_to(monotonic_ns() + kDrainReadNs) : idle_reads_;
       auto items =
-          services_.queue.read(destination_.id,
+          services_.queue.read(lane_,
                                {.items_max = options_.events_per_batch_max,
                                 .bytes_max = batch_bytes_max_.load(std::memory_order_relaxed),
                                 .wait = is_draining ? DurationMs{0} : options_.batch_wait,
@@ -256,7 +257,7 @@ class DeliveryThreads final : public Delivery {
 
   /// In the order of a stack. Receivers bound the samples of a request, not only its bytes.
   std::vector<Items> in_requests(Items items) const {
-    const std::uint64_t count_max = signal_of(destination_.type) == Signal::Spans
+    const std::uint64_t count_max = signal_of(destination_) == Signal::Spans
                                         ? options_.spans_per_request_max
                                         : options_.samples_per_request_max;
     std::vector<Items> requests;
@@ -472,12 +473,13 @@ class DeliveryThreads final : public Delivery {
 
   void finish(Items items, Outcome outcome) {
     // The only error is that the destination has been removed meanwhile: then nobody asks.
-    static_cast<void>(services_.queue.finish(destination_.id, positions_of(items), outcome));
+    static_cast<void>(services_.queue.finish(lane_, positions_of(items), outcome));
   }
 
-  const Destination destination_;
+  const Destination destination_;  ///< Narrowed.
   const Services services_;
   const Options options_;
+  const DestinationId lane_;
   DeliveryGate gate_;
   CancelToken cancel_;      ///< Ends requests that are under way.
   CancelToken idle_reads_;  ///< Ends waiting for events: a drain begins.

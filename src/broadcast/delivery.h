@@ -92,8 +92,9 @@ struct DeliveryStatistics {
   core::Histogram::Snapshot send_seconds;
 };
 
-/// Sends to one destination from threads of its own; destinations that are slow, hang or are down
-/// delay no other. A changed destination needs a new delivery. Thread-safe.
+/// Sends what one signal's lane has for a destination from threads of its own; destinations that
+/// are slow, hang or are down delay no other. A changed destination needs a new delivery.
+/// Thread-safe.
 class Delivery {
  public:
   struct Options {
@@ -121,7 +122,7 @@ class Delivery {
     core::Histogram* send_seconds = nullptr;  ///< Takes the times of requests too; null: nobody.
   };
 
-  /// The queue has the destination.
+  /// The destination is narrowed to the signal, and the queue has its lane.
   [[nodiscard]] static Result<std::unique_ptr<Delivery>> start(Destination destination,
                                                                Services services, Options options);
 

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -14,8 +15,16 @@
 
 namespace gantry::broadcast {
 
+/// Spans or samples, since the delivery started.
+struct SentItems {
+  std::uint64_t items = 0;
+  std::uint64_t rejected = 0;
+};
+
 struct DestinationHealth {
-  DeliveryStatistics statistics;  ///< Since the delivery started.
+  /// Since the deliveries started, of all signals together, but for the items, which are in `sent`.
+  DeliveryStatistics statistics;
+  std::map<Signal, SentItems> sent;  ///< Of the signals that are delivered.
   QueueDepth queue;
   DeadLetterCount dead_letters;
   /// Why nothing is sent although the destination is enabled; "" when it is, or is disabled.

@@ -11,14 +11,14 @@ namespace {
 struct TypeFacts {
   DestinationType type;
   std::string_view name;
-  Signal signal;
+  std::optional<Signal> only;
 };
 
 constexpr std::array<TypeFacts, 6> kTypes = {{
-    {DestinationType::Grafana, "grafana", Signal::Spans},
-    {DestinationType::OtelCollector, "otel-collector", Signal::Spans},
+    {DestinationType::Grafana, "grafana", std::nullopt},
+    {DestinationType::OtelCollector, "otel-collector", std::nullopt},
     {DestinationType::Webhook, "webhook", Signal::Spans},
-    {DestinationType::Gantry, "gantry", Signal::Spans},
+    {DestinationType::Gantry, "gantry", std::nullopt},
     {DestinationType::PrometheusRemoteWrite, "prometheus-remote-write", Signal::Metrics},
     {DestinationType::Influx, "influx", Signal::Metrics},
 }};
@@ -51,8 +51,36 @@ ConfigFieldNames config_field_names(DestinationType type) {
   return names;
 }
 
-Signal signal_of(DestinationType type) {
-  return facts_of(type).signal;
+std::optional<Signal> only_signal(DestinationType type) {
+  return facts_of(type).only;
+}
+
+bool takes(const Destination& destination, Signal signal) {
+  const std::optional<Signal> only = only_signal(destination.type);
+  return only ? *only == signal : destination.config.signals.has(signal);
+}
+
+Destination narrowed_to(Destination destination, Signal signal) {
+  DestinationConfig& config = destination.config;
+  config.signals = {.traces = signal == Signal::Spans, .metrics = signal == Signal::Metrics};
+  if (destination.type == DestinationType::OtelCollector && signal == Signal::Metrics)
+    config.url = metrics_url_of(config);
+  return destination;
+}
+
+Signal signal_of(const Destination& destination) {
+  return takes(destination, Signal::Spans) ? Signal::Spans : Signal::Metrics;
+}
+
+std::string metrics_url_of(const DestinationConfig& config) {
+  constexpr std::string_view kTraces = "/v1/traces";
+  constexpr std::string_view kMetrics = "/v1/metrics";
+  if (config.protocol == Protocol::Grpc) return config.url;  // The method says the signal.
+  if (!config.metrics_url.empty()) return config.metrics_url;
+  // An endpoint that was derived already.
+  if (config.url.ends_with(kMetrics)) return config.url;
+  if (!config.url.ends_with(kTraces)) return "";
+  return config.url.substr(0, config.url.size() - kTraces.size()).append(kMetrics);
 }
 
 bool takes_key(const Destination& destination, std::string_view key_hash) {

@@ -44,8 +44,18 @@ struct ConfigFieldNames {
 
 [[nodiscard]] ConfigFieldNames config_field_names(DestinationType type);
 
-/// Which signal a destination of the type takes.
-[[nodiscard]] Signal signal_of(DestinationType type);
+/// The signals of types that take one only; nothing where the config has `signals`.
+[[nodiscard]] std::optional<Signal> only_signal(DestinationType type);
+
+/// What a destination is asked to take.
+struct SignalSet {
+  bool traces = true;
+  bool metrics = false;
+
+  [[nodiscard]] bool has(Signal signal) const { return signal == Signal::Spans ? traces : metrics; }
+
+  friend bool operator==(const SignalSet&, const SignalSet&) = default;
+};
 
 enum class Encoding : std::uint8_t { Json, Protobuf };
 
@@ -56,10 +66,12 @@ enum class Compression : std::uint8_t { None, Gzip, Snappy };
 /// How to reach it: the fields of `config`, secrets in clear. Never printed or logged whole.
 struct DestinationConfig {
   std::string url;                     ///< Base URL, endpoint or url, by type.
+  std::string metrics_url;             ///< Of an endpoint that is for traces; see metrics_url_of.
   std::string instance_id;             ///< Or user name, by type.
   std::string secret;                  ///< apiKey or token; empty: none.
   std::string method = "POST";         ///< Webhook: POST or PUT.
   Protocol protocol = Protocol::Http;  ///< Of otel-collector. Grpc: the URL has no path.
+  SignalSet signals;                   ///< Of types that have no only_signal.
   Encoding encoding = Encoding::Json;  ///< With Grpc: Protobuf.
   Compression compression = Compression::Gzip;
   int remote_write_version = 1;  ///< 1 or 2.
@@ -89,6 +101,20 @@ struct Destination {
   TimestampMs created_at;
   TimestampMs updated_at;
 };
+
+/// Whether it gets that signal.
+[[nodiscard]] bool takes(const Destination& destination, Signal signal);
+
+/// The destination as one of its signals sees it: takes no other, and its URL is that signal's.
+[[nodiscard]] Destination narrowed_to(Destination destination, Signal signal);
+
+/// Of a narrowed destination, or one that takes a single signal; Spans of one that takes both.
+[[nodiscard]] Signal signal_of(const Destination& destination);
+
+/// What the metrics of an otel-collector are sent to: metrics_url, else the endpoint if that ends
+/// in
+/// "/v1/traces", with "/v1/metrics" for it; "" when neither says it. With gRPC: the endpoint.
+[[nodiscard]] std::string metrics_url_of(const DestinationConfig& config);
 
 /// Whether what the key brought goes there; `key_hash` empty: no key. The list of excluded keys
 /// wins.

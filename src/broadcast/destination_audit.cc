@@ -63,6 +63,9 @@ void compare_config(Differences& differences, const Destination& before, const D
   const DestinationConfig& old_config = before.config;
   const DestinationConfig& new_config = after.config;
   differences.compare("config.url", old_config.url, new_config.url, without_query);
+  differences.compare("config.metricsEndpoint", old_config.metrics_url, new_config.metrics_url,
+                      without_query);
+  differences.compare("config.signals", old_config.signals, new_config.signals, signals_text);
   differences.compare("config.user", old_config.instance_id, new_config.instance_id);
   differences.compare("config.method", old_config.method, new_config.method);
   differences.compare("config.protocol", old_config.protocol, new_config.protocol, protocol_name);

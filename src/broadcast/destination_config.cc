@@ -28,12 +28,15 @@ constexpr std::array kGrafana = {
     ConfigField{"baseUrl", FieldKind::Url, true},
     ConfigField{"instanceId", FieldKind::InstanceId, true},
     ConfigField{"apiKey", FieldKind::Secret, true},
+    ConfigField{"signals", FieldKind::Signals},
     ConfigField{"encoding", FieldKind::Encoding},
     ConfigField{"compression", FieldKind::Compression},
     ConfigField{"headers", FieldKind::Headers},
 };
 constexpr std::array kOtelCollector = {
     ConfigField{"endpoint", FieldKind::Url, true},
+    ConfigField{"metricsEndpoint", FieldKind::MetricsUrl},
+    ConfigField{"signals", FieldKind::Signals},
     ConfigField{"protocol", FieldKind::Protocol},
     ConfigField{"encoding", FieldKind::Encoding},
     ConfigField{"compression", FieldKind::Compression},
@@ -50,6 +53,7 @@ constexpr std::array kGantry = {
     ConfigField{"baseUrl", FieldKind::Url, true},
     ConfigField{"instanceId", FieldKind::InstanceId, true},
     ConfigField{"token", FieldKind::Secret, true},
+    ConfigField{"signals", FieldKind::Signals},
     ConfigField{"encoding", FieldKind::Encoding},
     ConfigField{"compression", FieldKind::Compression},
     ConfigField{"headers", FieldKind::Headers},
@@ -73,6 +77,8 @@ void write_field(core::JsonWriter& json, const ConfigField& field, const Destina
   switch (field.kind) {
     case FieldKind::Url:
       return write_text(config.url);
+    case FieldKind::MetricsUrl:
+      return write_text(config.metrics_url);
     case FieldKind::InstanceId:
     case FieldKind::Username:
       return write_text(config.instance_id);
@@ -82,6 +88,12 @@ void write_field(core::JsonWriter& json, const ConfigField& field, const Destina
       return write_text(config.method);
     case FieldKind::Protocol:
       return write_text(protocol_name(config.protocol));
+    case FieldKind::Signals:
+      json.key(field.name).begin_array();
+      for (const Signal signal : kSignals)
+        if (config.signals.has(signal)) json.string(signal_name(signal));
+      json.end_array();
+      return;
     case FieldKind::Encoding:
       return write_text(encoding_name(config.encoding));
     case FieldKind::Compression:
@@ -126,8 +138,15 @@ bool read_field(const ConfigField& field, dom::element value, MaskedConfig& out)
     out.config.remote_write_version = static_cast<int>(version);
     return true;
   }
+  if (field.kind == FieldKind::Signals) {
+    const auto signals = read_signals(value);
+    if (!signals) return false;
+    out.config.signals = *signals;
+    return true;
+  }
   std::string_view text;
   if (value.get(text) != simdjson::SUCCESS) return false;
+  if (field.kind == FieldKind::MetricsUrl) out.config.metrics_url = text;
   if (field.kind == FieldKind::Url) out.config.url = text;
   if (field.kind == FieldKind::InstanceId || field.kind == FieldKind::Username)
     out.config.instance_id = text;
@@ -164,6 +183,32 @@ std::span<const ConfigField> config_fields(DestinationType type) {
 
 std::string_view protocol_name(Protocol protocol) {
   return protocol == Protocol::Grpc ? "grpc" : "http";
+}
+
+std::string_view signal_name(Signal signal) {
+  return signal == Signal::Spans ? "traces" : "metrics";
+}
+
+std::string signals_text(const SignalSet& signals) {
+  std::string text;
+  for (const Signal signal : kSignals)
+    if (signals.has(signal)) text.append(text.empty() ? "" : ",").append(signal_name(signal));
+  return text;
+}
+
+std::optional<SignalSet> read_signals(simdjson::dom::element element) {
+  dom::array names;
+  if (element.get(names) != simdjson::SUCCESS || names.size() == 0) return std::nullopt;
+  SignalSet signals{.traces = false, .metrics = false};
+  for (const dom::element each : names) {
+    std::string_view name;
+    if (each.get(name) != simdjson::SUCCESS) return std::nullopt;
+    bool& is_on = name == signal_name(Signal::Spans) ? signals.traces : signals.metrics;
+    if (is_on || (name != signal_name(Signal::Spans) && name != signal_name(Signal::Metrics)))
+      return std::nullopt;
+    is_on = true;
+  }
+  return signals;
 }
 
 std::string_view encoding_name(Encoding encoding) {

@@ -5,10 +5,13 @@
 //
 // | type                    | fields                                                              |
 // | ----------------------- | ------------------------------------------------------------------- |
-// | grafana                 | instanceId*, apiKey*, baseUrl, encoding, compression, headers       |
-// | otel-collector          | endpoint*, protocol, encoding, compression, headers                 |
+// | grafana                 | instanceId*, apiKey*, baseUrl, signals, encoding, compression,      |
+// |                         | headers                                                             |
+// | otel-collector          | endpoint*, metricsEndpoint, signals, protocol, encoding,            |
+// |                         | compression, headers                                                |
 // | webhook                 | url*, method, encoding, compression, headers                        |
-// | gantry                  | baseUrl*, instanceId*, token*, encoding, compression, headers       |
+// | gantry                  | baseUrl*, instanceId*, token*, signals, encoding, compression,      |
+// |                         | headers                                                             |
 // | prometheus-remote-write | url*, username, token, version, headers                             |
 // | influx                  | url*, username, token, compression, headers                         |
 //

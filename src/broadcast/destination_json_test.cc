@@ -71,7 +71,7 @@ TEST(DestinationJson, WhatIsNotGivenHasItsDefault) {
       R"("broadcast_generation_cost":false,"broadcast_generation_identity":false,)"
       R"("broadcast_generation_request_context":false,"workspace_id":"0",)"
       R"("config":{"baseUrl":"https://otlp-gateway-prod-us-west-0.grafana.net",)"
-      R"("instanceId":"123456","apiKey":"glc_...AbCd","encoding":"json","compression":"gzip"},)"
+      R"("instanceId":"123456","apiKey":"glc_...AbCd","signals":["traces"],"encoding":"json","compression":"gzip"},)"
       R"("created_at":"1970-01-01T00:00:00Z","updated_at":"1970-01-01T00:00:00Z"})");
 }
 
@@ -125,13 +125,20 @@ TEST_P(DestinationConfigTest, IsReadOrRefused) {
 
 constexpr ConfigCase kConfigCases[] = {
     {"otel", "otel-collector", R"({"endpoint":"https://c.example.com:4318/v1/traces"})",
-     R"({"endpoint":"https://c.example.com:4318/v1/traces","protocol":"http","encoding":"json","compression":"gzip"})"},
+     R"({"endpoint":"https://c.example.com:4318/v1/traces","signals":["traces"],"protocol":"http","encoding":"json","compression":"gzip"})"},
     {"otel_grpc", "otel-collector",
      R"({"endpoint":"https://C.example.com:4317/","protocol":"grpc","headers":{"X-Scope":"0123456789ab"}})",
-     R"({"endpoint":"https://c.example.com:4317","protocol":"grpc","encoding":"protobuf","compression":"gzip","headers":{"X-Scope":"0123...89ab"}})"},
+     R"({"endpoint":"https://c.example.com:4317","signals":["traces"],"protocol":"grpc","encoding":"protobuf","compression":"gzip","headers":{"X-Scope":"0123...89ab"}})"},
     {"otel_grpc_encoding", "otel-collector",
      R"({"endpoint":"https://c:4317","protocol":"grpc","encoding":"json"})",
      "config.encoding: must be \"protobuf\" with protocol grpc"},
+    {"otel_grpc_metrics", "otel-collector",
+     R"({"endpoint":"https://c:4317","protocol":"grpc","signals":["metrics"]})",
+     R"({"endpoint":"https://c:4317","signals":["metrics"],"protocol":"grpc","encoding":"protobuf","compression":"gzip"})"},
+    {"otel_grpc_metrics_endpoint", "otel-collector",
+     R"({"endpoint":"https://c:4317","protocol":"grpc","metricsEndpoint":"https://d:4317"})",
+     "config.metricsEndpoint: cannot be set with protocol grpc, where both signals go to the "
+     "endpoint"},
     {"otel_grpc_path", "otel-collector",
      R"({"endpoint":"https://c:4317/v1/traces","protocol":"grpc"})",
      "config.endpoint: has a path: with protocol grpc it is host and port alone, such as "
@@ -152,7 +159,7 @@ constexpr ConfigCase kConfigCases[] = {
      "headers"},
     {"gantry", "gantry",
      R"({"baseUrl":"https://hub","instanceId":"1000001","token":"glc_eyJrIjoiAbCd"})",
-     R"({"baseUrl":"https://hub","instanceId":"1000001","token":"glc_...AbCd","encoding":"protobuf","compression":"gzip"})"},
+     R"({"baseUrl":"https://hub","instanceId":"1000001","token":"glc_...AbCd","signals":["traces"],"encoding":"protobuf","compression":"gzip"})"},
     {"remote_write", "prometheus-remote-write",
      R"({"url":"https://p/api/prom/push","username":"7","token":"short","version":2})",
      R"({"url":"https://p/api/prom/push","username":"7","token":"****","version":2})"},
@@ -161,12 +168,30 @@ constexpr ConfigCase kConfigCases[] = {
      R"({"url":"https://i/write","compression":"gzip","headers":{"Authorization":"Toke...efgh"}})"},
     {"null_is_the_default", "grafana",
      R"({"baseUrl":null,"instanceId":"1","apiKey":"k","compression":null,"headers":null})",
-     R"({"baseUrl":"https://otlp-gateway-prod-us-west-0.grafana.net","instanceId":"1","apiKey":"****","encoding":"json","compression":"gzip"})"},
+     R"({"baseUrl":"https://otlp-gateway-prod-us-west-0.grafana.net","instanceId":"1","apiKey":"****","signals":["traces"],"encoding":"json","compression":"gzip"})"},
+    {"both_signals", "otel-collector",
+     R"({"endpoint":"https://c/v1/traces","signals":["metrics","traces"]})",
+     R"({"endpoint":"https://c/v1/traces","signals":["traces","metrics"],"protocol":"http","encoding":"json","compression":"gzip"})"},
+    {"metrics_elsewhere", "otel-collector",
+     R"({"endpoint":"https://c/in","metricsEndpoint":"https://d/in","signals":["metrics"]})",
+     R"({"endpoint":"https://c/in","metricsEndpoint":"https://d/in","signals":["metrics"],"protocol":"http","encoding":"json","compression":"gzip"})"},
+    {"metrics_nowhere", "otel-collector", R"({"endpoint":"https://c/in","signals":["metrics"]})",
+     "config.metricsEndpoint: is required for metrics: endpoint does not end in /v1/traces"},
+    {"no_signal", "gantry", R"({"baseUrl":"https://h","instanceId":"1","token":"t","signals":[]})",
+     "config.signals: must be a list of \"traces\", \"metrics\" or both"},
+    {"signal_twice", "gantry",
+     R"({"baseUrl":"https://h","instanceId":"1","token":"t","signals":["metrics","metrics"]})",
+     "config.signals: must be a list of \"traces\", \"metrics\" or both"},
+    {"logs", "grafana", R"({"instanceId":"1","apiKey":"k","signals":["logs"]})",
+     "config.signals: must be a list of \"traces\", \"metrics\" or both"},
+    {"signals_of_a_webhook", "webhook", R"({"url":"https://h","signals":["metrics"]})",
+     "config.signals: is not known here; the fields are url, method, encoding, compression, "
+     "headers"},
     {"nothing", "grafana", "{}", "config.instanceId: is required; config.apiKey: is required"},
     {"no_object", "grafana", "[]", "config: must be an object"},
     {"unknown", "otel-collector", R"({"url":"https://h"})",
-     "config.url: is not known here; the fields are endpoint, protocol, encoding, compression, "
-     "headers"},
+     "config.url: is not known here; the fields are endpoint, metricsEndpoint, signals, protocol, "
+     "encoding, compression, headers"},
     {"twice", "webhook", R"({"url":"https://h","url":"https://h"})", "config.url: is given twice"},
     {"id_is_text", "grafana", R"({"instanceId":1,"apiKey":"k"})",
      "config.instanceId: must be a string"},
@@ -184,7 +209,7 @@ constexpr ConfigCase kConfigCases[] = {
     {"url_is_normalised", "webhook", R"({"url":"HTTPS://H.Example.com.:443?a=B"})",
      R"({"url":"https://h.example.com/?a=B","method":"POST","encoding":"json","compression":"gzip"})"},
     {"url_without_path", "otel-collector", R"({"endpoint":"http://H:80"})",
-     R"({"endpoint":"http://h","protocol":"http","encoding":"json","compression":"gzip"})"},
+     R"({"endpoint":"http://h","signals":["traces"],"protocol":"http","encoding":"json","compression":"gzip"})"},
     {"user_in_url", "webhook", R"({"url":"https://u:p@h"})",
      "config.url: not a usable URL: it has a user name or a password"},
     {"scheme", "webhook", R"({"url":"grpc://h:4317"})",
@@ -397,14 +422,28 @@ TEST(DestinationJson, SecretsAreNotSentToAnotherServer) {
                                                  url)),
               fmt::format("error: config.token: {0}; config.headers.X-One: {0}", kAgain));
   }
-  EXPECT_EQ(changed_config(before, R"({"baseUrl":"https://hub.example.com:443/otlp/"})"),
-            R"({"baseUrl":"https://hub.example.com/otlp/","instanceId":"1",)"
-            R"("token":"glc_...AbCd","encoding":"protobuf","compression":"gzip",)"
-            R"("headers":{"X-One":"0123...89ab"}})");
+  EXPECT_EQ(
+      changed_config(before, R"({"baseUrl":"https://hub.example.com:443/otlp/"})"),
+      R"({"baseUrl":"https://hub.example.com/otlp/","instanceId":"1",)"
+      R"("token":"glc_...AbCd","signals":["traces"],"encoding":"protobuf","compression":"gzip",)"
+      R"("headers":{"X-One":"0123...89ab"}})");
   EXPECT_EQ(changed_config(before, R"({"baseUrl":"https://new","token":"glc_9876543210ZyXw",)"
                                    R"("headers":null})"),
             R"({"baseUrl":"https://new","instanceId":"1","token":"glc_...ZyXw",)"
-            R"("encoding":"protobuf","compression":"gzip"})");
+            R"("signals":["traces"],"encoding":"protobuf","compression":"gzip"})");
+}
+
+TEST(DestinationJson, SecretsAreNotSentToAnotherServerWithMetrics) {
+  const Destination before = created(
+      R"({"type":"otel-collector","name":"a","config":{"endpoint":"https://c.example.com/v1/traces",)"
+      R"("headers":{"X-One":"0123456789ab"}}})");
+  EXPECT_EQ(changed_config(before, R"({"metricsEndpoint":"https://evil.example.com/v1/metrics"})"),
+            "error: config.headers.X-One: must be entered again: config.metricsEndpoint names "
+            "another server");
+  EXPECT_EQ(changed_config(before, R"({"metricsEndpoint":"https://c.example.com/m"})"),
+            R"({"endpoint":"https://c.example.com/v1/traces",)"
+            R"("metricsEndpoint":"https://c.example.com/m","signals":["traces"],)"
+            R"("protocol":"http","encoding":"json","compression":"gzip","headers":{"X-One":"0123...89ab"}})");
 }
 
 TEST(DestinationJson, ANewTypeBeginsWithAnEmptyConfig) {
@@ -430,7 +469,7 @@ TEST(DestinationJson, TheProtocolChangesWithWhatDependsOnIt) {
             "error: config.endpoint: has a path: with protocol grpc it is host and port alone, "
             "such as https://collector.example:4317");
   const std::string as_grpc =
-      R"({"endpoint":"https://c:4317","protocol":"grpc","encoding":"protobuf","compression":"gzip"})";
+      R"({"endpoint":"https://c:4317","signals":["traces"],"protocol":"grpc","encoding":"protobuf","compression":"gzip"})";
   EXPECT_EQ(changed_config(http, R"({"protocol":"grpc","endpoint":"https://c:4317"})"), as_grpc);
   const Destination grpc = created(
       R"({"type":"otel-collector","name":"c","config":{"endpoint":"https://c:4317","protocol":"grpc"}})");
@@ -440,7 +479,7 @@ TEST(DestinationJson, TheProtocolChangesWithWhatDependsOnIt) {
   EXPECT_EQ(changed_config(grpc, as_grpc), as_grpc) << "what was read can be written back";
   EXPECT_EQ(
       changed_config(grpc, R"({"protocol":null,"encoding":"json"})"),
-      R"({"endpoint":"https://c:4317","protocol":"http","encoding":"json","compression":"gzip"})");
+      R"({"endpoint":"https://c:4317","signals":["traces"],"protocol":"http","encoding":"json","compression":"gzip"})");
 }
 
 TEST(DestinationJson, SaysWhatItTouches) {
@@ -516,7 +555,12 @@ Destination any_destination() {
   DestinationConfig& config = destination.config;
   config = default_config(destination.type);
   config.url = "https://h.example.com/" + std::to_string(*rc::gen::inRange(0, 100));
-  const bool is_metrics = signal_of(destination.type) == Signal::Metrics;
+  const bool is_metrics = only_signal(destination.type) == Signal::Metrics;
+  if (!only_signal(destination.type)) {
+    config.signals.metrics = *rc::gen::arbitrary<bool>();
+    config.signals.traces = !config.signals.metrics || *rc::gen::arbitrary<bool>();
+    if (destination.type == DestinationType::OtelCollector) config.metrics_url = config.url + "m";
+  }
   if (!config_field_names(destination.type).secret.empty() &&
       (!is_metrics || *rc::gen::arbitrary<bool>())) {
     config.instance_id = std::to_string(*rc::gen::inRange(0, 1'000'000));

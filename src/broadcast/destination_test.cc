@@ -35,12 +35,34 @@ TEST(Destination, FieldsAreCalledAsTheConfigCallsThem) {
   EXPECT_EQ(names(DestinationType::Influx), "url username token");
 }
 
-TEST(Destination, TypesTakeOneSignal) {
+TEST(Destination, TypesThatSpeakOtlpMayTakeBothSignals) {
   for (const DestinationType type : kAll) {
     const bool is_metric =
         type == DestinationType::PrometheusRemoteWrite || type == DestinationType::Influx;
-    EXPECT_EQ(signal_of(type), is_metric ? Signal::Metrics : Signal::Spans);
+    Destination destination{.type = type};
+    EXPECT_EQ(takes(destination, Signal::Spans), !is_metric);
+    EXPECT_EQ(takes(destination, Signal::Metrics), is_metric);
+    destination.config.signals = {.traces = false, .metrics = true};
+    const bool has_choice = !only_signal(type);
+    EXPECT_EQ(has_choice, type == DestinationType::Grafana || type == DestinationType::Gantry ||
+                              type == DestinationType::OtelCollector);
+    EXPECT_EQ(takes(destination, Signal::Metrics), is_metric || has_choice);
   }
+}
+
+TEST(Destination, NarrowedItHasTheUrlOfItsSignal) {
+  Destination destination{.type = DestinationType::OtelCollector};
+  destination.config.url = "https://c:4318/a/v1/traces";
+  destination.config.signals.metrics = true;
+  EXPECT_EQ(signal_of(destination), Signal::Spans);
+  const Destination metrics = narrowed_to(destination, Signal::Metrics);
+  EXPECT_EQ(signal_of(metrics), Signal::Metrics);
+  EXPECT_FALSE(takes(metrics, Signal::Spans));
+  EXPECT_EQ(metrics.config.url, "https://c:4318/a/v1/metrics");
+  EXPECT_EQ(narrowed_to(metrics, Signal::Metrics).config.url, metrics.config.url);
+  EXPECT_EQ(narrowed_to(destination, Signal::Spans).config.url, destination.config.url);
+  destination.config.metrics_url = "https://d/in";
+  EXPECT_EQ(narrowed_to(destination, Signal::Metrics).config.url, "https://d/in");
 }
 
 TEST(Destination, TakesKeys) {

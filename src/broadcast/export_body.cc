@@ -39,6 +39,23 @@ Result<ExportBody> influx_lines(std::string_view messages) {
 
 }  // namespace
 
+codec::OtlpNames otlp_names(DestinationType type) {
+  // What is asked of the one must be found under the same name at the other.
+  return type == DestinationType::Gantry ? codec::OtlpNames::Stable : codec::OtlpNames::AsTyped;
+}
+
+Result<ExportBody> ExportBodies::otlp_metrics(Encoding encoding, std::string_view messages) {
+  codec::RemoteWriteDecoder decoder;
+  GANTRY_CHECK(decoder.decode(codec::RemoteWriteVersion::V1, messages));
+  ExportBody body;
+  const core::Lock lock(mutex_);
+  const codec::OtlpOmissions omitted =
+      encoding == Encoding::Json ? otlp_metrics_.append_json(decoder.batch(), body.text)
+                                 : otlp_metrics_.append_protobuf(decoder.batch(), body.text);
+  body.left_out = omitted.total();
+  return body;
+}
+
 Result<ExportBody> ExportBodies::make(const Destination& destination,
                                       std::span<const QueuedItem> items) {
   std::string messages = joined(items);
@@ -47,7 +64,9 @@ Result<ExportBody> ExportBodies::make(const Destination& destination,
     case DestinationType::OtelCollector:
     case DestinationType::Webhook:
     case DestinationType::Gantry:
-      return otlp_traces(destination.config.encoding, std::move(messages));
+      return signal_of(destination) == Signal::Spans
+                 ? otlp_traces(destination.config.encoding, std::move(messages))
+                 : otlp_metrics(destination.config.encoding, messages);
     case DestinationType::PrometheusRemoteWrite: {
       if (destination.config.remote_write_version == 1)
         return ExportBody{.text = std::move(messages)};

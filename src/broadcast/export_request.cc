@@ -9,6 +9,7 @@
 
 #include "codec/compression.h"
 #include "codec/otlp_attributes.h"
+#include "core/hash.h"
 #include "core/version.h"
 #include "net/egress_url.h"
 
@@ -16,6 +17,7 @@ namespace gantry::broadcast {
 namespace {
 
 constexpr std::string_view kTracesPath = "/otlp/v1/traces";
+constexpr std::string_view kMetricsPath = "/otlp/v1/metrics";
 constexpr std::size_t kHeadersMax = 32;
 constexpr std::size_t kHeaderBytesMax = 8 << 10;
 
@@ -73,7 +75,7 @@ Result<net::EgressUrl> parse_url(const Destination& destination) {
   return *std::move(url);
 }
 
-Result<std::string> traces_url(const Destination& destination) {
+Result<std::string> otlp_url(const Destination& destination) {
   GANTRY_TRY(net::EgressUrl url, parse_url(destination));
   if (url.target.contains('?'))
     return wrong_field(config_field_names(destination.type).url, "may not have a query");
@@ -82,13 +84,14 @@ Result<std::string> traces_url(const Destination& destination) {
     while (path.ends_with('/')) path.remove_suffix(1);
   };
   strip_slashes();
-  for (const std::string_view known : {kTracesPath, std::string_view("/otlp")}) {
+  for (const std::string_view known : {kTracesPath, kMetricsPath, std::string_view("/otlp")}) {
     if (!path.ends_with(known)) continue;
     path.remove_suffix(known.size());
     break;
   }
   strip_slashes();
-  url.target = std::string(path).append(kTracesPath);
+  url.target = std::string(path).append(signal_of(destination) == Signal::Spans ? kTracesPath
+                                                                                : kMetricsPath);
   return url.text();
 }
 
@@ -165,10 +168,17 @@ Result<void> make_rpc(const Destination& destination, ExportRequest& request) {
     if (!problem.empty()) return wrong_field("headers", fmt::format("{} {}", name, problem));
     request.headers.set(name, value);
   }
-  request.rpc_method = otlp_rpc_method(signal_of(destination.type));
+  request.rpc_method = otlp_rpc_method(signal_of(destination));
   if (config.compression == Compression::Gzip && request.body.size() >= kCompressedBytesMin)
     request.rpc_compression = net::GrpcCompression::Gzip;
   return {};
+}
+
+/// A trace of its own that is not sampled: a receiver that traces its requests, and sends its
+/// traces here, would else answer each delivery with another one, for ever.
+std::string untraced_parent(std::string_view body) {
+  const core::Hash128 trace = core::hash128(body, core::process_hash_seed());
+  return fmt::format("00-{:016x}{:016x}-{:016x}-00", trace.high, trace.low | 1U, trace.high | 1U);
 }
 
 Result<void> compress(const Destination& destination, ExportRequest& request) {
@@ -207,7 +217,7 @@ Result<std::string> export_url(const Destination& destination) {
   switch (destination.type) {
     case DestinationType::Grafana:
     case DestinationType::Gantry:
-      return traces_url(destination);
+      return otlp_url(destination);
     case DestinationType::OtelCollector:
     case DestinationType::Webhook:
     case DestinationType::PrometheusRemoteWrite:
@@ -256,6 +266,7 @@ Result<ExportRequest> make_export_request(const Destination& destination, std::s
   }
   GANTRY_TRY(const std::string authorization, credentials(destination));
   request.headers.set("User-Agent", fmt::format("gantry/{}", core::version()));
+  request.headers.set("traceparent", untraced_parent(request.body));
   set_content_type(destination, request.headers);
   for (const auto& [name, value] : destination.config.headers) request.headers.set(name, value);
   if (!authorization.empty()) request.headers.set("Authorization", authorization);

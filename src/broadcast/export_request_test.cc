@@ -29,6 +29,27 @@ std::string error_of(const Destination& destination) {
   return request.error().message;
 }
 
+TEST(ExportRequest, AsksNotToBeTraced) {
+  const std::string first =
+      std::string(request_for(grafana_destination(), "a").headers.find("traceparent"));
+  EXPECT_EQ(first.size(), 55U);
+  EXPECT_TRUE(first.starts_with("00-")) << first;
+  EXPECT_TRUE(first.ends_with("-00")) << first;
+  EXPECT_NE(request_for(grafana_destination(), "b").headers.find("traceparent"), first);
+}
+
+TEST(ExportRequest, MetricsHaveAPathOfTheirOwn) {
+  for (Destination destination : {grafana_destination(), gantry_destination()}) {
+    for (const std::string_view path : {"", "/otlp", "/otlp/v1/traces", "/otlp/v1/metrics/"}) {
+      destination.config.url = "https://h.example.com" + std::string(path);
+      EXPECT_EQ(url_of(narrowed_to(destination, Signal::Metrics)),
+                "https://h.example.com/otlp/v1/metrics");
+      EXPECT_EQ(url_of(narrowed_to(destination, Signal::Spans)),
+                "https://h.example.com/otlp/v1/traces");
+    }
+  }
+}
+
 struct UrlCase {
   std::string_view name, entered, expected;
 };

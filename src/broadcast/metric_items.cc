@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -39,12 +40,22 @@ std::size_t bytes_of(const telemetry::Labels& labels) {
   return bytes;
 }
 
-/// The same in every process, so that a series keeps its place after a restart.
-std::uint64_t order_key_of(const telemetry::Labels& labels) {
+/// The series of a histogram or summary have one, so that they stay together: OTLP makes one point
+/// of them. The same in every process, so that a series keeps its place after a restart.
+std::uint64_t group_of(const telemetry::Labels& labels) {
   std::uint64_t hash = 0;
-  for (const telemetry::Label& label : labels)
-    hash = core::hash64(label.value, core::hash64(label.name, hash));
-  return hash % kOrderShards + 1;
+  for (const telemetry::Label& label : labels) {
+    if (label.name == "le" || label.name == "quantile") continue;
+    std::string_view value = label.value;
+    if (label.name == telemetry::kMetricNameLabel)
+      for (const std::string_view suffix : {"_bucket", "_sum", "_count"})
+        if (value.ends_with(suffix)) {
+          value.remove_suffix(suffix.size());
+          break;
+        }
+    hash = core::hash64(value, core::hash64(label.name, hash));
+  }
+  return hash;
 }
 
 codec::WriteMetadata metadata_of(const telemetry::MetricMetadata& metadata) {
@@ -87,11 +98,45 @@ std::vector<WriteSeries> write_series_of(const telemetry::MetricBatch& batch,
   return all;
 }
 
+std::size_t count_of(const WriteSeries& series) {
+  return series.samples.size() + series.histograms.size();
+}
+
+/// Leaves what is new in a series.
+void keep_new(WriteSeries& series, std::uint32_t stack, RecentItems& recent) {
+  std::uint64_t seed = core::process_hash_seed() ^ stack;
+  for (const telemetry::Label& label : series.labels)
+    seed = core::hash64(label.value, core::hash64(label.name, seed));
+  const auto key_of = [&](std::int64_t timestamp_ms, double value, double count) {
+    const std::array<std::uint64_t, 3> parts = {static_cast<std::uint64_t>(timestamp_ms),
+                                                std::bit_cast<std::uint64_t>(value),
+                                                std::bit_cast<std::uint64_t>(count)};
+    return core::hash64({reinterpret_cast<const char*>(parts.data()), sizeof(parts)}, seed);
+  };
+  std::vector<std::uint64_t> keys;
+  keys.reserve(count_of(series));
+  for (const codec::WriteSample& sample : series.samples)
+    keys.push_back(key_of(sample.timestamp_ms, sample.value, 0));
+  for (const codec::WriteHistogram& sample : series.histograms) {
+    const telemetry::FloatHistogram histogram = telemetry::to_float(sample.histogram);
+    keys.push_back(key_of(sample.timestamp_ms, histogram.sum, histogram.count));
+  }
+  const std::vector<bool> is_new = recent.take_new(keys);
+  std::size_t at = 0;
+  std::erase_if(series.samples, [&](const auto&) { return !is_new[at++]; });
+  std::erase_if(series.histograms, [&](const auto&) { return !is_new[at++]; });
+}
+
 /// Series of one shard, cut into items.
 class ShardItems {
  public:
   ShardItems(std::uint64_t order_key, const MetricItemLimits& limits, std::vector<MetricItem>& out)
       : order_key_(order_key), limits_(limits), out_(out) {}
+
+  /// Series of a group are cut apart only where they are too much for one item.
+  void begin_group(std::size_t samples) {
+    if (samples_ + samples > limits_.samples_max) flush();
+  }
 
   void add(WriteSeries series) {
     std::ranges::stable_sort(series.samples, {}, &codec::WriteSample::timestamp_ms);
@@ -150,8 +195,6 @@ codec::WriteRequest write_request_of(const telemetry::MetricBatch& batch) {
   for (std::uint32_t i = 0; i < request.series.size(); ++i)
     request.series[i].labels = labels_of(batch, i).value_or(telemetry::Labels());
   std::erase_if(request.series, [](const WriteSeries& series) { return series.labels.empty(); });
-  for (const telemetry::MetricMetadata& metadata : batch.metadata)
-    request.metadata.push_back(metadata_of(metadata));
   return request;
 }
 
@@ -159,22 +202,43 @@ codec::WriteRequest write_request_of(const telemetry::MetricBatch& batch) {
 
 std::vector<MetricItem> encode_metric_items(const telemetry::MetricBatch& batch,
                                             const telemetry::AppendResult& stored,
-                                            const MetricItemLimits& limits) {
+                                            const MetricItemLimits& limits, std::uint32_t stack,
+                                            RecentItems* recent) {
   std::vector<MetricItem> items;
   std::vector<ShardItems> shards;
   for (std::uint64_t key = 1; key <= kOrderShards; ++key) shards.emplace_back(key, limits, items);
   std::vector<WriteSeries> all = write_series_of(batch, stored);
+  std::map<std::uint64_t, std::vector<std::uint32_t>> groups;
   for (std::uint32_t i = 0; i < all.size(); ++i) {
-    WriteSeries& series = all[i];
-    if (series.samples.empty() && series.histograms.empty()) continue;
+    if (count_of(all[i]) == 0) continue;
     auto labels = labels_of(batch, i);
     if (!labels) continue;
-    const std::uint64_t key = order_key_of(*labels);
-    series.labels = *std::move(labels);
-    shards.at(key - 1).add(std::move(series));
+    all[i].labels = *std::move(labels);
+    if (recent != nullptr) keep_new(all[i], stack, *recent);
+    if (count_of(all[i]) > 0) groups[group_of(all[i].labels)].push_back(i);
+  }
+  for (const auto& [group, members] : groups) {
+    ShardItems& shard = shards.at(group % kOrderShards);
+    std::size_t samples = 0;
+    for (const std::uint32_t i : members) samples += count_of(all[i]);
+    shard.begin_group(samples);
+    for (const std::uint32_t i : members) shard.add(std::move(all[i]));
   }
   for (ShardItems& shard : shards) shard.flush();
   return items;
+}
+
+void add_metadata(std::string_view message, std::vector<MetricItem>& items) {
+  if (message.empty()) return;
+  if (items.empty()) {
+    items.push_back({.order_key = 0, .samples = 0, .payload = std::string(message)});
+    return;
+  }
+  std::uint64_t last_key = 0;
+  for (MetricItem& item : items) {
+    if (item.order_key != last_key) item.payload.insert(0, message);
+    last_key = item.order_key;
+  }
 }
 
 std::string MetadataRhythm::take_due(std::uint32_t stack, const telemetry::MetricBatch& batch,
@@ -206,29 +270,18 @@ Result<std::string> RemoteWrite2Translator::translate(std::string_view messages)
   codec::WriteRequest request = write_request_of(decoder.batch());
   {
     const core::Lock lock(mutex_);
-    for (const codec::WriteMetadata& metadata : request.metadata) {
-      if (families_.size() < kFamiliesMax || families_.contains(metadata.family))
-        families_.insert_or_assign(metadata.family, metadata);
+    for (const telemetry::MetricMetadata& metadata : decoder.batch().metadata)
+      families_.learn(metadata);
+    for (WriteSeries& series : request.series) {
+      const auto match =
+          families_.find(telemetry::find_label(series.labels, telemetry::kMetricNameLabel));
+      if (match) series.metadata = *match->family;
     }
-    for (WriteSeries& series : request.series) describe(series);
   }
   std::string message;
   if (request.series.empty()) return message;
   codec::encode_remote_write(codec::RemoteWriteVersion::V2, request, message);
   return message;
-}
-
-void RemoteWrite2Translator::describe(WriteSeries& series) const {
-  static constexpr std::array<std::string_view, 6> kSuffixes = {"",       "_bucket",  "_sum",
-                                                                "_count", "_created", "_total"};
-  const std::string_view name = telemetry::find_label(series.labels, telemetry::kMetricNameLabel);
-  for (const std::string_view suffix : kSuffixes) {
-    if (!name.ends_with(suffix)) continue;
-    const auto family = families_.find(name.substr(0, name.size() - suffix.size()));
-    if (family == families_.end()) continue;
-    series.metadata = family->second;
-    return;
-  }
 }
 
 }  // namespace gantry::broadcast

@@ -11,7 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include "codec/remote_write_encoder.h"
+#include "broadcast/recent_items.h"
+#include "codec/metric_families.h"
 #include "core/error.h"
 #include "core/mutex.h"
 #include "core/time.h"
@@ -20,7 +21,8 @@
 
 namespace gantry::broadcast {
 
-/// All samples of a series have one key, so that they arrive in order; keys are 1 to this.
+/// All samples of a series have one key, so that they arrive in order, and so have the series of a
+/// histogram or summary, so that they arrive together; keys are 1 to this.
 inline constexpr std::uint32_t kOrderShards = 4;
 
 struct MetricItem {
@@ -34,12 +36,18 @@ struct MetricItemLimits {
   std::size_t bytes_max = 512 << 10;  ///< About; a single sample may be larger.
 };
 
-/// The samples of `batch` that a store has taken, without those that `stored` says it refused. In
-/// each item the samples of a series ascend in time. Series whose labels cannot be resolved are
-/// left out: the store has refused them.
+/// The samples of `batch` that a store has taken, without those that `stored` says it refused and
+/// those that `recent`, unless null, knows of this stack. In each item the samples of a series
+/// ascend in time. Series whose labels cannot be resolved are left out: the store has refused them.
 [[nodiscard]] std::vector<MetricItem> encode_metric_items(const telemetry::MetricBatch& batch,
                                                           const telemetry::AppendResult& stored,
-                                                          const MetricItemLimits& limits);
+                                                          const MetricItemLimits& limits,
+                                                          std::uint32_t stack = 0,
+                                                          RecentItems* recent = nullptr);
+
+/// Puts a message about families, if there is one, before the first samples of each shard, so that
+/// whoever sends on what comes after knows it. Without samples it becomes an item of its own.
+void add_metadata(std::string_view message, std::vector<MetricItem>& items);
 
 /// Lets what is said of a family through once a minute, as Prometheus sends it. Thread-safe.
 class MetadataRhythm {
@@ -63,12 +71,8 @@ class RemoteWrite2Translator {
   [[nodiscard]] Result<std::string> translate(std::string_view messages);
 
  private:
-  static constexpr std::size_t kFamiliesMax = 30'000;
-
-  void describe(codec::WriteSeries& series) const GANTRY_REQUIRES(mutex_);
-
   core::Mutex mutex_;
-  std::map<std::string, codec::WriteMetadata, std::less<>> families_ GANTRY_GUARDED_BY(mutex_);
+  codec::MetricFamilies families_ GANTRY_GUARDED_BY(mutex_);
 };
 
 }  // namespace gantry::broadcast

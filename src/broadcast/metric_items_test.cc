@@ -1,5 +1,6 @@
 #include "broadcast/metric_items.h"
 
+#include <algorithm>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -94,6 +95,53 @@ TEST(MetricItems, CarryHistogramsAndExemplarsWhole) {
   ASSERT_EQ(again.batch().exemplars.size(), 1U);
   EXPECT_EQ(again.batch().exemplars[0].value, 0.67);
   EXPECT_EQ(again.batch().samples.size(), 3U);
+}
+
+TEST(MetricItems, HistogramsStayInOnePiece) {
+  codec::WriteRequest request;
+  for (int i = 0; i < 50; ++i)
+    for (const char* const name : {"h_bucket", "h_sum", "h_count"})
+      for (const char* const bound : {"0.5", "1", "2", "+Inf"}) {
+        codec::WriteSeries series = numbered_series(name, i, {1000});
+        if (series.labels.front().value == "h_bucket")
+          series.labels =
+              telemetry::make_labels({{"__name__", name}, {"i", std::to_string(i)}, {"le", bound}});
+        else if (std::string_view(bound) != "1")
+          continue;
+        request.series.push_back(std::move(series));
+      }
+  std::ranges::sort(request.series, {}, &codec::WriteSeries::labels);
+  const DecodedRequest decoded(request);
+  const auto items = encode_metric_items(decoded.batch(), {}, {.samples_max = 20});
+  EXPECT_GT(items.size(), kOrderShards);
+  std::size_t all = 0;
+  for (const MetricItem& item : items) {
+    EXPECT_LE(item.samples, 20U);
+    EXPECT_EQ(item.samples % 6, 0U);
+    all += item.samples;
+    std::map<std::string, int> parts;
+    for (const auto& [series, timestamps] : DecodedRequest(item.payload).timestamps()) {
+      const std::size_t at = series.find("i=");
+      ++parts[series.substr(at, series.find('"', at + 3) - at)];
+    }
+    for (const auto& [histogram, count] : parts) EXPECT_EQ(count, 6) << histogram;
+  }
+  EXPECT_EQ(all, 300U);
+}
+
+TEST(MetricItems, BringWhatIsKnownOfFamiliesBeforeTheFirstSamplesOfAShard) {
+  std::vector<MetricItem> items = {{.order_key = 1, .samples = 1, .payload = "a"},
+                                   {.order_key = 1, .samples = 1, .payload = "b"},
+                                   {.order_key = 3, .samples = 1, .payload = "c"}};
+  add_metadata("m", items);
+  ASSERT_EQ(items.size(), 3U);
+  EXPECT_EQ(items[0].payload + items[1].payload + items[2].payload, "mabmc");
+  items.clear();
+  add_metadata("", items);
+  EXPECT_TRUE(items.empty());
+  add_metadata("m", items);
+  ASSERT_EQ(items.size(), 1U);
+  EXPECT_EQ(items[0].payload, "m");
 }
 
 TEST(MetadataRhythm, LetsAnEntryThroughOnceAMinute) {

@@ -19,6 +19,7 @@ namespace {
 using storage::LogPosition;
 using storage::Path;
 
+constexpr std::string_view kMetricsLane = "-metrics";
 constexpr std::int64_t kNsPerMs = 1'000'000;
 // How late a reader may see that it was cancelled.
 constexpr std::int64_t kCancelCheckNs = 50 * kNsPerMs;
@@ -441,6 +442,15 @@ Result<void> LoggedQueue::maintain() {
 }
 
 }  // namespace
+
+DestinationId lane_of(const DestinationId& id, Signal signal) {
+  return signal == Signal::Spans ? id : id + std::string(kMetricsLane);
+}
+
+DestinationId destination_of(const DestinationId& lane) {
+  const std::string_view suffix = kMetricsLane;
+  return lane.ends_with(suffix) ? lane.substr(0, lane.size() - suffix.size()) : lane;
+}
 
 Result<std::unique_ptr<Queue>> Queue::open(storage::FileSystem& files,
                                            const storage::Path& directory, const Clock& clock,

@@ -16,6 +16,7 @@
 // destination it holds what is in flight and some thousand places ahead. Format: docs/formats.md,
 // "Broadcast queue".
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -33,10 +34,18 @@
 
 namespace gantry::broadcast {
 
-/// A destination's UUID, lower case. Others of 1 to 64 of a-z, 0-9 and '-' do as well.
+/// A destination's UUID, lower case. Others of 1 to 64 of a-z, 0-9 and '-' do as well. To the
+/// queue, a destination's lanes are destinations.
 using DestinationId = std::string;
 
 enum class Signal : std::uint8_t { Spans = 1, Metrics = 2 };
+inline constexpr std::array kSignals = {Signal::Spans, Signal::Metrics};
+
+/// Where what waits for a destination is: each signal has a place of its own in the queue, so that
+/// one that is refused does not hold up the other.
+[[nodiscard]] DestinationId lane_of(const DestinationId& id, Signal signal);
+/// Whose lane it is.
+[[nodiscard]] DestinationId destination_of(const DestinationId& lane);
 
 /// What one append brings: bytes of one signal for some destinations.
 struct QueueItem {

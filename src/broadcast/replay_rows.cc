@@ -139,7 +139,7 @@ ControlResult<ReplayRange> checked_range(ReplayRange range, TimestampMs now) {
 ControlResult<Replay> start_replay(OrgId org, ControlChange& change, std::string_view replica,
                                    const ReplayOrder& order) {
   GANTRY_TRY(const Destination destination, own_destination(org, change, order.destination));
-  if (signal_of(destination.type) != Signal::Spans)
+  if (!takes(destination, Signal::Spans))
     return access::refuse(Code::FailedPrecondition, "the destination takes no traces");
   if (!destination.is_enabled)
     return access::refuse(Code::FailedPrecondition, "the destination is disabled");

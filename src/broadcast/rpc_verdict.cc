@@ -67,7 +67,7 @@ Classified classify_code(const Destination& destination, const RpcEnd& end) {
       return {.verdict = Verdict::Hold,
               .kind = FailureKind::Unauthorized,
               .message = fmt::format("the receiver refused the credentials ({}); {}", name,
-                                     unauthorized_advice(destination.type))};
+                                     unauthorized_advice(destination))};
     case RpcCode::Unimplemented:
     case RpcCode::NotFound:
       return {.verdict = Verdict::Hold,

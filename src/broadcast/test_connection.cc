@@ -1,11 +1,15 @@
 #include "broadcast/test_connection.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "broadcast/export_body.h"
+#include "codec/otlp_metrics_encoder.h"
 #include "codec/otlp_traces_encoder.h"
 #include "codec/otlp_traces_json_encoder.h"
+#include "codec/remote_write.h"
 #include "codec/remote_write_encoder.h"
 #include "telemetry/span_batch.h"
 
@@ -47,6 +51,21 @@ codec::WriteRequest test_request(std::string_view service_name, TimestampMs now)
   return {.series = {std::move(series)}, .metadata = {}};
 }
 
+/// As a delivery would make it of what is queued.
+std::string test_metrics(const Destination& destination, const codec::WriteRequest& request) {
+  std::string message;
+  codec::encode_remote_write(codec::RemoteWriteVersion::V1, request, message);
+  codec::RemoteWriteDecoder decoder;
+  std::string body;
+  if (!decoder.decode(codec::RemoteWriteVersion::V1, message)) return body;
+  codec::OtlpMetricsEncoder encoder(otlp_names(destination.type));
+  if (destination.config.encoding == Encoding::Json)
+    encoder.append_json(decoder.batch(), body);
+  else
+    encoder.append_protobuf(decoder.batch(), body);
+  return body;
+}
+
 std::string test_body(const Destination& destination, std::string_view service_name,
                       TimestampMs now) {
   telemetry::SpanBatch batch;
@@ -54,6 +73,8 @@ std::string test_body(const Destination& destination, std::string_view service_n
     case DestinationType::Grafana:
     case DestinationType::OtelCollector:
     case DestinationType::Gantry:
+      if (signal_of(destination) == Signal::Metrics)
+        return test_metrics(destination, test_request(service_name, now));
       add_test_span(batch, service_name, now);
       return encode(destination.config.encoding, batch);
     case DestinationType::Webhook:
@@ -78,11 +99,10 @@ bool passes(const Destination& destination, int status, const Classified& classi
   return destination.type == DestinationType::Webhook && status == 400;
 }
 
-}  // namespace
-
-ConnectionTestResult test_connection(const Destination& destination, std::string_view service_name,
-                                     Transport& transport, const Clock& clock,
-                                     const CancelToken& cancel) {
+/// Of a narrowed destination.
+ConnectionTestResult test_signal(const Destination& destination, std::string_view service_name,
+                                 Transport& transport, const Clock& clock,
+                                 const CancelToken& cancel) {
   ConnectionTestResult result;
   const auto fail_with = [&](Classified classified) {
     result.kind = classified.kind;
@@ -101,6 +121,23 @@ ConnectionTestResult test_connection(const Destination& destination, std::string
   Classified classified = classify_answer(destination, *answer, clock.now());
   if (!passes(destination, answer->status, classified)) return fail_with(std::move(classified));
   result.is_ok = true;
+  return result;
+}
+
+}  // namespace
+
+ConnectionTestResult test_connection(const Destination& destination, std::string_view service_name,
+                                     Transport& transport, const Clock& clock,
+                                     const CancelToken& cancel) {
+  ConnectionTestResult result;
+  DurationMs latency;
+  for (const Signal signal : kSignals) {
+    if (!takes(destination, signal)) continue;
+    result = test_signal(narrowed_to(destination, signal), service_name, transport, clock, cancel);
+    latency = std::max(latency, result.latency);
+    if (!result.is_ok) break;
+  }
+  result.latency = latency;
   return result;
 }
 

@@ -104,6 +104,26 @@ TEST(TestConnection, SendsTheSpanThatReceiversKnow) {
   EXPECT_EQ(json::parse(sent_to(grafana_destination()).body), expected);
 }
 
+TEST(TestConnection, AsksForEachSignal) {
+  Destination destination = collector_destination();
+  destination.config.signals = {.traces = true, .metrics = true};
+  int status_of_metrics = 200;
+  FakeTransport transport([&](const ExportRequest& request, DurationMs, const CancelToken&) {
+    return answer_with(request.url.ends_with("/v1/metrics") ? status_of_metrics : 200);
+  });
+  EXPECT_TRUE(test_connection(destination, "openrouter", transport, kClock, CancelToken()).is_ok);
+  ASSERT_EQ(transport.requests().size(), 2U);
+  const json body = json::parse(transport.requests()[1].body);
+  const json& metric = body["resourceMetrics"][0]["scopeMetrics"][0]["metrics"][0];
+  EXPECT_EQ(metric["name"], "gantry_connection_test");
+  EXPECT_EQ(metric["gauge"]["dataPoints"][0]["asDouble"], 1);
+  status_of_metrics = 404;
+  const auto refused = test_connection(destination, "openrouter", transport, kClock, CancelToken());
+  EXPECT_FALSE(refused.is_ok);
+  EXPECT_EQ(refused.kind, FailureKind::WrongEndpoint);
+  EXPECT_TRUE(refused.message.contains("/v1/metrics")) << refused.message;
+}
+
 TEST(TestConnection, SendsProtobufWhereThatIsSpoken) {
   const ExportRequest request = sent_to(gantry_destination());
   codec::OtlpTracesDecoder decoder;

@@ -65,9 +65,9 @@ std::string endpoint_advice(const Destination& destination) {
       return fmt::format("check {}: it is the other Gantry's address without a path", field);
     case DestinationType::OtelCollector:
       return fmt::format(
-          "check {}: nothing is appended to it, an OTLP/HTTP receiver mostly ends "
-          "in /v1/traces",
-          field);
+          "check {}: nothing is appended to it, an OTLP/HTTP receiver mostly ends in {}",
+          signal_of(destination) == Signal::Spans ? field : "metricsEndpoint",
+          signal_of(destination) == Signal::Spans ? "/v1/traces" : "/v1/metrics");
     case DestinationType::Webhook:
       return fmt::format("check {} and method", field);
     case DestinationType::PrometheusRemoteWrite:
@@ -219,7 +219,9 @@ std::string_view failure_kind_name(FailureKind kind) {
 Classified classify_partial_success(const Destination& destination, codec::OtlpEncoding encoding,
                                     std::string_view body) {
   Classified classified;
-  auto partial = codec::decode_otlp_response(encoding, codec::OtlpSignal::Traces, body);
+  const bool is_spans = signal_of(destination) == Signal::Spans;
+  auto partial = codec::decode_otlp_response(
+      encoding, is_spans ? codec::OtlpSignal::Traces : codec::OtlpSignal::Metrics, body);
   // With a 2xx the data was taken, whatever the body looks like.
   if (!partial || (partial->rejected == 0 && partial->message.empty())) return classified;
   partial->message = quotable(destination.config, partial->message);
@@ -229,7 +231,7 @@ Classified classify_partial_success(const Destination& destination, codec::OtlpE
     return classified;
   }
   classified.kind = FailureKind::Rejected;
-  set_message(classified, fmt::format("the receiver rejected {} spans", partial->rejected),
+  set_message(classified, fmt::format("the receiver rejected {} {}", partial->rejected, is_spans ? "spans" : "data points"),
               partial->message);
   return classified;
 }
@@ -249,7 +251,7 @@ Classified classify_answer(const Destination& destination, const ExportAnswer& a
       Classified classified{.verdict = Verdict::Hold, .kind = FailureKind::Unauthorized};
       set_message(classified,
                   fmt::format("the receiver refused the credentials ({}); {}", status,
-                              unauthorized_advice(destination.type)),
+                              unauthorized_advice(destination)),
                   words);
       return classified;
     }

@@ -26,7 +26,7 @@ inline constexpr int kServerErrorRetriesMax = 3;
 void set_message(Classified& classified, std::string_view ours, std::string_view theirs);
 
 /// "check apiKey", by what a type has.
-[[nodiscard]] std::string unauthorized_advice(DestinationType type);
+[[nodiscard]] std::string unauthorized_advice(const Destination& destination);
 
 /// The data was taken, apart from what `body`, an Export response, names.
 [[nodiscard]] Classified classify_partial_success(const Destination& destination,

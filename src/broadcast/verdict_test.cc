@@ -137,6 +137,10 @@ TEST(Verdict, ReadsPartialSuccessInBothEncodings) {
     EXPECT_EQ(classified.rejected_items, 2U);
     EXPECT_EQ(classified.message, "the receiver rejected 2 spans; the answer: too old");
   }
+  EXPECT_EQ(classify(narrowed_to(grafana_destination(), Signal::Metrics), 200,
+                     R"({"partialSuccess":{"rejectedDataPoints":"3"}})")
+                .message,
+            "the receiver rejected 3 data points");
   EXPECT_EQ(classify(grafana_destination(), 200, "OK").kind, FailureKind::None);
 }
 

@@ -71,15 +71,18 @@ void set_message(Classified& classified, std::string_view ours, std::string_view
   classified.message += one_line(theirs, kVerdictMessageBytesMax - classified.message.size());
 }
 
-std::string unauthorized_advice(DestinationType type) {
+std::string unauthorized_advice(const Destination& destination) {
+  const DestinationType type = destination.type;
   const ConfigFieldNames fields = config_field_names(type);
+  const std::string_view scope =
+      signal_of(destination) == Signal::Spans ? "traces:write" : "metrics:write";
   if (fields.secret.empty()) return "check the Authorization header in headers";
   std::string advice = fmt::format("check {} and {}", fields.instance_id, fields.secret);
   if (type == DestinationType::Grafana)
-    advice +=
-        ": the token needs the scope traces:write, and the instance id is that of the OTLP "
-        "gateway";
-  if (type == DestinationType::Gantry) advice += ": the policy needs the scope traces:write";
+    advice += fmt::format(
+        ": the token needs the scope {}, and the instance id is that of the OTLP gateway", scope);
+  if (type == DestinationType::Gantry)
+    advice += fmt::format(": the policy needs the scope {}", scope);
   return advice;
 }
 

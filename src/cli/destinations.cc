@@ -117,10 +117,23 @@ Result<void> add_rules(std::string_view flag, const std::vector<std::string>& pa
   return {};
 }
 
+/// "a,b"
+Json split_list(std::string_view text) {
+  Json list = Json::array();
+  while (true) {
+    const std::size_t comma = text.find(',');
+    list.push_back(text.substr(0, comma));
+    if (comma == std::string_view::npos) return list;
+    text.remove_prefix(comma + 1);
+  }
+}
+
 Result<Json> add_body(const AddFlags& flags) {
   Json config = Json::object();
   GANTRY_CHECK(add_pairs("--config", flags.config, config));
-  // The only field that is no text.
+  if (const std::string names = config.value("signals", ""); !names.empty())
+    config["signals"] = split_list(names);
+  // A number; all others are texts.
   if (config.value("version", "") == "1" || config.value("version", "") == "2")
     config["version"] = std::stoi(config["version"].get<std::string>());
   if (!flags.headers.empty()) {
@@ -153,13 +166,14 @@ ControlAct setup_add(CLI::App& command) {
   command.add_option("name", flags->name, "Name for people")->required()->type_name("NAME");
   command
       .add_option("--type", flags->type,
-                  "grafana, otel-collector, webhook or gantry; of metrics prometheus-remote-write "
-                  "or influx")
+                  "grafana, otel-collector, gantry or webhook; of metrics alone "
+                  "prometheus-remote-write or influx")
       ->required();
   command.add_option("--stack", flags->stack, "Whose data, by slug or id; default the only one");
   command
       .add_option("--config", flags->config,
-                  "NAME=VALUE of the type's fields, such as instanceId=123456; repeatable")
+                  "NAME=VALUE of the type's fields, such as instanceId=123456 or "
+                  "signals=traces,metrics; repeatable")
       ->allow_extra_args(false);
   command.add_option("--header", flags->headers, "NAME=VALUE, sent with every request; repeatable")
       ->allow_extra_args(false);

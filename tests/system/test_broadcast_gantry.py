@@ -1,9 +1,9 @@
 """One Gantry sends what it takes to another one: both answer the same queries."""
 
+import json
 import time
 
 import pytest
-import requests
 
 from broadcast_client import add, health, request_of, wait_until
 from remote_write import V1_HEADERS, V2_HEADERS, compress, field, v1_series
@@ -16,6 +16,19 @@ def pair(make_gantry):
     receiver = make_gantry("receiver").start()
     sender = make_gantry("sender", environment={"GANTRY_EGRESS_ALLOW": "127.0.0.1"}).start()
     return sender, receiver
+
+
+@pytest.fixture
+def circle(make_gantry):
+    """Two that may send to each other."""
+    environment = {"GANTRY_EGRESS_ALLOW": "127.0.0.1", "GANTRY_SELF_TRACES": "false"}
+    return [make_gantry(name, environment=environment).start() for name in ("left", "right")]
+
+
+def add_gantry(sender, receiver, signals: list[str]) -> dict:
+    instance, token = receiver.write_auth
+    return add(sender, "", type="gantry", name="copy", config={
+        "baseUrl": receiver.url, "instanceId": str(instance), "token": token, "signals": signals})
 
 
 def add_remote_write(sender, receiver, version: int) -> dict:
@@ -95,11 +108,79 @@ def test_metrics_wait_while_the_other_is_away(pair):
     assert health(sender, destination)["dead_letters"]["events"] == 0
 
 
-def test_traces_over_otlp(pair):
+def write_families(sender) -> float:
+    """One of each type, over OTLP; returns their time."""
+    now = time.time_ns() // 1_000_000_000 * 1_000_000_000
+    point = {"timeUnixNano": str(now), "attributes": [{"key": "zone", "value": {"stringValue": "x"}}]}
+    metrics = [
+        {"name": "jobs", "sum": {"aggregationTemporality": 2, "isMonotonic": True, "dataPoints": [point | {"asDouble": 7}]}},
+        {"name": "load", "description": "Of the machine.", "gauge": {"dataPoints": [point | {"asDouble": 0.5}]}},
+        {"name": "took", "unit": "s", "histogram": {"aggregationTemporality": 2, "dataPoints": [point | {
+            "count": 6, "sum": 9.5, "explicitBounds": [0.5, 2], "bucketCounts": [1, 2, 3]}]}},
+        {"name": "size", "unit": "By", "exponentialHistogram": {"aggregationTemporality": 2, "dataPoints": [point | {
+            "count": 5, "sum": 20, "scale": 2, "zeroCount": 1, "zeroThreshold": 0.001,
+            "positive": {"offset": 3, "bucketCounts": [1, 3]}}]}},
+        {"name": "rpc", "summary": {"dataPoints": [point | {
+            "count": 4, "sum": 12, "quantileValues": [{"quantile": 0.5, "value": 3}, {"quantile": 0.99, "value": 5}]}]}},
+    ]
+    body = {"resourceMetrics": [{
+        "resource": {"attributes": [{"key": key, "value": {"stringValue": value}} for key, value in (
+            ("service.name", "cart"), ("service.namespace", "shop"), ("service.instance.id", "i-1"), ("k8s.pod.name", "p-1"))]},
+        "scopeMetrics": [{"metrics": metrics}]}]}
+    answer = sender.post("/otlp/v1/metrics", json.dumps(body), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200 and answer.json() in ({}, {"partialSuccess": {}}), answer.text
+    return now / 1e9
+
+
+def test_metrics_over_otlp(pair):
     sender, receiver = pair
-    instance, token = receiver.write_auth
-    destination = add(sender, "", type="gantry", name="copy", config={
-        "baseUrl": receiver.url, "instanceId": str(instance), "token": token})
+    destination = add_gantry(sender, receiver, ["metrics"])
+    last = write_rounds(sender, rounds=10, series=20)
+    at = write_families(sender)
+    wait_until(lambda: health(sender, destination)["sent_samples"] >= 200 + 14)
+    wait_until(lambda: health(sender, destination)["queue"]["events"] == 0)
+    shown = health(sender, destination)
+    assert shown["rejected_samples"] == 0 and "sent_spans" not in shown and shown["last_error"] is None
+    assert answers(receiver, last)[:3] == answers(sender, last)[:3] != []
+    for query in ('{job="shop/cart"}', "histogram_quantile(0.5, took_seconds_bucket)", "histogram_sum(size_bytes)",
+                  "histogram_quantile(0.9, size_bytes)", 'rpc{quantile="0.99"}', "jobs_total * on (job) group_left (k8s_pod_name) target_info"):
+        expected = in_order(sender.query(query, at))
+        assert expected and in_order(receiver.query(query, at)) == expected, query
+    for metric in ("jobs_total", "load", "took_seconds", "size_bytes", "rpc", "work_total"):
+        assert receiver.data_of("/api/v1/metadata", metric=metric) == sender.data_of("/api/v1/metadata", metric=metric) != {}, metric
+
+
+@pytest.mark.parametrize("path", ["otlp", "remote write"])
+def test_two_that_send_to_each_other_come_to_rest(circle, path):
+    destinations = []
+    for sender, receiver in (circle, reversed(circle)):
+        if path == "otlp":
+            destinations.append(add_gantry(sender, receiver, ["traces", "metrics"]))
+        else:
+            destinations.append(add_remote_write(sender, receiver, 1))
+
+    def sent() -> list:
+        shown = [health(gantry, destination) for gantry, destination in zip(circle, destinations)]
+        assert all(each["dead_letters"]["events"] == 0 for each in shown)
+        return [(each["sent_samples"], each.get("sent_spans"), each["queue"]["events"]) for each in shown]
+
+    last = write_rounds(circle[0], rounds=5, series=10)
+    if path == "otlp":
+        write_families(circle[0])
+        write_traces(circle[0])
+    wait_until(lambda: sent()[1][0] >= 50)
+    wait_until(lambda: [each[2] for each in sent()] == [0, 0])
+    time.sleep(3)  # Twice as long as a batch waits for more.
+    at_rest = sent()
+    time.sleep(3)
+    assert sent() == at_rest
+    # What each has written once, and what it has got once, is all that was sent.
+    for samples, spans, _ in at_rest:
+        assert samples < 150 and (spans is None or spans <= 60), at_rest
+    assert answers(circle[1], last)[:3] == answers(circle[0], last)[:3] != []
+
+
+def write_traces(sender):
     now = time.time_ns()
     for trace in range(1, 21):
         spans = [{"traceId": f"{trace:032x}", "spanId": f"{i:016x}", "name": f"step {i}", "kind": 3,
@@ -108,6 +189,12 @@ def test_traces_over_otlp(pair):
                   "attributes": [{"key": "number", "value": {"intValue": str(trace)}}]} for i in range(1, 4)]
         answer = sender.post("/otlp/v1/traces", request_of(spans), headers={"Content-Type": "application/json"})
         assert answer.status_code == 200, answer.text
+
+
+def test_traces_over_otlp(pair):
+    sender, receiver = pair
+    destination = add_gantry(sender, receiver, ["traces"])
+    write_traces(sender)
     wait_until(lambda: health(sender, destination)["sent_spans"] == 60)
     for query in ("{ span.number > 15 }", '{ name = "step 3" && span.number = 7 }', "{ duration > 2ms }"):
         found = [sorted(each["traceID"] for each in search(gantry, query)) for gantry in pair]

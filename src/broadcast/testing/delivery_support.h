@@ -161,7 +161,7 @@ class DeliveryHouse {
       : time(mode), destination(std::move(to)) {
     queue = *Queue::open(files, "/data/broadcast", time, {.age_max = {48 * 3'600'000}});
     letters = *DeadLetters::open(files, "/data/letters", time, {});
-    EXPECT_TRUE(queue->add_destination(destination.id));
+    EXPECT_TRUE(queue->add_destination(lane()));
   }
 
   void append(int first, int count) {
@@ -190,7 +190,11 @@ class DeliveryHouse {
     return *std::move(delivery);
   }
 
-  [[nodiscard]] bool is_empty() const { return queue->depth(destination.id).items == 0; }
+  [[nodiscard]] DestinationId lane() const {
+    return lane_of(destination.id, signal_of(destination));
+  }
+
+  [[nodiscard]] bool is_empty() const { return queue->depth(lane()).items == 0; }
 
   /// Starts, waits until the queue is empty and stops.
   DeliveryStatistics deliver_all(Transport& transport, Delivery::Options options = {}) {
@@ -198,7 +202,7 @@ class DeliveryHouse {
     EXPECT_TRUE(eventually([&] {
       const auto statistics = delivery->statistics();
       return is_empty() && statistics.batches_in_flight == 0;
-    })) << queue->depth(destination.id).items
+    })) << queue->depth(lane()).items
         << " left";
     delivery->stop({0});
     return delivery->statistics();
@@ -235,8 +239,8 @@ class DeliveryHouse {
     EXPECT_EQ(statistics.sent_events + statistics.dead_events, static_cast<std::uint64_t>(count));
     EXPECT_EQ(statistics.dead_events, dead.size());
     EXPECT_EQ(statistics.dropped_events, 0U);
-    EXPECT_EQ(queue->finished(destination.id, Outcome::Sent), statistics.sent_events);
-    EXPECT_EQ(queue->finished(destination.id, Outcome::DeadLettered), statistics.dead_events);
+    EXPECT_EQ(queue->finished(lane(), Outcome::Sent), statistics.sent_events);
+    EXPECT_EQ(queue->finished(lane(), Outcome::DeadLettered), statistics.dead_events);
   }
 
   storage::FaultyFileSystem files;

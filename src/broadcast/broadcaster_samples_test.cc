@@ -79,7 +79,9 @@ TEST_F(BroadcasterSamplesTest, GoToThoseWhoTakeMetrics) {
   spans.scopes.resize(1);
   spans.spans.push_back({.span_id = 1});
   broadcaster_->offer(StackId(7), spans);
-  EXPECT_TRUE(eventually([&] { return sent(grafana_destination()) == 1; }));
+  EXPECT_TRUE(eventually([&] {
+    return broadcaster_->health(grafana_destination().id).sent[Signal::Spans].items == 1;
+  }));
   EXPECT_EQ(transport_.requests().size(), 3U);
 }
 

@@ -111,10 +111,11 @@ class BroadcasterTest : public ::testing::Test {
     ASSERT_TRUE(started) << started.error().message;
   }
 
-  /// A span of each trace, called by its number, with a prompt and, unless "", a session.
+  /// A new span of each trace, called by its number, with a prompt and, unless "", a session.
   void offer_spans(std::initializer_list<std::uint8_t> traces, std::string_view session = "") {
     telemetry::SpanBatch batch;
     add_spans(batch, traces, session);
+    for (telemetry::BatchSpan& span : batch.spans) span.start_ns = ++offered_;
     broadcaster_->offer(kStack, batch);
   }
 
@@ -192,6 +193,7 @@ class BroadcasterTest : public ::testing::Test {
   FakeDestinations destinations_;
   Recorder recorder_;
   std::unique_ptr<Broadcaster> broadcaster_;
+  std::uint64_t offered_ = 0;
 };
 
 TEST_F(BroadcasterTest, SendsSpansOfItsStackOnly) {

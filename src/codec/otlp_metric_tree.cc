@@ -86,6 +86,7 @@ OtlpMetricTree::OtlpMetricTree(const telemetry::MetricBatch& batch, const Metric
   for (const auto& [key, group] : groups)
     for (const auto& [time, parts] : group) settle(parts);
   for (std::uint32_t i = 0; i < batch.histograms.size(); ++i) take_native(i);
+  settle_targets();
 }
 
 void OtlpMetricTree::describe(std::uint32_t series, const MetricFamilies& families) {
@@ -149,7 +150,11 @@ void OtlpMetricTree::take_sample(std::uint32_t sample, std::map<GroupKey, Group>
     ++omissions_.labels;
     return;
   }
-  if (series.role == Role::TargetInfo) return learn_target(series, taken.value);
+  if (series.role == Role::TargetInfo) {
+    learn_target(series, taken.value);
+    target_samples_.push_back(sample);
+    return;
+  }
   if (series.role == Role::Plain) return add_number(sample);
   OtlpParts& parts = groups[{.metric = series.metric,
                              .target = series.target,
@@ -201,6 +206,18 @@ void OtlpMetricTree::learn_target(const Series& series, double value) {
   attributes.clear();
   for (const auto& [name, text] : series.attributes)
     attributes.push_back({.name = std::string(name), .value = std::string(text)});
+}
+
+/// Nothing would be left of a target that comes alone, or of its end.
+void OtlpMetricTree::settle_targets() {
+  std::vector<std::uint32_t> alone;
+  for (const std::uint32_t sample : target_samples_) {
+    const telemetry::FloatSample& taken = batch_.samples[sample];
+    if (telemetry::is_stale_nan(taken.value) ||
+        !resources_.contains(series_.at(taken.series).target))
+      alone.push_back(sample);
+  }
+  for (const std::uint32_t sample : alone) add_number(sample);
 }
 
 OtlpShape OtlpMetricTree::shape_of(const Series& series) const {

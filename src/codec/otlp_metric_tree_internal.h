@@ -123,6 +123,7 @@ class OtlpMetricTree {
   void take_sample(std::uint32_t sample, std::map<GroupKey, Group>& groups);
   void take_native(std::uint32_t histogram);
   void settle(const OtlpParts& parts);
+  void settle_targets();
   void add_number(std::uint32_t sample);
   void learn_target(const Series& series, double value);
   [[nodiscard]] OtlpShape shape_of(const Series& series) const;
@@ -136,6 +137,7 @@ class OtlpMetricTree {
   const std::size_t targets_max_;
   core::Arena arena_;
   std::vector<Series> series_;
+  std::vector<std::uint32_t> target_samples_;  ///< Of target_info.
   OtlpResourceMap resources_;
   OtlpOmissions omissions_;
 };

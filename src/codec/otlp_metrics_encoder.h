@@ -46,12 +46,12 @@ using TargetAttributes =
 /// Remembers what batches say of metric families and targets, for later ones come without.
 ///
 /// job and instance become service.name and service.instance.id, other labels of a target_info
-/// attributes of that resource, otel_scope_* the scope. Names stay as they are; a unit is told
-/// where it is the name's last word. Counters are monotonic cumulative sums; histograms and
-/// summaries are put together from their series where a batch has all of them at a time, and are
-/// else gauges under the names of the series, so that nothing is lost of what senders have split.
-/// Stale markers are points without a recorded value; exemplars go with the last point of their
-/// series.
+/// attributes of that resource (one that comes alone, or ends, is a gauge as well), otel_scope_*
+/// the scope. Names stay as they are; a unit is told where it is the name's last word. Counters are
+/// monotonic cumulative sums; histograms and summaries are put together from their series where a
+/// batch has all of them at a time, and are else gauges under the names of the series, so that
+/// nothing is lost of what senders have split. Stale markers are points without a recorded value;
+/// exemplars go with the last point of their series.
 ///
 /// Not thread-safe.
 class OtlpMetricsEncoder {

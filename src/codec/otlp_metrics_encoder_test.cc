@@ -232,9 +232,11 @@ TEST_F(OtlpMetricsEncoderTest, ATargetIsTheAttributesOfItsResource) {
   const WriteRequest first{.series = {one("target_info", info, 1), one("up", target, 1)}};
   expect_same(first);
   EXPECT_THAT(send({.series = {one("up", target, 1)}}).json, HasSubstr("k8s_pod_name"));
-  send({.series = {one("target_info", info, telemetry::stale_nan())}});
+  EXPECT_THAT(send({.series = {one("target_info", info, 1)}}).after,
+              ::testing::Each(HasSubstr(R"(k8s_pod_name="p"} 1 @1000)")))
+      << "alone it is a gauge too, and its resource's";
+  expect_same({.series = {one("target_info", info, telemetry::stale_nan())}});
   EXPECT_THAT(send({.series = {one("up", target, 1)}}).json, Not(HasSubstr("k8s_pod_name")));
-  EXPECT_TRUE(send({.series = {one("target_info", info, 1)}}).protobuf.empty());
 }
 
 TEST_F(OtlpMetricsEncoderTest, ScopesAreTakenFromTheirLabels) {

@@ -304,8 +304,8 @@ def test_the_command_line(start, recorder, tmp_path):
     secret = tmp_path / "key.txt"
     secret.write_text("glc_0123456789AbCd\n")
     cloud = run("add", "cloud", "--type", "grafana", "--config", "instanceId=123456", "--secret-file", str(secret),
-                "--no-test", "--disabled")
-    assert cloud["config"]["apiKey"] == "glc_...AbCd"
+                "--config", "signals=traces,metrics", "--no-test", "--disabled")
+    assert cloud["config"]["apiKey"] == "glc_...AbCd" and cloud["config"]["signals"] == ["traces", "metrics"]
     metrics = run("add", "metrics", "--type", "prometheus-remote-write", "--config", "url=https://prometheus.example.com/push",
                   "--config", "username=1", "--config", "version=2", "--secret-file", str(secret), "--no-test", "--disabled")
     assert metrics["config"]["version"] == 2

@@ -156,6 +156,13 @@ void set_content_type(const Destination& destination, net::Headers& headers) {
   }
 }
 
+/// A trace of its own that is not sampled: a receiver that traces its requests, and sends its
+/// traces here, would else answer each delivery with another one, for ever.
+std::string untraced_parent(std::string_view body) {
+  const core::Hash128 trace = core::hash128(body, core::process_hash_seed());
+  return fmt::format("00-{:016x}{:016x}-{:016x}-00", trace.high, trace.low | 1U, trace.high | 1U);
+}
+
 /// Over gRPC the call compresses, and only one encoding is spoken.
 Result<void> make_rpc(const Destination& destination, ExportRequest& request) {
   const DestinationConfig& config = destination.config;
@@ -163,6 +170,7 @@ Result<void> make_rpc(const Destination& destination, ExportRequest& request) {
     return wrong_field("encoding", "must be protobuf with protocol grpc");
   if (config.compression == Compression::Snappy)
     return wrong_field("compression", "must be gzip or none");
+  request.headers.set("traceparent", untraced_parent(request.body));
   for (const auto& [name, value] : config.headers) {
     const std::string_view problem = net::grpc_metadata_problem(name, value);
     if (!problem.empty()) return wrong_field("headers", fmt::format("{} {}", name, problem));
@@ -172,13 +180,6 @@ Result<void> make_rpc(const Destination& destination, ExportRequest& request) {
   if (config.compression == Compression::Gzip && request.body.size() >= kCompressedBytesMin)
     request.rpc_compression = net::GrpcCompression::Gzip;
   return {};
-}
-
-/// A trace of its own that is not sampled: a receiver that traces its requests, and sends its
-/// traces here, would else answer each delivery with another one, for ever.
-std::string untraced_parent(std::string_view body) {
-  const core::Hash128 trace = core::hash128(body, core::process_hash_seed());
-  return fmt::format("00-{:016x}{:016x}-{:016x}-00", trace.high, trace.low | 1U, trace.high | 1U);
 }
 
 Result<void> compress(const Destination& destination, ExportRequest& request) {

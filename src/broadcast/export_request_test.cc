@@ -201,7 +201,7 @@ TEST(ExportRequest, OverGrpcTheCallSaysWhatHeadersSay) {
   EXPECT_EQ(small.body, "x");
   EXPECT_EQ(small.rpc_compression, net::GrpcCompression::None);
   EXPECT_EQ(small.headers.find("Authorization"), "Bearer header-secret");
-  EXPECT_EQ(small.headers.fields().size(), 1U) << "gRPC writes its own";
+  EXPECT_EQ(small.headers.fields().size(), 2U) << "beside traceparent: gRPC writes its own";
   const std::string large(kCompressedBytesMin, 'x');
   EXPECT_EQ(request_for(destination, large).body, large) << "the call compresses";
   EXPECT_EQ(request_for(destination, large).rpc_compression, net::GrpcCompression::Gzip);

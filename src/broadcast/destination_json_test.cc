@@ -440,10 +440,11 @@ TEST(DestinationJson, SecretsAreNotSentToAnotherServerWithMetrics) {
   EXPECT_EQ(changed_config(before, R"({"metricsEndpoint":"https://evil.example.com/v1/metrics"})"),
             "error: config.headers.X-One: must be entered again: config.metricsEndpoint names "
             "another server");
-  EXPECT_EQ(changed_config(before, R"({"metricsEndpoint":"https://c.example.com/m"})"),
-            R"({"endpoint":"https://c.example.com/v1/traces",)"
-            R"("metricsEndpoint":"https://c.example.com/m","signals":["traces"],)"
-            R"("protocol":"http","encoding":"json","compression":"gzip","headers":{"X-One":"0123...89ab"}})");
+  EXPECT_EQ(
+      changed_config(before, R"({"metricsEndpoint":"https://c.example.com/m"})"),
+      R"({"endpoint":"https://c.example.com/v1/traces",)"
+      R"("metricsEndpoint":"https://c.example.com/m","signals":["traces"],)"
+      R"("protocol":"http","encoding":"json","compression":"gzip","headers":{"X-One":"0123...89ab"}})");
 }
 
 TEST(DestinationJson, ANewTypeBeginsWithAnEmptyConfig) {

@@ -32,10 +32,10 @@ struct ExportRequest {
 /// The Export method of the OTLP service that takes the signal.
 [[nodiscard]] std::string_view otlp_rpc_method(Signal signal);
 
-/// The URL that a narrowed destination's data is sent to. At a base URL what people paste is taken kindly: a
-/// trailing slash, "/otlp" or the whole path may be there already; other URLs are used as they are,
-/// those of gRPC without a path.
-/// Errors: InvalidArgument naming the field ("baseUrl: …"), never quoting the URL.
+/// The URL that a narrowed destination's data is sent to. At a base URL what people paste is taken
+/// kindly: a trailing slash, "/otlp" or the whole path may be there already; other URLs are used as
+/// they are, those of gRPC without a path. Errors: InvalidArgument naming the field ("baseUrl: …"),
+/// never quoting the URL.
 [[nodiscard]] Result<std::string> export_url(const Destination& destination);
 
 /// Headers that a destination may not set: those that say how the body is to be read, whom the

@@ -5,12 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
-
-#include <boost/unordered/unordered_flat_set.hpp>
-
-#include "core/mutex.h"
 
 namespace gantry::broadcast {
 
@@ -20,16 +17,17 @@ namespace gantry::broadcast {
 class RecentItems {
  public:
   /// Some seconds' worth of a busy stack; up to about 20 MB.
-  explicit RecentItems(std::size_t keys_max = std::size_t{1} << 19) : keys_max_(keys_max) {}
+  explicit RecentItems(std::size_t keys_max = std::size_t{1} << 19);
+  ~RecentItems();
+  RecentItems(const RecentItems&) = delete;
+  RecentItems& operator=(const RecentItems&) = delete;
 
   /// By index of `keys`: whether it was not known. All of them are from now on.
   [[nodiscard]] std::vector<bool> take_new(std::span<const std::uint64_t> keys);
 
  private:
-  const std::size_t keys_max_;
-  core::Mutex mutex_;
-  boost::unordered_flat_set<std::uint64_t> now_ GANTRY_GUARDED_BY(mutex_);
-  boost::unordered_flat_set<std::uint64_t> before_ GANTRY_GUARDED_BY(mutex_);
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace gantry::broadcast

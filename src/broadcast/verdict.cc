@@ -231,7 +231,9 @@ Classified classify_partial_success(const Destination& destination, codec::OtlpE
     return classified;
   }
   classified.kind = FailureKind::Rejected;
-  set_message(classified, fmt::format("the receiver rejected {} {}", partial->rejected, is_spans ? "spans" : "data points"),
+  set_message(classified,
+              fmt::format("the receiver rejected {} {}", partial->rejected,
+                          is_spans ? "spans" : "data points"),
               partial->message);
   return classified;
 }

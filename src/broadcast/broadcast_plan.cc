@@ -47,6 +47,16 @@ bool reads_fields(const Target& target) {
          (target.destination.is_enabled && !target.destination.filter_rules_json.empty());
 }
 
+std::shared_ptr<const Target> find_target(const std::shared_ptr<const BroadcastPlan>& plan,
+                                          StackId stack, const DestinationId& id,
+                                          std::vector<Target> StackTargets::* among) {
+  const auto found = plan->find(stack);
+  if (found == plan->end()) return nullptr;
+  for (const Target& target : found->second.*among)
+    if (target.destination.id == id) return {plan, &target};
+  return nullptr;
+}
+
 /// The extras as a number: there are eight combinations.
 std::size_t extras_index(const GenerationExtras& extras) {
   return (extras.cost ? 1U : 0U) | (extras.identity ? 2U : 0U) | (extras.request_context ? 4U : 0U);
@@ -203,22 +213,60 @@ void Offers::offer(StackId stack, const telemetry::MetricBatch& batch,
   const std::shared_ptr<const BroadcastPlan> published = plan();
   const auto found = published->find(stack);
   if (found == published->end()) return;
-  std::vector<const Target*> targets;
-  std::vector<DestinationId> ids;
+  std::vector<const Target*> plain;
+  std::vector<const Target*> ruled;
   for (const Target& target : found->second.metrics) {
-    if (!target.destination.is_enabled) {
+    if (!target.destination.is_enabled)
       target.metrics->count(Decision::Disabled);
-      continue;
-    }
-    targets.push_back(&target);
-    ids.push_back(lane_of(target.destination.id, Signal::Metrics));
+    else
+      (target.metric_rules == nullptr ? plain : ruled).push_back(&target);
   }
-  if (targets.empty()) return;
+  if (plain.empty() && ruled.empty()) return;
+  // Before any rule: what comes back must not be counted twice either.
+  const telemetry::AppendResult fresh = refuse_known(batch, stored, stack.value(), recent_);
+  if (!plain.empty()) queue_samples(stack, plain, batch, fresh, metadata_);
+  for (const Target* const target : ruled)
+    target->metric_rules->pass(batch, fresh, clock_.now(),
+                               [&](const auto& left) { queue_ruled(*target, left); });
+}
+
+void Offers::collect_aggregates() {
+  const std::shared_ptr<const BroadcastPlan> published = plan();
+  for (const auto& [stack, of_stack] : *published)
+    for (const Target& target : of_stack.metrics)
+      if (target.metric_rules != nullptr)
+        target.metric_rules->collect(clock_.now(),
+                                     [&](const auto& finished) { queue_ruled(target, finished); });
+}
+
+void Offers::flush_aggregates(const Target& target) {
+  if (target.metric_rules != nullptr)
+    target.metric_rules->flush(clock_.now(),
+                               [&](const auto& finished) { queue_ruled(target, finished); });
+}
+
+void Offers::flush_aggregates() {
+  const std::shared_ptr<const BroadcastPlan> published = plan();
+  for (const auto& [stack, of_stack] : *published)
+    for (const Target& target : of_stack.metrics) flush_aggregates(target);
+}
+
+void Offers::queue_ruled(const Target& target, const telemetry::MetricBatch& batch) {
+  const std::array<const Target*, 1> alone = {&target};
+  queue_samples(StackId(target.destination.stack), alone, batch, {},
+                target.metric_rules->metadata());
+}
+
+void Offers::queue_samples(StackId stack, std::span<const Target* const> targets,
+                           const telemetry::MetricBatch& batch,
+                           const telemetry::AppendResult& stored, MetadataRhythm& metadata) {
+  std::vector<DestinationId> ids;
+  for (const Target* const target : targets)
+    ids.push_back(lane_of(target->destination.id, Signal::Metrics));
   const TimestampMs now = clock_.now();
   std::vector<MetricItem> encoded = encode_metric_items(
-      batch, stored, {.samples_max = kSamplesPerItemMax, .bytes_max = item_bytes_max_},
-      stack.value(), &recent_);
-  add_metadata(metadata_.take_due(stack.value(), batch, now), encoded);
+      batch, stored, {.samples_max = kSamplesPerItemMax, .bytes_max = item_bytes_max_});
+  add_metadata(metadata.take_due(stack.value(), batch, now), encoded);
   std::vector<QueueItem> items;
   for (const MetricItem& item : encoded)
     items.push_back({.stack = stack.value(),
@@ -246,12 +294,12 @@ void Offers::note(StackId stack, std::span<const Target* const> targets, std::si
 
 std::shared_ptr<const Target> Offers::find_trace_target(StackId stack,
                                                         const DestinationId& id) const {
-  const std::shared_ptr<const BroadcastPlan> published = plan();
-  const auto found = published->find(stack);
-  if (found == published->end()) return nullptr;
-  for (const Target& target : found->second.traces)
-    if (target.destination.id == id) return {published, &target};
-  return nullptr;
+  return find_target(plan(), stack, id, &StackTargets::traces);
+}
+
+std::shared_ptr<const Target> Offers::find_metric_target(StackId stack,
+                                                         const DestinationId& id) const {
+  return find_target(plan(), stack, id, &StackTargets::metrics);
 }
 
 Result<Requeued> Offers::requeue(StackId stack, const DestinationId& id,

@@ -16,6 +16,7 @@
 #include "broadcast/broadcaster.h"
 #include "broadcast/broadcaster_metrics_internal.h"
 #include "broadcast/metric_items.h"
+#include "broadcast/metric_rules.h"
 #include "broadcast/recent_items.h"
 #include "broadcast/span_views.h"
 #include "core/mutex.h"
@@ -26,6 +27,7 @@ namespace gantry::broadcast {
 struct Target {
   Destination destination;  ///< Without its secrets.
   std::shared_ptr<DestinationMetrics> metrics;
+  std::shared_ptr<MetricRules> metric_rules;  ///< Null: it gets metrics as they are.
 };
 
 /// Of one stack.
@@ -53,13 +55,24 @@ class Offers {
   void offer(StackId stack, const telemetry::MetricBatch& batch,
              const telemetry::AppendResult& stored);
 
+  /// Queues what stream aggregations have finished.
+  void collect_aggregates();
+
+  /// Queues what is in a destination's aggregation, open windows too: it has no use any more.
+  void flush_aggregates(const Target& target);
+
+  /// The same for all destinations.
+  void flush_aggregates();
+
   /// As ReplayOutlet has it, but for whether the queue knows the destination.
   Result<Requeued> requeue(StackId stack, const DestinationId& id,
                            const telemetry::SpanBatch& batch);
 
-  /// Null: there is none that takes traces. Shares the plan.
+  /// Null: there is none that takes traces (metrics). Shares the plan.
   [[nodiscard]] std::shared_ptr<const Target> find_trace_target(StackId stack,
                                                                 const DestinationId& id) const;
+  [[nodiscard]] std::shared_ptr<const Target> find_metric_target(StackId stack,
+                                                                 const DestinationId& id) const;
 
  private:
   struct View;
@@ -85,6 +98,10 @@ class Offers {
                   std::span<const TraceGroup> groups);
   Result<void> append(StackId stack, std::span<const Target* const> targets,
                       std::string_view payload, std::uint32_t spans);
+  void queue_samples(StackId stack, std::span<const Target* const> targets,
+                     const telemetry::MetricBatch& batch, const telemetry::AppendResult& stored,
+                     MetadataRhythm& metadata);
+  void queue_ruled(const Target& target, const telemetry::MetricBatch& batch);
   /// Counts and logs that `items` items are lost, if they are.
   void note(StackId stack, std::span<const Target* const> targets, std::size_t items,
             const Result<void>& appended);

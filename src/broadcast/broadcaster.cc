@@ -123,6 +123,7 @@ class RunningBroadcaster final : public Broadcaster {
     if (follower_.joinable()) {
       follower_.request_stop();
       follower_.join();
+      offers_.flush_aggregates();
     }
     std::vector<std::shared_ptr<Delivery>> deliveries;
     {
@@ -214,6 +215,7 @@ class RunningBroadcaster final : public Broadcaster {
   void maintain() {
     note(cannot_maintain_, "broadcast queue not maintained", "broadcast queue maintained again",
          queue_->maintain());
+    offers_.collect_aggregates();
     if (++rounds_ % kLettersRounds == 0)
       note(cannot_expire_, "broadcast dead letters not maintained",
            "broadcast dead letters maintained again", letters_->maintain());
@@ -292,6 +294,7 @@ class RunningBroadcaster final : public Broadcaster {
 
   void publish(const std::vector<KnownDestination>& all) {
     auto plan = std::make_shared<BroadcastPlan>();
+    std::vector<std::shared_ptr<const Target>> changed;
     {
       const core::Lock lock(mutex_);
       for (const KnownDestination& known : all) {
@@ -299,12 +302,28 @@ class RunningBroadcaster final : public Broadcaster {
         const auto served = served_.find(destination.id);
         if (served == served_.end()) continue;
         StackTargets& targets = (*plan)[StackId(destination.stack)];
-        const Target target{.destination = destination, .metrics = served->second.metrics};
+        Target target{.destination = destination, .metrics = served->second.metrics};
         if (takes(destination, Signal::Spans)) targets.traces.push_back(target);
+        target.metric_rules = rules_for(destination, changed);
         if (takes(destination, Signal::Metrics)) targets.metrics.push_back(target);
       }
     }
     offers_.publish(std::move(plan));
+    for (const auto& target : changed) offers_.flush_aggregates(*target);
+  }
+
+  /// Those that are in use unless they have changed. `changed`: a target with rules that are in use
+  /// no more.
+  std::shared_ptr<MetricRules> rules_for(const Destination& destination,
+                                         std::vector<std::shared_ptr<const Target>>& changed) {
+    const auto before = offers_.find_metric_target(StackId(destination.stack), destination.id);
+    const bool is_used = destination.is_enabled && takes(destination, Signal::Metrics);
+    const bool had_rules = before != nullptr && before->metric_rules != nullptr;
+    if (had_rules && is_used && before->metric_rules->are_of(destination))
+      return before->metric_rules;
+    if (had_rules) changed.push_back(before);
+    if (!is_used) return nullptr;
+    return MetricRules::make(destination, environment_.registry, environment_.clock.now());
   }
 
   /// Those that are gone, also while this was not running, and the lanes of signals that a

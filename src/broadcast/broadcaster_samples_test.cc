@@ -8,6 +8,7 @@
 #include "broadcast/testing/delivery_support.h"
 #include "broadcast/testing/fake_destinations.h"
 #include "broadcast/testing/metric_requests.h"
+#include "pipeline/relabel_json.h"
 
 namespace gantry::broadcast {
 namespace {
@@ -165,6 +166,47 @@ TEST_F(BroadcasterSamplesTest, DoNotWaitForWhoIsDisabled) {
   start();
   offer();
   EXPECT_EQ(broadcaster_->health(disabled.id).queue.items, 0U);
+}
+
+TEST_F(BroadcasterSamplesTest, RelabellingDecidesWhatADestinationGets) {
+  Destination choosy = remote_write_destination();
+  choosy.id = "11111111-0000-4000-8000-000000000009";
+  choosy.metric_relabel_json = R"([{"source_labels":["__name__"],"regex":"up","action":"drop"}])";
+  choosy.metric_relabel = *pipeline::parse_relabel_rules(choosy.metric_relabel_json);
+  destinations_.put(choosy);
+  destinations_.put(influx_destination());
+  start();
+  offer();
+  EXPECT_TRUE(eventually([&] { return sent(influx_destination()) == 2; }));
+  EXPECT_EQ(broadcaster_->health(choosy.id).queue.items, 0U);
+  EXPECT_EQ(transport_.requests().size(), 1U);
+}
+
+TEST_F(BroadcasterSamplesTest, OpenWindowsAreSentWhenTheirRulesEnd) {
+  Destination summing = remote_write_destination();
+  summing.id = "11111111-0000-4000-8000-000000000009";
+  summing.stream_aggregation_json =
+      R"([{"match":"up","interval":"1d","outputs":["count_samples"],"keep_input":false}])";
+  destinations_.put(summing);
+  start();
+  const auto offer_new = [&](int value) {
+    codec::WriteRequest request;
+    request.series = {numbered_series("up", value, {time_.now().since_epoch})};
+    const DecodedRequest decoded(request);
+    broadcaster_->offer(StackId(7), decoded.batch(), {});
+  };
+  offer_new(1);
+  EXPECT_EQ(broadcaster_->health(summing.id).queue.items, 0U);
+  Destination changed = summing;
+  changed.stream_aggregation_json =
+      R"([{"match":"up","interval":"1d","outputs":["sum_samples"],"keep_input":false}])";
+  destinations_.put(changed);
+  broadcaster_->notify();
+  // A delivery is begun anew with its destination, and so are its counts.
+  ASSERT_TRUE(eventually([&] { return transport_.requests().size() == 1; }));
+  offer_new(2);
+  broadcaster_->stop({10'000});
+  EXPECT_EQ(transport_.requests().size(), 2U);
 }
 
 }  // namespace

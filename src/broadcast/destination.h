@@ -16,6 +16,7 @@
 #include "core/time.h"
 #include "pipeline/attribute_rules.h"
 #include "pipeline/filter_rules.h"
+#include "pipeline/relabel.h"
 
 namespace gantry::broadcast {
 
@@ -96,6 +97,9 @@ struct Destination {
   FilterRules filter_rules;
   std::string attribute_rules_json;  ///< As entered; empty: none.
   AttributeRules attribute_rules;
+  std::string metric_relabel_json;  ///< As entered; empty: none.
+  pipeline::RelabelRules metric_relabel;
+  std::string stream_aggregation_json;  ///< As entered, checked; empty: none.
   GenerationExtras extras;
   DestinationConfig config;
   TimestampMs created_at;

@@ -99,6 +99,10 @@ Changes settings_changes(const Destination& before, const Destination& after) {
   compare_rules(differences, "filter_rules", before.filter_rules_json, after.filter_rules_json);
   compare_rules(differences, "attribute_rules", before.attribute_rules_json,
                 after.attribute_rules_json);
+  compare_rules(differences, "metric_relabel_configs", before.metric_relabel_json,
+                after.metric_relabel_json);
+  compare_rules(differences, "stream_aggregation", before.stream_aggregation_json,
+                after.stream_aggregation_json);
   differences.compare("broadcast_generation_cost", before.extras.cost, after.extras.cost,
                       switch_text);
   differences.compare("broadcast_generation_identity", before.extras.identity,

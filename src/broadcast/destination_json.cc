@@ -12,6 +12,8 @@
 #include "broadcast/config_change_internal.h"
 #include "broadcast/json_fields_internal.h"
 #include "core/rfc3339.h"
+#include "pipeline/relabel_json.h"
+#include "pipeline/stream_aggregation.h"
 
 namespace gantry::broadcast {
 namespace {
@@ -20,7 +22,7 @@ namespace dom = simdjson::dom;
 using access::ControlResult;
 using access::FieldProblem;
 
-constexpr std::array<std::string_view, 17> kNames = {"id",
+constexpr std::array<std::string_view, 19> kNames = {"id",
                                                      "type",
                                                      "name",
                                                      "enabled",
@@ -30,6 +32,8 @@ constexpr std::array<std::string_view, 17> kNames = {"id",
                                                      "excluded_api_key_hashes",
                                                      "filter_rules",
                                                      "attribute_rules",
+                                                     "metric_relabel_configs",
+                                                     "stream_aggregation",
                                                      "broadcast_generation_cost",
                                                      "broadcast_generation_identity",
                                                      "broadcast_generation_request_context",
@@ -62,8 +66,12 @@ class Reader {
     read_switch("privacy_mode", out.is_private);
     read_sampling_rate(out);
     read_keys(out);
-    read_rules("filter_rules", out.filter_rules_json, out.filter_rules);
-    read_rules("attribute_rules", out.attribute_rules_json, out.attribute_rules);
+    read_rules("filter_rules", out.filter_rules_json, out.filter_rules, FilterRules::parse);
+    read_rules("attribute_rules", out.attribute_rules_json, out.attribute_rules,
+               AttributeRules::parse);
+    read_rules("metric_relabel_configs", out.metric_relabel_json, out.metric_relabel,
+               pipeline::parse_relabel_rules);
+    read_rules("stream_aggregation", out.stream_aggregation_json, checked_, check_aggregation);
     read_switch("broadcast_generation_cost", out.extras.cost);
     read_switch("broadcast_generation_identity", out.extras.identity);
     read_switch("broadcast_generation_request_context", out.extras.request_context);
@@ -167,11 +175,12 @@ class Reader {
   }
 
   template <class Rules>
-  void read_rules(std::string_view name, std::string& json_out, Rules& rules_out) {
+  void read_rules(std::string_view name, std::string& json_out, Rules& rules_out,
+                  Result<Rules> (*parse)(std::string_view)) {
     const dom::element* const value = fields_.find(name);
     if (value == nullptr) return;
     std::string json = value->is_null() ? std::string() : simdjson::minify(*value);
-    auto rules = Rules::parse(json.empty() ? "null" : json);
+    auto rules = parse(json.empty() ? "null" : json);
     if (rules) {
       json_out = std::move(json);
       rules_out = *std::move(rules);
@@ -182,8 +191,16 @@ class Reader {
     problems_.push_back({.path = message.substr(0, colon), .reason = message.substr(colon + 2)});
   }
 
+  struct Checked {};
+
+  static Result<Checked> check_aggregation(std::string_view json) {
+    GANTRY_CHECK(pipeline::check_stream_aggregation(json));
+    return Checked();
+  }
+
   JsonFields fields_;
   std::vector<FieldProblem>& problems_;
+  Checked checked_;  ///< Rules that only their text is kept of.
 };
 
 void write_hashes(core::JsonWriter& json, const std::vector<std::string>& hashes) {
@@ -315,6 +332,8 @@ void write_destination(core::JsonWriter& json, const Destination& destination,
   write_hashes(json, destination.excluded_api_key_hashes);
   write_rules(json, "filter_rules", destination.filter_rules_json);
   write_rules(json, "attribute_rules", destination.attribute_rules_json);
+  write_rules(json, "metric_relabel_configs", destination.metric_relabel_json);
+  write_rules(json, "stream_aggregation", destination.stream_aggregation_json);
   json.key("broadcast_generation_cost").boolean(destination.extras.cost);
   json.key("broadcast_generation_identity").boolean(destination.extras.identity);
   json.key("broadcast_generation_request_context").boolean(destination.extras.request_context);

@@ -8,9 +8,9 @@
 //
 // Create: `type`, `name` and `config` are required. Change: only what is given changes, `type` and
 // the fields of `config` too; a new type begins with an empty config. Secrets given as their own
-// masks stay as they are, and `null` clears api_key_hashes, filter_rules, attribute_rules and fields
-// of config. `id`, `created_at` and `updated_at` are passed over, so that what was read can be
-// written back.
+// masks stay as they are, and `null` clears api_key_hashes, filter_rules, attribute_rules,
+// metric_relabel_configs, stream_aggregation and fields of config. `id`, `created_at` and
+// `updated_at` are passed over, so that what was read can be written back.
 
 #include <cstddef>
 #include <memory>

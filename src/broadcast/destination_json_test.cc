@@ -67,7 +67,7 @@ TEST(DestinationJson, WhatIsNotGivenHasItsDefault) {
       show(destination),
       R"({"id":"","type":"grafana","name":"Cloud","enabled":true,"privacy_mode":false,)"
       R"("sampling_rate":1,"api_key_hashes":null,"excluded_api_key_hashes":[],"filter_rules":null,)"
-      R"("attribute_rules":null,)"
+      R"("attribute_rules":null,"metric_relabel_configs":null,"stream_aggregation":null,)"
       R"("broadcast_generation_cost":false,"broadcast_generation_identity":false,)"
       R"("broadcast_generation_request_context":false,"workspace_id":"0",)"
       R"("config":{"baseUrl":"https://otlp-gateway-prod-us-west-0.grafana.net",)"
@@ -81,6 +81,8 @@ TEST(DestinationJson, EverythingCanBeGiven) {
       R"("api_key_hashes":["a","b"],"excluded_api_key_hashes":["b"],)"
       R"("filter_rules":{"groups":[{"logic":"and","rules":[{"field":"model","operator":"exists"}]}]},)"
       R"("attribute_rules":[{"action":"hash","key":"user.id"}],)"
+      R"("metric_relabel_configs":[{"regex":"pod","action":"labeldrop"}],)"
+      R"("stream_aggregation":[{"match":"up","interval":"1m","outputs":["last"]}],)"
       R"("broadcast_generation_cost":true,"broadcast_generation_identity":true,)"
       R"("broadcast_generation_request_context":true,"workspace_id":"main",)"
       R"("config":{"url":"http://h:8080/in?x=1","method":"PUT","encoding":"protobuf",)"
@@ -93,6 +95,8 @@ TEST(DestinationJson, EverythingCanBeGiven) {
       R"("sampling_rate":0.25,"api_key_hashes":["a","b"],"excluded_api_key_hashes":["b"],)"
       R"("filter_rules":{"groups":[{"logic":"and","rules":[{"field":"model","operator":"exists"}]}]},)"
       R"("attribute_rules":[{"action":"hash","key":"user.id"}],)"
+      R"("metric_relabel_configs":[{"regex":"pod","action":"labeldrop"}],)"
+      R"("stream_aggregation":[{"match":"up","interval":"1m","outputs":["last"]}],)"
       R"("broadcast_generation_cost":true,"broadcast_generation_identity":true,)"
       R"("broadcast_generation_request_context":true,"workspace_id":"1000000",)"
       R"("config":{"url":"http://h:8080/in?x=1","method":"PUT","encoding":"protobuf",)"
@@ -290,6 +294,10 @@ constexpr BodyCase kBodyCases[] = {
      "api_key_hashes[1]: must be a string of 1 to 128 bytes"},
     {"key_control", R"("excluded_api_key_hashes":["\u0000"])",
      "excluded_api_key_hashes[0]: must be a string of 1 to 128 bytes"},
+    {"relabel", R"("metric_relabel_configs":[{"action":"x"}])",
+     "metric_relabel_configs[0].action: unknown relabel action \"x\""},
+    {"aggregation", R"("stream_aggregation":[{"match":"up"}])",
+     "stream_aggregation[0]: \"interval\" is missing"},
     {"attributes", R"("attribute_rules":[{"action":"hash"}])",
      "attribute_rules[0]: needs \"key\" or \"pattern\""},
     {"rules", R"("filter_rules":{"groups":[{"logic":"xor","rules":[]}]})",
@@ -297,7 +305,8 @@ constexpr BodyCase kBodyCases[] = {
     {"unknown", R"("secret":"x")",
      "secret: is not known here; the fields are id, type, name, enabled, privacy_mode, "
      "sampling_rate, api_key_hashes, excluded_api_key_hashes, filter_rules, attribute_rules, "
-     "broadcast_generation_cost, broadcast_generation_identity, "
+     "metric_relabel_configs, stream_aggregation, broadcast_generation_cost, "
+     "broadcast_generation_identity, "
      "broadcast_generation_request_context, workspace_id, config, created_at, updated_at"},
     {"twice", R"("name":"m")", "name: is given twice"},
     {"workspace", R"("workspace_id":1)", "workspace_id: must be a string"},
@@ -360,6 +369,7 @@ TEST(DestinationJson, OnlyWhatIsGivenChanges) {
   const Destination before =
       created(R"({"type":"grafana","name":"a","sampling_rate":0.5,"api_key_hashes":["k"],)"
               R"("filter_rules":{"groups":[]},"attribute_rules":[{"action":"hash","key":"a"}],)"
+              R"("metric_relabel_configs":[],"stream_aggregation":[],)"
               R"("config":{"instanceId":"1","apiKey":"glc_0123456789AbCd"}})");
   const auto change = [&](std::string_view json) {
     const auto after = DestinationBody::parse(json)->change(before);
@@ -377,6 +387,10 @@ TEST(DestinationJson, OnlyWhatIsGivenChanges) {
   wanted = before;
   wanted.attribute_rules_json.clear();
   EXPECT_EQ(change(R"({"attribute_rules":null})"), show(wanted));
+  wanted = before;
+  wanted.metric_relabel_json.clear();
+  wanted.stream_aggregation_json.clear();
+  EXPECT_EQ(change(R"({"metric_relabel_configs":null,"stream_aggregation":null})"), show(wanted));
   wanted = before;
   wanted.config.instance_id = "2";
   EXPECT_EQ(change(R"({"config":{"instanceId":"2"}})"), show(wanted));
@@ -553,6 +567,8 @@ Destination any_destination() {
   if (*rc::gen::arbitrary<bool>()) destination.api_key_hashes = {{*any_secret(), "b"}};
   if (*rc::gen::arbitrary<bool>()) destination.filter_rules_json = R"({"groups":[]})";
   if (*rc::gen::arbitrary<bool>()) destination.attribute_rules_json = "[]";
+  if (*rc::gen::arbitrary<bool>()) destination.metric_relabel_json = "[]";
+  if (*rc::gen::arbitrary<bool>()) destination.stream_aggregation_json = "[]";
   DestinationConfig& config = destination.config;
   config = default_config(destination.type);
   config.url = "https://h.example.com/" + std::to_string(*rc::gen::inRange(0, 100));

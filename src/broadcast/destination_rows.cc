@@ -14,6 +14,8 @@
 #include "broadcast/destination_audit_internal.h"
 #include "broadcast/replay_rows.h"
 #include "core/json_writer.h"
+#include "pipeline/relabel_json.h"
+#include "pipeline/stream_aggregation.h"
 
 namespace gantry::broadcast {
 namespace {
@@ -28,13 +30,13 @@ constexpr std::string_view kTable = "destinations";
 constexpr std::string_view kHeaders = "headers";
 constexpr double kRateBillionths = 1e9;
 
-#define GANTRY_DESTINATION_COLUMNS                                                            \
-  "SELECT d.id, d.stack_id, d.type, d.name, d.is_enabled, d.is_private, "                     \
-  "d.sampling_rate_billionths, d.api_key_hashes, d.excluded_api_key_hashes, d.filter_rules, " \
-  "d.has_generation_cost, d.has_generation_identity, d.has_generation_request, d.config, "    \
-  "d.version, d.created_at_ms, d.updated_at_ms, d.attribute_rules FROM destinations d JOIN "  \
-  "stacks s ON s.id = "                                                                       \
-  "d.stack_id AND s.org_id = d.org_id WHERE d.org_id = ? AND d.deleted_at_ms IS NULL AND "    \
+#define GANTRY_DESTINATION_COLUMNS                                                                \
+  "SELECT d.id, d.stack_id, d.type, d.name, d.is_enabled, d.is_private, "                         \
+  "d.sampling_rate_billionths, d.api_key_hashes, d.excluded_api_key_hashes, d.filter_rules, "     \
+  "d.has_generation_cost, d.has_generation_identity, d.has_generation_request, d.config, "        \
+  "d.version, d.created_at_ms, d.updated_at_ms, d.attribute_rules, "                              \
+  "d.metric_relabel_configs, d.stream_aggregation FROM destinations d JOIN stacks s ON "          \
+  "s.id = d.stack_id AND s.org_id = d.org_id WHERE d.org_id = ? AND d.deleted_at_ms IS NULL AND " \
   "s.status <> 'deleted' "
 
 std::string format_texts(const std::vector<std::string>& texts) {
@@ -67,10 +69,11 @@ Result<std::vector<std::string>> parse_texts(std::string_view id, std::string_vi
 /// Null stays "none".
 template <class Rules>
 Result<void> read_rules(const state::Statement& row, int column, std::string_view what,
-                        const Destination& of, std::string& json_out, Rules& rules_out) {
+                        const Destination& of, std::string& json_out, Rules& rules_out,
+                        Result<Rules> (*parse)(std::string_view)) {
   if (row.is_null(column)) return {};
   json_out = row.text(column);
-  auto rules = Rules::parse(json_out);
+  auto rules = parse(json_out);
   if (!rules) return damaged(of.id, what);
   rules_out = *std::move(rules);
   return {};
@@ -99,7 +102,8 @@ Result<StoredDestination> read_row(const state::Statement& row) {
     GANTRY_TRY(out.api_key_hashes, parse_texts(out.id, row.text(7)));
   }
   GANTRY_TRY(out.excluded_api_key_hashes, parse_texts(out.id, row.text(8)));
-  GANTRY_CHECK(read_rules(row, 9, "filter rules", out, out.filter_rules_json, out.filter_rules));
+  GANTRY_CHECK(read_rules(row, 9, "filter rules", out, out.filter_rules_json, out.filter_rules,
+                          FilterRules::parse));
   out.extras = {.cost = row.integer(10) != 0,
                 .identity = row.integer(11) != 0,
                 .request_context = row.integer(12) != 0};
@@ -109,8 +113,15 @@ Result<StoredDestination> read_row(const state::Statement& row) {
   stored.version = row.integer(14);
   out.created_at = TimestampMs{row.integer(15)};
   out.updated_at = TimestampMs{row.integer(16)};
-  GANTRY_CHECK(
-      read_rules(row, 17, "attribute rules", out, out.attribute_rules_json, out.attribute_rules));
+  GANTRY_CHECK(read_rules(row, 17, "attribute rules", out, out.attribute_rules_json,
+                          out.attribute_rules, AttributeRules::parse));
+  GANTRY_CHECK(read_rules(row, 18, "relabelling", out, out.metric_relabel_json, out.metric_relabel,
+                          pipeline::parse_relabel_rules));
+  if (!row.is_null(19)) {
+    out.stream_aggregation_json = row.text(19);
+    if (!pipeline::check_stream_aggregation(out.stream_aggregation_json))
+      return damaged(out.id, "stream aggregation");
+  }
   return stored;
 }
 
@@ -135,6 +146,8 @@ void bind_settings(state::Statement& statement, const StoredDestination& stored)
   statement.bind(format_texts(destination.excluded_api_key_hashes));
   bind_rules(statement, destination.filter_rules_json);
   bind_rules(statement, destination.attribute_rules_json);
+  bind_rules(statement, destination.metric_relabel_json);
+  bind_rules(statement, destination.stream_aggregation_json);
   statement.bind(destination.extras.cost ? 1 : 0)
       .bind(destination.extras.identity ? 1 : 0)
       .bind(destination.extras.request_context ? 1 : 0)
@@ -209,11 +222,10 @@ ControlResult<void> insert_row(OrgId org, ControlChange& change, const StoredDes
       change.tx().prepare(
           "INSERT INTO destinations (type, name, is_enabled, is_private, "
           "sampling_rate_billionths, api_key_hashes, excluded_api_key_hashes, filter_rules, "
-          "attribute_rules, "
-          "has_generation_cost, has_generation_identity, has_generation_request, config, version, "
-          "updated_at_ms, id, org_id, stack_id, created_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, "
-          "?, "
-          "?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+          "attribute_rules, metric_relabel_configs, stream_aggregation, has_generation_cost, "
+          "has_generation_identity, has_generation_request, config, version, updated_at_ms, id, "
+          "org_id, stack_id, created_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+          "?, ?, ?, ?, ?, ?)"));
   bind_settings(insert, stored);
   insert.bind(stored.destination.id)
       .bind(org.value())
@@ -228,8 +240,8 @@ ControlResult<void> update_row(OrgId org, ControlChange& change, const StoredDes
              change.tx().prepare(
                  "UPDATE destinations SET type = ?, name = ?, is_enabled = ?, is_private = ?, "
                  "sampling_rate_billionths = ?, api_key_hashes = ?, excluded_api_key_hashes = ?, "
-                 "filter_rules = ?, attribute_rules = ?, has_generation_cost = ?, "
-                 "has_generation_identity = ?, "
+                 "filter_rules = ?, attribute_rules = ?, metric_relabel_configs = ?, "
+                 "stream_aggregation = ?, has_generation_cost = ?, has_generation_identity = ?, "
                  "has_generation_request = ?, config = ?, version = ?, updated_at_ms = ? WHERE "
                  "org_id = ? AND id = ?"));
   bind_settings(update, stored);

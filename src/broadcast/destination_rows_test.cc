@@ -128,6 +128,8 @@ TEST_F(DestinationRowsTest, WhatIsCreatedIsReadWithMasks) {
   wanted.excluded_api_key_hashes = {"k3"};
   wanted.filter_rules_json = R"({"groups":[]})";
   wanted.attribute_rules_json = R"([{"action":"delete","key":"a"}])";
+  wanted.metric_relabel_json = R"([{"regex":"pod","action":"labeldrop"}])";
+  wanted.stream_aggregation_json = R"([{"match":"up","interval":"1m","outputs":["last"]}])";
   wanted.extras = {.cost = true, .identity = false, .request_context = true};
   const auto stored = create(wanted, admin());
   ASSERT_TRUE(stored) << stored.error().message;
@@ -135,6 +137,11 @@ TEST_F(DestinationRowsTest, WhatIsCreatedIsReadWithMasks) {
   ASSERT_TRUE(found) << found.error().message;
   EXPECT_EQ(found->destination.attribute_rules_json, wanted.attribute_rules_json);
   EXPECT_FALSE(found->destination.attribute_rules.empty());
+  EXPECT_EQ(found->destination.metric_relabel_json, wanted.metric_relabel_json);
+  telemetry::Labels labels = {{.name = "__name__", .value = "up"}, {.name = "pod", .value = "p"}};
+  EXPECT_TRUE(found->destination.metric_relabel.apply(labels));
+  EXPECT_EQ(labels.size(), 1U);
+  EXPECT_EQ(found->destination.stream_aggregation_json, wanted.stream_aggregation_json);
   EXPECT_EQ(found->masks.secret, "glc_...AbCd");
   EXPECT_EQ(found->masks.headers.at("X-Team"), "head...alue");
   EXPECT_EQ(found->version, 1);
@@ -255,6 +262,8 @@ TEST_F(DestinationRowsTest, SettingsChangeWithoutTheSecrets) {
   wanted.api_key_hashes = {{"k1"}};
   wanted.filter_rules_json = R"({"groups":[]})";
   wanted.attribute_rules_json = R"([{"action":"delete","key":"a"}])";
+  wanted.metric_relabel_json = "[]";
+  wanted.stream_aggregation_json = "[]";
   const auto after = update({.after = wanted, .version = before.version});
   ASSERT_TRUE(after) << after.error().message;
   EXPECT_EQ(after->version, 2);
@@ -265,7 +274,8 @@ TEST_F(DestinationRowsTest, SettingsChangeWithoutTheSecrets) {
   EXPECT_EQ(audit(3),
             (std::vector<std::string>{
                 "destination.updated name copy>renamed api_key_hashes all>k1 filter_rules "
-                "unset>set attribute_rules unset>set",
+                "unset>set attribute_rules unset>set metric_relabel_configs unset>set "
+                "stream_aggregation unset>set",
                 "privacy_mode.changed privacy_mode false>true",
                 "sampling.changed sampling_rate 0.3333>1"}));
 }

@@ -102,29 +102,19 @@ std::size_t count_of(const WriteSeries& series) {
   return series.samples.size() + series.histograms.size();
 }
 
-/// Leaves what is new in a series.
-void keep_new(WriteSeries& series, std::uint32_t stack, RecentItems& recent) {
+std::uint64_t series_seed(const telemetry::Labels& labels, std::uint32_t stack) {
   std::uint64_t seed = core::process_hash_seed() ^ stack;
-  for (const telemetry::Label& label : series.labels)
+  for (const telemetry::Label& label : labels)
     seed = core::hash64(label.value, core::hash64(label.name, seed));
-  const auto key_of = [&](std::int64_t timestamp_ms, double value, double count) {
-    const std::array<std::uint64_t, 3> parts = {static_cast<std::uint64_t>(timestamp_ms),
-                                                std::bit_cast<std::uint64_t>(value),
-                                                std::bit_cast<std::uint64_t>(count)};
-    return core::hash64({reinterpret_cast<const char*>(parts.data()), sizeof(parts)}, seed);
-  };
-  std::vector<std::uint64_t> keys;
-  keys.reserve(count_of(series));
-  for (const codec::WriteSample& sample : series.samples)
-    keys.push_back(key_of(sample.timestamp_ms, sample.value, 0));
-  for (const codec::WriteHistogram& sample : series.histograms) {
-    const telemetry::FloatHistogram histogram = telemetry::to_float(sample.histogram);
-    keys.push_back(key_of(sample.timestamp_ms, histogram.sum, histogram.count));
-  }
-  const std::vector<bool> is_new = recent.take_new(keys);
-  std::size_t at = 0;
-  std::erase_if(series.samples, [&](const auto&) { return !is_new[at++]; });
-  std::erase_if(series.histograms, [&](const auto&) { return !is_new[at++]; });
+  return seed;
+}
+
+std::uint64_t sample_key(std::uint64_t series_seed, std::int64_t timestamp_ms, double value,
+                         double count) {
+  const std::array<std::uint64_t, 3> parts = {static_cast<std::uint64_t>(timestamp_ms),
+                                              std::bit_cast<std::uint64_t>(value),
+                                              std::bit_cast<std::uint64_t>(count)};
+  return core::hash64({reinterpret_cast<const char*>(parts.data()), sizeof(parts)}, series_seed);
 }
 
 /// Series of one shard, cut into items.
@@ -200,10 +190,42 @@ codec::WriteRequest write_request_of(const telemetry::MetricBatch& batch) {
 
 }  // namespace
 
+telemetry::AppendResult refuse_known(const telemetry::MetricBatch& batch,
+                                     const telemetry::AppendResult& stored, std::uint32_t stack,
+                                     RecentItems& recent) {
+  std::vector<std::uint64_t> seeds(batch.series.size());
+  for (std::uint32_t i = 0; i < seeds.size(); ++i)
+    if (const auto labels = labels_of(batch, i)) seeds[i] = series_seed(*labels, stack);
+  telemetry::AppendResult result = stored;
+  const auto refuse = [&](std::size_t count, std::vector<std::uint32_t>& refused, auto key_of) {
+    std::vector<bool> is_refused(count);
+    for (const std::uint32_t position : refused) is_refused.at(position) = true;
+    std::vector<std::uint32_t> positions;
+    std::vector<std::uint64_t> keys;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (is_refused[i]) continue;
+      positions.push_back(i);
+      keys.push_back(key_of(i));
+    }
+    const std::vector<bool> is_new = recent.take_new(keys);
+    for (std::size_t i = 0; i < positions.size(); ++i)
+      if (!is_new[i]) refused.push_back(positions[i]);
+  };
+  refuse(batch.samples.size(), result.refused_samples, [&](std::uint32_t i) {
+    const telemetry::FloatSample& sample = batch.samples[i];
+    return sample_key(seeds[sample.series], sample.timestamp_ms, sample.value, 0);
+  });
+  refuse(batch.histograms.size(), result.refused_histograms, [&](std::uint32_t i) {
+    const telemetry::HistogramSample& sample = batch.histograms[i];
+    const telemetry::FloatHistogram histogram = telemetry::to_float(sample.histogram);
+    return sample_key(seeds[sample.series], sample.timestamp_ms, histogram.sum, histogram.count);
+  });
+  return result;
+}
+
 std::vector<MetricItem> encode_metric_items(const telemetry::MetricBatch& batch,
                                             const telemetry::AppendResult& stored,
-                                            const MetricItemLimits& limits, std::uint32_t stack,
-                                            RecentItems* recent) {
+                                            const MetricItemLimits& limits) {
   std::vector<MetricItem> items;
   std::vector<ShardItems> shards;
   for (std::uint64_t key = 1; key <= kOrderShards; ++key) shards.emplace_back(key, limits, items);
@@ -214,8 +236,7 @@ std::vector<MetricItem> encode_metric_items(const telemetry::MetricBatch& batch,
     auto labels = labels_of(batch, i);
     if (!labels) continue;
     all[i].labels = *std::move(labels);
-    if (recent != nullptr) keep_new(all[i], stack, *recent);
-    if (count_of(all[i]) > 0) groups[group_of(all[i].labels)].push_back(i);
+    groups[group_of(all[i].labels)].push_back(i);
   }
   for (const auto& [group, members] : groups) {
     ShardItems& shard = shards.at(group % kOrderShards);

@@ -36,14 +36,18 @@ struct MetricItemLimits {
   std::size_t bytes_max = 512 << 10;  ///< About; a single sample may be larger.
 };
 
-/// The samples of `batch` that a store has taken, without those that `stored` says it refused and
-/// those that `recent`, unless null, knows of this stack. In each item the samples of a series
-/// ascend in time. Series whose labels cannot be resolved are left out: the store has refused them.
+/// The samples of `batch` that a store has taken, without those that `stored` says it refused. In
+/// each item the samples of a series ascend in time. Series whose labels cannot be resolved are
+/// left out: the store has refused them.
 [[nodiscard]] std::vector<MetricItem> encode_metric_items(const telemetry::MetricBatch& batch,
                                                           const telemetry::AppendResult& stored,
-                                                          const MetricItemLimits& limits,
-                                                          std::uint32_t stack = 0,
-                                                          RecentItems* recent = nullptr);
+                                                          const MetricItemLimits& limits);
+
+/// `stored` as if the store had refused what `recent` knows of this stack; what it took is known
+/// from now on.
+[[nodiscard]] telemetry::AppendResult refuse_known(const telemetry::MetricBatch& batch,
+                                                   const telemetry::AppendResult& stored,
+                                                   std::uint32_t stack, RecentItems& recent);
 
 /// Puts a message about families, if there is one, before the first samples of each shard, so that
 /// whoever sends on what comes after knows it. Without samples it becomes an item of its own.

@@ -92,7 +92,12 @@ Result<void> add_pairs(const std::string& flag, const std::vector<std::string>& 
 }
 
 /// The fields of a destination that hold rules; what they may say is the server's to check.
-constexpr std::array<std::string_view, 2> kRuleFields = {"filter_rules", "attribute_rules"};
+constexpr std::array<std::string_view, 4> kRuleFields = {
+    "filter_rules", "attribute_rules", "metric_relabel_configs", "stream_aggregation"};
+
+std::string rule_help() {
+  return fmt::format("FIELD=FILE with the JSON of {}; repeatable", fmt::join(kRuleFields, ", "));
+}
 
 Result<void> check_rule_field(std::string_view flag, std::string_view field) {
   if (std::ranges::find(kRuleFields, field) != kRuleFields.end()) return {};
@@ -181,10 +186,7 @@ ControlAct setup_add(CLI::App& command) {
       .add_option("--secret-file", flags->secret_file,
                   "File with the API key or token; - is standard input")
       ->type_name("FILE");
-  command
-      .add_option("--rules", flags->rules,
-                  "FIELD=FILE with the JSON of filter_rules or attribute_rules; repeatable")
-      ->allow_extra_args(false);
+  command.add_option("--rules", flags->rules, rule_help())->allow_extra_args(false);
   command.add_option("--sampling-rate", flags->sampling_rate, "Of sessions, 0.0001 to 1")
       ->capture_default_str();
   command.add_flag("--privacy", flags->is_private, "Without prompts and completions");
@@ -266,10 +268,7 @@ ControlAct setup_rules(CLI::App& command) {
 
   const auto flags = std::make_shared<Flags>();
   add_destination_choice(command, flags->choice);
-  command
-      .add_option("--set", flags->files,
-                  "FIELD=FILE with the JSON of filter_rules or attribute_rules; repeatable")
-      ->allow_extra_args(false);
+  command.add_option("--set", flags->files, rule_help())->allow_extra_args(false);
   command.add_option("--clear", flags->cleared, "A field to have no rules; repeatable")
       ->allow_extra_args(false);
   return [flags](ControlClient& client) -> Result<void> {

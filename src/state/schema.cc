@@ -476,6 +476,12 @@ constexpr std::string_view kDestinationAttributeRules = R"sql(
 ALTER TABLE destinations ADD COLUMN attribute_rules TEXT;
 )sql";
 
+constexpr std::string_view kDestinationMetricRules = R"sql(
+-- As entered, JSON; NULL: none.
+ALTER TABLE destinations ADD COLUMN metric_relabel_configs TEXT;
+ALTER TABLE destinations ADD COLUMN stream_aggregation TEXT;
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{.version = 1, .name = "access", .sql = kAccess},
     Migration{.version = 2, .name = "access_control", .sql = kAccessControl},
@@ -491,6 +497,7 @@ constexpr std::array kMigrations = {
     Migration{.version = 12, .name = "stack_rules", .sql = kStackRules},
     Migration{
         .version = 13, .name = "destination_attribute_rules", .sql = kDestinationAttributeRules},
+    Migration{.version = 14, .name = "destination_metric_rules", .sql = kDestinationMetricRules},
 };
 
 }  // namespace

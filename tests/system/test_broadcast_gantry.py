@@ -1,5 +1,6 @@
 """One Gantry sends what it takes to another one: both answer the same queries."""
 
+import base64
 import json
 import time
 
@@ -29,6 +30,14 @@ def add_gantry(sender, receiver, signals: list[str]) -> dict:
     instance, token = receiver.write_auth
     return add(sender, "", type="gantry", name="copy", config={
         "baseUrl": receiver.url, "instanceId": str(instance), "token": token, "signals": signals})
+
+
+def add_rpc(sender, receiver, signals: list[str]) -> dict:
+    instance, token = receiver.write_auth
+    credentials = base64.b64encode(f"{instance}:{token}".encode()).decode()
+    return add(sender, "", type="otel-collector", name="copy", config={
+        "endpoint": f"http://127.0.0.1:{receiver.otlp_grpc_port}", "protocol": "grpc",
+        "headers": {"Authorization": f"Basic {credentials}"}, "signals": signals})
 
 
 def add_remote_write(sender, receiver, version: int) -> dict:
@@ -132,9 +141,10 @@ def write_families(sender) -> float:
     return now / 1e9
 
 
-def test_metrics_over_otlp(pair):
+@pytest.mark.parametrize("add_copy", [add_gantry, add_rpc])
+def test_metrics_over_otlp(pair, add_copy):
     sender, receiver = pair
-    destination = add_gantry(sender, receiver, ["metrics"])
+    destination = add_copy(sender, receiver, ["metrics"])
     last = write_rounds(sender, rounds=10, series=20)
     at = write_families(sender)
     wait_until(lambda: health(sender, destination)["sent_samples"] >= 200 + 13)

@@ -80,7 +80,7 @@ def test_spans_arrive_whole_and_are_counted(start, recorder):
     (tested,) = recorder.calls
     assert [span.name for span in tested.spans] == ["openrouter-connection-test"] and tested.metadata["x-test-connection"] == "true"
     assert destination["config"] == {"endpoint": recorder.url, "protocol": "grpc", "encoding": "protobuf", "compression": "gzip",
-                                     "headers": {"Authorization": "Bear...iver"}}
+                                     "signals": ["traces"], "headers": {"Authorization": "Bear...iver"}}
     write(gantry, "one", "two", padding=10_000)
     wait_until(lambda: recorder.names() == {"one", "two"})
     call = recorder.calls[-1]
@@ -273,7 +273,8 @@ def test_the_protocol_is_changed_by_a_patch_and_a_command(start, recorder):
     assert wrong.status_code == 400 and wrong.json()["error"]["metadata"]["fields"][0]["path"] == "config.endpoint", wrong.text
     changed = requests.patch(one, json={"config": {"protocol": "grpc", "endpoint": recorder.url}}, headers=admin(gantry), timeout=30)
     assert changed.status_code == 200, changed.text
-    assert changed.json()["data"]["config"] == {"endpoint": recorder.url, "protocol": "grpc", "encoding": "protobuf", "compression": "gzip"}
+    assert changed.json()["data"]["config"] == {"endpoint": recorder.url, "protocol": "grpc", "encoding": "protobuf", "compression": "gzip",
+                                                 "signals": ["traces"]}
     write(gantry, "patched")
     wait_until(lambda: "patched" in recorder.names())
     environment = os.environ | {"GANTRY_URL": gantry.url, "GANTRY_TOKEN": gantry.first_start["admin_token"]}

@@ -22,9 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                               .body = body,
                                               .retry_after = text.substr(0, header_bytes),
                                               .now_unix_s = 1'700'000'000});
-  for (const std::string& answer :
-       {openai_error_body(error), anthropic_error_body(error, "gen-1"),
-        openai_error_body(classify_stream_error(body))}) {
+  for (const std::string& answer : {openai_error_body(error), anthropic_error_body(error, "gen-1"),
+                                    openai_error_body(classify_stream_error(body))}) {
     JsonReader json(answer);
     json.skip();
     if (!json.finish()) std::abort();

@@ -244,7 +244,9 @@ void StoreImpl::run(const std::stop_token& stop) {
 }
 
 void StoreImpl::update_gauges() {
-  const auto set = [](core::GaugeShare& gauge, auto value) { gauge.set(static_cast<double>(value)); };
+  const auto set = [](core::GaugeShare& gauge, auto value) {
+    gauge.set(static_cast<double>(value));
+  };
   const SeriesRegistry::Memory index = state_->registry.memory();
   const Head::Memory head = state_->head.memory();
   const std::shared_ptr<const PartView> view = state_->view();

@@ -45,8 +45,8 @@ class GatewayParts {
     std::string holder;      ///< Names this process among those that share the state database.
     std::string ca_file;     ///< egress.ca_file
     std::shared_ptr<net::IoThreads> io_threads;  ///< The server's; null: some of its own.
-    BroadcastParts* broadcast = nullptr;  ///< Null: calls go to no destination.
-    StackPipelines* pipelines = nullptr;  ///< Null: stacks have no rules. Needs `broadcast`.
+    BroadcastParts* broadcast = nullptr;         ///< Null: calls go to no destination.
+    StackPipelines* pipelines = nullptr;         ///< Null: stacks have no rules. Needs `broadcast`.
     DurationMs collect_interval{15'000};
   };
 

@@ -2,9 +2,7 @@
 
 // What tests/broadcast says of sampling and filter rules, as tables.
 
-#include <fstream>
 #include <optional>
-#include <string>
 #include <string_view>
 
 #include <nlohmann/json.hpp>
@@ -12,11 +10,7 @@
 namespace gantry::pipeline::testing {
 
 /// A file of tests/broadcast, or nothing when there is none of that name.
-[[nodiscard]] inline std::optional<nlohmann::json> read_broadcast_table(std::string_view name) {
-  std::ifstream file(std::string(GANTRY_BROADCAST_CASES "/").append(name), std::ios::binary);
-  if (!file) return std::nullopt;
-  return nlohmann::json::parse(file);
-}
+[[nodiscard]] std::optional<nlohmann::json> read_broadcast_table(std::string_view name);
 
 }  // namespace gantry::pipeline::testing
 

@@ -10,6 +10,7 @@
 #include "codec/remote_write.h"
 #include "core/arena.h"
 #include "core/hash.h"
+#include "telemetry/series_group.h"
 
 namespace gantry::broadcast {
 namespace {
@@ -43,19 +44,9 @@ std::size_t bytes_of(const telemetry::Labels& labels) {
 /// The series of a histogram or summary have one, so that they stay together: OTLP makes one point
 /// of them. The same in every process, so that a series keeps its place after a restart.
 std::uint64_t group_of(const telemetry::Labels& labels) {
-  std::uint64_t hash = 0;
-  for (const telemetry::Label& label : labels) {
-    if (label.name == "le" || label.name == "quantile") continue;
-    std::string_view value = label.value;
-    if (label.name == telemetry::kMetricNameLabel)
-      for (const std::string_view suffix : {"_bucket", "_sum", "_count"})
-        if (value.ends_with(suffix)) {
-          value.remove_suffix(suffix.size());
-          break;
-        }
-    hash = core::hash64(value, core::hash64(label.name, hash));
-  }
-  return hash;
+  telemetry::SeriesGroup group;
+  for (const telemetry::Label& label : labels) group.add(label.name, label.value);
+  return group.value();
 }
 
 codec::WriteMetadata metadata_of(const telemetry::MetricMetadata& metadata) {

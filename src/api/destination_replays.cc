@@ -19,8 +19,6 @@ using access::FieldProblem;
 using access::Scope;
 using broadcast::Replay;
 
-constexpr std::int64_t kNanosecondsPerMs = 1'000'000;
-
 std::optional<TimestampMs> parse_time(const Json& value) {
   if (!value.is_string() && !value.is_number()) return std::nullopt;
   const auto ms = parse_time_ms(value.is_string() ? value.get<std::string>() : value.dump());
@@ -36,11 +34,12 @@ net::Response replay_response(int status, const Replay& replay) {
   json.key("state").string(broadcast::replay_state_name(replay.state));
   json.key("start").string(core::format_rfc3339(replay.range.start));
   json.key("end").string(core::format_rfc3339(replay.range.end));
-  const TimestampMs position{replay.position.start_ns / kNanosecondsPerMs};
-  json.key("position").string(core::format_rfc3339(position));
+  json.key("position").string(core::format_rfc3339(broadcast::reached(replay)));
   json.key("traces_read").integer(replay.traces_read);
   json.key("traces_queued").integer(replay.traces_queued);
   json.key("spans_queued").integer(replay.spans_queued);
+  json.key("samples_read").integer(replay.samples_read);
+  json.key("samples_queued").integer(replay.samples_queued);
   json.key("error");
   if (replay.problem.empty())
     json.null();

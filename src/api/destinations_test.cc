@@ -434,6 +434,8 @@ TEST_F(DestinationsApiTest, AReplayIsStartedShownAndCancelled) {
   EXPECT_EQ(data["traces_read"], 0);
   EXPECT_EQ(data["traces_queued"], 0);
   EXPECT_EQ(data["spans_queued"], 0);
+  EXPECT_EQ(data["samples_read"], 0);
+  EXPECT_EQ(data["samples_queued"], 0);
   EXPECT_EQ(data["error"], nullptr);
   EXPECT_EQ(send(net::Method::Get, replay, "", "read").body, begun.body);
   expect_error(send(net::Method::Post, replay, R"({"start":0,"end":1})"), 409,

@@ -337,4 +337,55 @@ Result<Requeued> Offers::requeue(StackId stack, const DestinationId& id,
   return requeued;
 }
 
+Result<std::uint64_t> Offers::requeue(StackId stack, const DestinationId& id,
+                                      const telemetry::MetricBatch& batch) {
+  const std::shared_ptr<const Target> target = find_metric_target(stack, id);
+  if (!target || !target->destination.is_enabled)
+    return fail(Code::FailedPrecondition, "the destination takes nothing now");
+  std::vector<MetricItem> encoded;
+  const TimestampMs now = clock_.now();
+  const auto encode = [&](const telemetry::MetricBatch& left) {
+    encoded = encode_metric_items(
+        left, {}, {.samples_max = kSamplesPerItemMax, .bytes_max = item_bytes_max_});
+    // Another destination's minute is not this one's.
+    if (!encoded.empty())
+      add_metadata(MetadataRhythm().take_due(stack.value(), left, now), encoded);
+  };
+  if (target->metric_rules == nullptr)
+    encode(batch);
+  else
+    target->metric_rules->relabel(batch, encode);
+  std::vector<QueueItem> items;
+  for (const MetricItem& item : encoded)
+    items.push_back({.stack = stack.value(),
+                     .signal = Signal::Metrics,
+                     .created_ms = now.since_epoch,
+                     .item_count = item.samples,
+                     .order_key = item.order_key,
+                     .destinations = {lane_of(id, Signal::Metrics)},
+                     .payload = core::as_bytes(item.payload)});
+  return append_past(*target, items);
+}
+
+Result<std::uint64_t> Offers::append_past(const Target& target, std::span<const QueueItem> items) {
+  std::uint64_t samples = 0;
+  if (items.empty()) return samples;
+  Result<void> appended = queue_.append_all(items);
+  if (!appended && appended.error().code == Code::TooLarge && items.size() > 1) {
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      GANTRY_TRY(const std::uint64_t taken, append_past(target, items.subspan(i, 1)));
+      samples += taken;
+    }
+    return samples;
+  }
+  if (!appended && appended.error().code != Code::TooLarge)
+    return std::unexpected(std::move(appended).error());
+  if (!appended) {
+    target.metrics->count_lost(1);  // and would be whenever it is tried
+    return samples;
+  }
+  for (const QueueItem& item : items) samples += item.item_count;
+  return samples;
+}
+
 }  // namespace gantry::broadcast

@@ -67,6 +67,8 @@ class Offers {
   /// As ReplayOutlet has it, but for whether the queue knows the destination.
   Result<Requeued> requeue(StackId stack, const DestinationId& id,
                            const telemetry::SpanBatch& batch);
+  Result<std::uint64_t> requeue(StackId stack, const DestinationId& id,
+                                const telemetry::MetricBatch& batch);
 
   /// Null: there is none that takes traces (metrics). Shares the plan.
   [[nodiscard]] std::shared_ptr<const Target> find_trace_target(StackId stack,
@@ -101,6 +103,8 @@ class Offers {
   void queue_samples(StackId stack, std::span<const Target* const> targets,
                      const telemetry::MetricBatch& batch, const telemetry::AppendResult& stored,
                      MetadataRhythm& metadata);
+  /// Several, or one at a time where one is too large.
+  Result<std::uint64_t> append_past(const Target& target, std::span<const QueueItem> items);
   void queue_ruled(const Target& target, const telemetry::MetricBatch& batch);
   /// Counts and logs that `items` items are lost, if they are.
   void note(StackId stack, std::span<const Target* const> targets, std::size_t items,

@@ -98,14 +98,16 @@ class RunningBroadcaster final : public Broadcaster {
     offers_.offer(stack, batch, stored);
   }
 
-  Intake intake(StackId stack, const DestinationId& id) const override {
-    const std::shared_ptr<const Target> target = offers_.find_trace_target(stack, id);
+  Intake intake(StackId stack, const DestinationId& id, Signal signal) const override {
+    const std::shared_ptr<const Target> target = signal == Signal::Spans
+                                                     ? offers_.find_trace_target(stack, id)
+                                                     : offers_.find_metric_target(stack, id);
+    const DestinationId lane = lane_of(id, signal);
     // What is appended for one that the queue does not know is nowhere.
-    if (!target || !std::ranges::binary_search(queue_->destinations(), lane_of(id, Signal::Spans)))
+    if (!target || !std::ranges::binary_search(queue_->destinations(), lane))
       return Intake::Unknown;
     if (!target->destination.is_enabled) return Intake::Disabled;
-    return queue_->depth(lane_of(id, Signal::Spans)).bytes < replay_bytes_max() ? Intake::Open
-                                                                                : Intake::Full;
+    return queue_->depth(lane).bytes < replay_bytes_max() ? Intake::Open : Intake::Full;
   }
 
   std::size_t batch_bytes_max() const override {
@@ -114,7 +116,14 @@ class RunningBroadcaster final : public Broadcaster {
 
   Result<Requeued> requeue(StackId stack, const DestinationId& id,
                            const telemetry::SpanBatch& batch) override {
-    if (intake(stack, id) == Intake::Unknown)
+    if (intake(stack, id, Signal::Spans) == Intake::Unknown)
+      return fail(Code::FailedPrecondition, "the destination is not there");
+    return offers_.requeue(stack, id, batch);
+  }
+
+  Result<std::uint64_t> requeue(StackId stack, const DestinationId& id,
+                                const telemetry::MetricBatch& batch) override {
+    if (intake(stack, id, Signal::Metrics) == Intake::Unknown)
       return fail(Code::FailedPrecondition, "the destination is not there");
     return offers_.requeue(stack, id, batch);
   }

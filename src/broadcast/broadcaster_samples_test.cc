@@ -159,6 +159,51 @@ TEST_F(BroadcasterSamplesTest, ThatComeBackAreNotSentAgain) {
   EXPECT_EQ(sent_of(Signal::Metrics), 2U);
 }
 
+TEST_F(BroadcasterSamplesTest, ArePutInAgainForOneDestinationWhetherKnownOrNot) {
+  Destination one = influx_destination();
+  destinations_.put(one);
+  Destination other = remote_write_destination();
+  other.id = "11111111-0000-4000-8000-000000000009";
+  destinations_.put(other);
+  start();
+  EXPECT_EQ(broadcaster_->intake(StackId(7), one.id, Signal::Metrics), Intake::Open);
+  EXPECT_EQ(broadcaster_->intake(StackId(7), one.id, Signal::Spans), Intake::Unknown);
+  EXPECT_EQ(broadcaster_->intake(StackId(8), one.id, Signal::Metrics), Intake::Unknown);
+  offer();
+  ASSERT_TRUE(eventually([&] { return sent(one) == 2 && sent(other) == 2; }));
+  codec::WriteRequest request;
+  request.series = {numbered_series("up", 1, {1000, 2000})};
+  const DecodedRequest decoded(request);
+  const auto requeued = broadcaster_->requeue(StackId(7), one.id, decoded.batch());
+  ASSERT_TRUE(requeued) << requeued.error().message;
+  EXPECT_EQ(*requeued, 2U);
+  EXPECT_TRUE(eventually([&] { return sent(one) == 4; }));
+  EXPECT_EQ(sent(other), 2U);
+  const auto refused = broadcaster_->requeue(StackId(7), "nobody", decoded.batch());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::FailedPrecondition);
+}
+
+TEST_F(BroadcasterSamplesTest, OfThePastAreRelabelledButNotAggregated) {
+  Destination ruled = influx_destination();
+  ruled.metric_relabel_json = R"([{"source_labels":["__name__"],"regex":"up","action":"drop"}])";
+  ruled.metric_relabel = *pipeline::parse_relabel_rules(ruled.metric_relabel_json);
+  ruled.stream_aggregation_json =
+      R"([{"match":"down","interval":"1d","outputs":["count_samples"],"keep_input":false}])";
+  destinations_.put(ruled);
+  start();
+  codec::WriteRequest request;
+  request.series = {numbered_series("up", 1, {1000, 2000}), numbered_series("down", 1, {1000})};
+  const DecodedRequest decoded(request);
+  const auto requeued = broadcaster_->requeue(StackId(7), ruled.id, decoded.batch());
+  ASSERT_TRUE(requeued) << requeued.error().message;
+  EXPECT_EQ(*requeued, 1U);
+  ASSERT_TRUE(eventually([&] { return sent(ruled) == 1; }));
+  EXPECT_EQ(transport_.requests().at(0).body, "down,i=1 value=1 1000000000\n");
+  broadcaster_->stop({10'000});
+  EXPECT_EQ(transport_.requests().size(), 1U) << "no window has seen it";
+}
+
 TEST_F(BroadcasterSamplesTest, DoNotWaitForWhoIsDisabled) {
   Destination disabled = influx_destination();
   disabled.is_enabled = false;

@@ -535,10 +535,11 @@ TEST_F(BroadcasterTest, TakesNoReplayForWhatIsFilteredDisabledOrUnknown) {
   ASSERT_TRUE(filtered);
   EXPECT_EQ(filtered->traces, 0U);
   EXPECT_EQ(events(rules, "filtered"), 1);
-  EXPECT_EQ(broadcaster_->intake(kStack, rules.id), Intake::Open);
-  EXPECT_EQ(broadcaster_->intake(kStack, off.id), Intake::Disabled);
-  EXPECT_EQ(broadcaster_->intake(StackId(8), rules.id), Intake::Unknown) << "another stack's";
-  EXPECT_EQ(broadcaster_->intake(kStack, "nobody"), Intake::Unknown);
+  EXPECT_EQ(broadcaster_->intake(kStack, rules.id, Signal::Spans), Intake::Open);
+  EXPECT_EQ(broadcaster_->intake(kStack, off.id, Signal::Spans), Intake::Disabled);
+  EXPECT_EQ(broadcaster_->intake(StackId(8), rules.id, Signal::Spans), Intake::Unknown)
+      << "another stack's";
+  EXPECT_EQ(broadcaster_->intake(kStack, "nobody", Signal::Spans), Intake::Unknown);
   for (const DestinationId& id : {off.id, DestinationId("nobody")}) {
     const auto refused = broadcaster_->requeue(kStack, id, batch);
     ASSERT_FALSE(refused);
@@ -557,17 +558,18 @@ TEST_F(BroadcasterTest, IsFullForReplaysLongBeforeTheQueueIs) {
   const std::string text(100'000, 'x');
   batch.attributes[0].value.text = text;
   int batches = 0;
-  while (broadcaster_->intake(kStack, id) == Intake::Open) {
+  while (broadcaster_->intake(kStack, id, Signal::Spans) == Intake::Open) {
     ASSERT_LT(++batches, 1000);
     ASSERT_TRUE(broadcaster_->requeue(kStack, id, batch));
   }
-  EXPECT_EQ(broadcaster_->intake(kStack, id), Intake::Full);
+  EXPECT_EQ(broadcaster_->intake(kStack, id, Signal::Spans), Intake::Full);
   const std::uint64_t bytes = broadcaster_->health(id).queue.bytes;
   EXPECT_GE(bytes, std::uint64_t{8} << 20);
   EXPECT_LT(bytes, (std::uint64_t{8} << 20) + 200'000);
   EXPECT_LE(broadcaster_->batch_bytes_max(), std::size_t{4} << 20);
   destinations_.fail_opens(false);
-  EXPECT_TRUE(eventually([&] { return broadcaster_->intake(kStack, id) == Intake::Open; }));
+  EXPECT_TRUE(
+      eventually([&] { return broadcaster_->intake(kStack, id, Signal::Spans) == Intake::Open; }));
 }
 
 TEST_F(BroadcasterTest, AReplayIsToldWhenTheQueueCannotBeWritten) {

@@ -82,6 +82,12 @@ void MetricRules::pass(const MetricBatch& batch, const telemetry::AppendResult& 
   sink(rest.batch());
 }
 
+void MetricRules::relabel(const MetricBatch& batch, const Sink& sink) {
+  if (relabel_json_.empty()) return sink(batch);
+  const pipeline::RelabelledBatch relabelled(relabeller_, batch);
+  sink(relabelled.batch());
+}
+
 void MetricRules::collect(TimestampMs now, const Sink& sink) {
   if (aggregation_) hand_on(aggregation_->collect(now), sink);
 }

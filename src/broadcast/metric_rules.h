@@ -39,6 +39,9 @@ class MetricRules {
   void pass(const telemetry::MetricBatch& batch, const telemetry::AppendResult& stored,
             TimestampMs now, const Sink& sink);
 
+  /// By the relabelling alone: the windows of the aggregation are those of the present.
+  void relabel(const telemetry::MetricBatch& batch, const Sink& sink);
+
   /// Windows that have ended up to `now`. The sink is not called when there are none.
   void collect(TimestampMs now, const Sink& sink);
 

@@ -27,7 +27,8 @@ constexpr std::array<std::string_view, 4> kStateNames = {"running", "finished", 
 #define GANTRY_REPLAY_COLUMNS                                                                     \
   "SELECT r.id, r.replica, r.org_id, d.stack_id, r.destination_id, r.state, r.start_ns, "         \
   "r.end_ns, r.position_ns, r.position_trace, r.traces_read, r.traces_queued, r.spans_queued, "   \
-  "r.problem, r.created_at_ms, r.updated_at_ms FROM destination_replays r JOIN destinations d "   \
+  "r.problem, r.created_at_ms, r.updated_at_ms, r.metrics_ms, r.metrics_group, r.samples_read, "  \
+  "r.samples_queued FROM destination_replays r JOIN destinations d "                              \
   "ON d.id = r.destination_id AND d.org_id = r.org_id AND d.deleted_at_ms IS NULL JOIN stacks s " \
   "ON s.id = d.stack_id AND s.org_id = d.org_id AND s.status <> 'deleted' WHERE "
 
@@ -72,6 +73,10 @@ Result<Replay> read_row(const state::Statement& row) {
   replay.problem = row.text(13);
   replay.created_at = TimestampMs{row.integer(14)};
   replay.updated_at = TimestampMs{row.integer(15)};
+  replay.sample_position = {.slice_ms = row.integer(16),
+                            .group = static_cast<std::uint64_t>(row.integer(17))};
+  replay.samples_read = static_cast<std::uint64_t>(row.integer(18));
+  replay.samples_queued = static_cast<std::uint64_t>(row.integer(19));
   return replay;
 }
 
@@ -85,8 +90,8 @@ Result<void> put_row(state::Transaction& tx, const Replay& replay) {
       state::Statement insert,
       tx.prepare("INSERT INTO destination_replays (destination_id, replica, org_id, id, state, "
                  "start_ns, end_ns, position_ns, position_trace, traces_read, traces_queued, "
-                 "spans_queued, problem, created_at_ms, updated_at_ms) VALUES (?, ?, ?, ?, ?, ?, "
-                 "?, ?, ?, 0, 0, 0, '', ?, ?)"));
+                 "spans_queued, problem, created_at_ms, updated_at_ms, metrics_ms, metrics_group) "
+                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, '', ?, ?, ?, ?)"));
   insert.bind(replay.destination)
       .bind(replay.replica)
       .bind(replay.org.value())
@@ -97,7 +102,9 @@ Result<void> put_row(state::Transaction& tx, const Replay& replay) {
       .bind(replay.position.start_ns)
       .bind(trace_id_hex(replay.position.trace))
       .bind(replay.created_at.since_epoch)
-      .bind(replay.updated_at.since_epoch);
+      .bind(replay.updated_at.since_epoch)
+      .bind(replay.sample_position.slice_ms)
+      .bind(replay.sample_position.group);
   return insert.run();
 }
 
@@ -129,6 +136,16 @@ std::int64_t end_ns(const ReplayRange& range) {
   return range.end.since_epoch * kNanosecondsPerMs;
 }
 
+bool has_ended(const Replay& replay, Signal signal) {
+  return signal == Signal::Spans ? replay.position.start_ns >= end_ns(replay.range)
+                                 : replay.sample_position.slice_ms >= replay.range.end.since_epoch;
+}
+
+TimestampMs reached(const Replay& replay) {
+  return std::min({from_ns(replay.position.start_ns), TimestampMs{replay.sample_position.slice_ms},
+                   replay.range.end});
+}
+
 ControlResult<ReplayRange> checked_range(ReplayRange range, TimestampMs now) {
   range.start.since_epoch = std::max<std::int64_t>(range.start.since_epoch, 0);
   range.end.since_epoch = std::min({range.end.since_epoch, now.since_epoch, kLatestMs});
@@ -139,8 +156,6 @@ ControlResult<ReplayRange> checked_range(ReplayRange range, TimestampMs now) {
 ControlResult<Replay> start_replay(OrgId org, ControlChange& change, std::string_view replica,
                                    const ReplayOrder& order) {
   GANTRY_TRY(const Destination destination, own_destination(org, change, order.destination));
-  if (!takes(destination, Signal::Spans))
-    return access::refuse(Code::FailedPrecondition, "the destination takes no traces");
   if (!destination.is_enabled)
     return access::refuse(Code::FailedPrecondition, "the destination is disabled");
   GANTRY_TRY(const std::optional<Replay> last,
@@ -156,6 +171,9 @@ ControlResult<Replay> start_replay(OrgId org, ControlChange& change, std::string
                .position = first_position(order.range),
                .created_at = change.now(),
                .updated_at = change.now()};
+  if (!takes(destination, Signal::Spans)) begun.position.start_ns = end_ns(order.range);
+  begun.sample_position.slice_ms =
+      (takes(destination, Signal::Metrics) ? order.range.start : order.range.end).since_epoch;
   GANTRY_CHECK(put_row(change.tx(), begun));
   record(change, "destination.replay_started", destination,
          {{.field = "start", .before = {}, .after = core::format_rfc3339(begun.range.start)},
@@ -220,10 +238,12 @@ Result<std::vector<Replay>> list_running_replays(state::Transaction& tx, std::st
 Result<bool> save_replay(state::Transaction& tx, const Replay& replay, TimestampMs now) {
   GANTRY_TRY(
       state::Statement update,
-      tx.prepare("UPDATE destination_replays SET state = ?, position_ns = ?, position_trace = ?, "
-                 "traces_read = ?, traces_queued = ?, spans_queued = ?, problem = ?, "
-                 "updated_at_ms = ? WHERE org_id = ? AND destination_id = ? AND replica = ? AND id "
-                 "= ? AND state = 'running'"));
+      tx.prepare(
+          "UPDATE destination_replays SET state = ?, position_ns = ?, position_trace = ?, "
+          "traces_read = ?, traces_queued = ?, spans_queued = ?, problem = ?, "
+          "updated_at_ms = ?, metrics_ms = ?, metrics_group = ?, samples_read = ?, "
+          "samples_queued = ? WHERE org_id = ? AND destination_id = ? AND replica = ? AND id "
+          "= ? AND state = 'running'"));
   update.bind(replay_state_name(replay.state))
       .bind(replay.position.start_ns)
       .bind(trace_id_hex(replay.position.trace))
@@ -232,6 +252,10 @@ Result<bool> save_replay(state::Transaction& tx, const Replay& replay, Timestamp
       .bind(replay.spans_queued)
       .bind(replay.problem)
       .bind(now.since_epoch)
+      .bind(replay.sample_position.slice_ms)
+      .bind(replay.sample_position.group)
+      .bind(replay.samples_read)
+      .bind(replay.samples_queued)
       .bind(replay.org.value())
       .bind(replay.destination)
       .bind(replay.replica)

@@ -1,7 +1,7 @@
 #pragma once
 
-// Replays as rows of the state database: the sending of a stack's past traces to one destination.
-// A destination has one at most, the last one.
+// Replays as rows of the state database: the sending of a stack's past traces and metrics,
+// of those what it takes, to one destination. A destination has one at most, the last one.
 //
 //   GANTRY_TRY(ControlChange change, ControlChange::begin(plane, who));
 //   GANTRY_TRY(const Replay begun, start_replay(org, change, replica, {id, range}));
@@ -21,6 +21,7 @@
 #include "broadcast/destination_rows.h"
 #include "core/ids.h"
 #include "core/time.h"
+#include "metrics/sample_slice.h"
 #include "state/db.h"
 #include "traces/trace_pages.h"
 
@@ -31,7 +32,7 @@ enum class ReplayState : std::uint8_t { Running, Finished, Failed, Cancelled };
 /// "running"
 [[nodiscard]] std::string_view replay_state_name(ReplayState state);
 
-/// Traces that begin from `start` on and before `end`.
+/// Traces that begin, and samples, from `start` on and before `end`.
 struct ReplayRange {
   TimestampMs start;
   TimestampMs end;
@@ -45,11 +46,14 @@ struct Replay {
   DestinationId destination;
   ReplayState state = ReplayState::Running;
   ReplayRange range;
-  traces::TracePosition position;  ///< Everything up to here is in the queue.
+  traces::TracePosition position;  ///< All traces up to here are in the queue.
   std::uint64_t traces_read = 0;
   std::uint64_t traces_queued = 0;  ///< Of those, what the destination takes.
   std::uint64_t spans_queued = 0;
-  std::string problem;  ///< Why it failed.
+  metrics::SamplePosition sample_position;  ///< Likewise.
+  std::uint64_t samples_read = 0;           ///< Histograms too.
+  std::uint64_t samples_queued = 0;         ///< Of those, what relabelling leaves.
+  std::string problem;                      ///< Why it failed.
   TimestampMs created_at;
   TimestampMs updated_at;
 };
@@ -64,13 +68,20 @@ struct Replay {
 /// nothing is left, or it is too late for nanoseconds.
 [[nodiscard]] access::ControlResult<ReplayRange> checked_range(ReplayRange range, TimestampMs now);
 
+/// Whether everything of the range is in the queue; also of a signal that it does not cover.
+[[nodiscard]] bool has_ended(const Replay& replay, Signal signal);
+
+/// Of what it covers, everything before this is in the queue.
+[[nodiscard]] TimestampMs reached(const Replay& replay);
+
 struct ReplayOrder {
   std::string_view destination;
   ReplayRange range;  ///< As checked.
 };
 
-/// Takes the place of the destination's last one. Errors: NotFound, PermissionDenied,
-/// FailedPrecondition: one is running, or the destination takes nothing now.
+/// Covers the signals that the destination takes. Takes the place of its last one. Errors:
+/// NotFound, PermissionDenied, FailedPrecondition: one is running, or the destination takes nothing
+/// now.
 [[nodiscard]] access::ControlResult<Replay> start_replay(OrgId org, access::ControlChange& change,
                                                          std::string_view replica,
                                                          const ReplayOrder& order);
@@ -93,7 +104,7 @@ struct ReplayOrder {
 [[nodiscard]] Result<std::vector<Replay>> list_running_replays(state::Transaction& tx,
                                                                std::string_view replica);
 
-/// State, position, counts and problem. False: it does not run any more, and nothing is written.
+/// State, positions, counts and problem. False: it does not run any more, and nothing is written.
 [[nodiscard]] Result<bool> save_replay(state::Transaction& tx, const Replay& replay,
                                        TimestampMs now);
 

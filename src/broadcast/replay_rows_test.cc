@@ -149,6 +149,40 @@ TEST_F(ReplayRowsTest, StartsOnlyWhatTheCallerHasAndTheDestinationTakes) {
   EXPECT_EQ(find(id)->state, ReplayState::Running);
 }
 
+TEST_F(ReplayRowsTest, CoversWhatTheDestinationTakes) {
+  const auto traces = start(add_destination("traces"), 5000);
+  ASSERT_TRUE(traces);
+  EXPECT_FALSE(has_ended(*traces, Signal::Spans));
+  EXPECT_TRUE(has_ended(*traces, Signal::Metrics));
+  const auto metrics =
+      start(add_metric_destination("metrics", {.traces = false, .metrics = true}), 5000);
+  ASSERT_TRUE(metrics);
+  EXPECT_TRUE(has_ended(*metrics, Signal::Spans));
+  EXPECT_FALSE(has_ended(*metrics, Signal::Metrics));
+  EXPECT_EQ(reached(*metrics), TimestampMs{0});
+  const auto both = start(add_metric_destination("both", {.traces = true, .metrics = true}), 5000);
+  ASSERT_TRUE(both);
+  EXPECT_FALSE(has_ended(*both, Signal::Spans));
+  EXPECT_FALSE(has_ended(*both, Signal::Metrics));
+}
+
+TEST_F(ReplayRowsTest, KeepHowFarTheMetricsHaveCome) {
+  const std::string id = add_metric_destination("both", {.traces = true, .metrics = true});
+  ASSERT_TRUE(start(id, 5000));
+  Replay replay = running()[0];
+  replay.position.start_ns = 3'000'000'000;
+  replay.sample_position = {.slice_ms = 4000, .group = ~std::uint64_t{0} >> 1};
+  replay.samples_read = 11;
+  replay.samples_queued = 7;
+  EXPECT_TRUE(save(replay));
+  const auto kept = find(id);
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(kept->sample_position, replay.sample_position);
+  EXPECT_EQ(kept->samples_read, 11U);
+  EXPECT_EQ(kept->samples_queued, 7U);
+  EXPECT_EQ(reached(*kept), TimestampMs{3000}) << "the traces are behind";
+}
+
 TEST(ReplayRange, IsCutAtNowAndNotEmpty) {
   constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
   const TimestampMs now{1000};

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <stop_token>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "broadcast/replay_rows.h"
 #include "core/log.h"
 #include "core/mutex.h"
+#include "telemetry/metric_batch.h"
 
 namespace gantry::broadcast {
 namespace {
@@ -26,8 +28,11 @@ struct Job {
   bool is_saved = true;
   bool is_over = false;
   bool is_held = false;  ///< Something fails, and the log has it.
-  int read_failures = 0;
-  std::int64_t retry_ns = 0;  ///< Of monotonic_ns(): nothing is tried before.
+  int trace_failures = 0;
+  int sample_failures = 0;
+  std::int64_t retry_ns = 0;                    ///< Of monotonic_ns(): nothing is tried before.
+  std::unique_ptr<metrics::SampleSlice> slice;  ///< Null, or the one of the sample position.
+  std::int64_t slice_opened_ns = 0;
 };
 
 /// What passes by itself, or by an operator's hand.
@@ -45,9 +50,12 @@ struct Replayer::Impl {
   void run(const std::stop_token& stopping);
   bool list();
   bool step(Job& job);
-  bool queue_page(Job& job);
+  void queue_pages(Job& job);
+  void queue_traces(Job& job);
+  void queue_samples(Job& job);
+  Result<metrics::SamplePage> read_samples(Job& job);
   bool save(Job& job);
-  void note_read_failure(Job& job, const Error& error);
+  void note_read_failure(Job& job, int& failures, std::string_view what, const Error& error);
   void hold(Job& job, const Error& error);
 
   /// False: it does not run any more.
@@ -72,7 +80,8 @@ struct Replayer::Impl {
 
   // Of the thread.
   std::vector<Job> jobs;
-  telemetry::SpanBatch batch;
+  telemetry::SpanBatch spans;
+  telemetry::MetricBatch samples;
   bool cannot_list = false;
 
   CancelToken cancel;
@@ -114,7 +123,7 @@ void Replayer::Impl::run(const std::stop_token& stopping) {
     if (must_list) must_list = !list();
     bool has_moved = false;
     for (Job& job : jobs) {
-      if (stopping.stop_requested()) return;
+      if (stopping.stop_requested()) break;
       has_moved = step(job) || has_moved;
     }
     std::erase_if(jobs, [](const Job& job) { return job.is_over; });
@@ -128,60 +137,99 @@ void Replayer::Impl::run(const std::stop_token& stopping) {
       wake.wait_for(lock, stopping, std::chrono::milliseconds(pause.count), is_wanted);
     }
   }
+  jobs.clear();  // stores are closed next: no slice may hold one
 }
 
 /// False: there is nothing to do for it at the moment.
 bool Replayer::Impl::step(Job& job) {
-  if (monotonic_ns() < job.retry_ns) return false;
-  if (job.is_saved && !queue_page(job)) return false;
-  return save(job);
+  const std::int64_t now_ns = monotonic_ns();
+  if (now_ns - job.slice_opened_ns > options.slice_age_max.count * kNanosecondsPerMs)
+    job.slice.reset();
+  if (now_ns < job.retry_ns) return false;
+  if (job.is_saved) queue_pages(job);
+  return !job.is_saved && save(job);
 }
 
-/// Whether it has come further, or to its end.
-bool Replayer::Impl::queue_page(Job& job) {
+/// Not saved any more: it has come further, or to its end.
+void Replayer::Impl::queue_pages(Job& job) {
   Replay& replay = job.replay;
-  if (environment.outlet.intake(replay.stack, replay.destination) != Intake::Open) return false;
-  const auto page = environment.history.read(replay.stack,
-                                             {.after = replay.position,
-                                              .end_ns = end_ns(replay.range),
-                                              .bytes_max = environment.outlet.batch_bytes_max()},
-                                             cancel, batch);
-  if (!page) {
-    note_read_failure(job, page.error());
-    return !job.is_saved;
-  }
-  job.read_failures = 0;
+  queue_traces(job);
+  // What holds up the one holds up the other for as long, so that the log has one of them.
+  if (replay.state == ReplayState::Running && monotonic_ns() >= job.retry_ns) queue_samples(job);
+  if (replay.state != ReplayState::Running || !has_ended(replay, Signal::Spans) ||
+      !has_ended(replay, Signal::Metrics))
+    return;
+  replay.state = ReplayState::Finished;
+  job.is_saved = false;
+}
+
+void Replayer::Impl::queue_traces(Job& job) {
+  Replay& replay = job.replay;
+  if (has_ended(replay, Signal::Spans) ||
+      environment.outlet.intake(replay.stack, replay.destination, Signal::Spans) != Intake::Open)
+    return;
+  const auto page = environment.traces.read(replay.stack,
+                                            {.after = replay.position,
+                                             .end_ns = end_ns(replay.range),
+                                             .bytes_max = environment.outlet.batch_bytes_max()},
+                                            cancel, spans);
+  if (!page) return note_read_failure(job, job.trace_failures, "traces", page.error());
+  job.trace_failures = 0;
   Result<Requeued> requeued;
-  if (!batch.spans.empty())
-    requeued = environment.outlet.requeue(replay.stack, replay.destination, batch);
-  if (!requeued) {
-    hold(job, requeued.error());
-    return false;
-  }
+  if (!spans.spans.empty())
+    requeued = environment.outlet.requeue(replay.stack, replay.destination, spans);
+  if (!requeued) return hold(job, requeued.error());
   replay.position = page->last;
   replay.traces_read += page->traces;
   replay.traces_queued += requeued->traces;
   replay.spans_queued += requeued->spans;
-  if (page->is_last) {
-    replay.state = ReplayState::Finished;
-    replay.position = {.start_ns = end_ns(replay.range), .trace = {}};
-  }
+  if (page->is_last) replay.position = {.start_ns = end_ns(replay.range), .trace = {}};
   job.is_saved = false;
-  return true;
 }
 
-void Replayer::Impl::note_read_failure(Job& job, const Error& error) {
-  if (!is_passing(error.code) && ++job.read_failures >= options.read_failures_max) {
-    log::error("replay failed",
-               {{"destination", job.replay.destination}, {"error", error.message}});
-    job.replay.state = ReplayState::Failed;
-    // Messages of the store name files.
-    job.replay.problem =
-        fmt::format("the stack's traces cannot be read ({})", code_name(error.code));
-    job.is_saved = false;
+void Replayer::Impl::queue_samples(Job& job) {
+  Replay& replay = job.replay;
+  if (has_ended(replay, Signal::Metrics) ||
+      environment.outlet.intake(replay.stack, replay.destination, Signal::Metrics) != Intake::Open)
     return;
+  const auto page = read_samples(job);
+  if (!page) {
+    job.slice.reset();
+    return note_read_failure(job, job.sample_failures, "metrics", page.error());
   }
-  hold(job, error);
+  job.sample_failures = 0;
+  Result<std::uint64_t> requeued = 0;
+  if (!samples.series.empty())
+    requeued = environment.outlet.requeue(replay.stack, replay.destination, samples);
+  if (!requeued) return hold(job, requeued.error());
+  replay.sample_position = page->last;
+  replay.samples_read += samples.samples.size() + samples.histograms.size();
+  replay.samples_queued += *requeued;
+  if (page->is_last) job.slice.reset();
+  job.is_saved = false;
+}
+
+Result<metrics::SamplePage> Replayer::Impl::read_samples(Job& job) {
+  const Replay& replay = job.replay;
+  if (!job.slice) {
+    const metrics::SampleSliceRequest request{.after = replay.sample_position,
+                                              .end_ms = replay.range.end.since_epoch};
+    GANTRY_TRY(job.slice, environment.metrics.open_slice(replay.stack, request, cancel));
+    job.slice_opened_ns = monotonic_ns();
+  }
+  return job.slice->read(replay.sample_position, environment.outlet.batch_bytes_max(), cancel,
+                         samples);
+}
+
+void Replayer::Impl::note_read_failure(Job& job, int& failures, std::string_view what,
+                                       const Error& error) {
+  if (is_passing(error.code) || ++failures < options.read_failures_max) return hold(job, error);
+  log::error("replay failed", {{"destination", job.replay.destination}, {"error", error.message}});
+  job.replay.state = ReplayState::Failed;
+  // Messages of the store name files.
+  job.replay.problem =
+      fmt::format("the stack's {} cannot be read ({})", what, code_name(error.code));
+  job.is_saved = false;
 }
 
 /// Only the first failure in a row is logged.
@@ -207,7 +255,8 @@ bool Replayer::Impl::save(Job& job) {
               {{"destination", replay.destination},
                {"state", replay_state_name(*written ? replay.state : ReplayState::Cancelled)},
                {"traces", replay.traces_queued},
-               {"spans", replay.spans_queued}});
+               {"spans", replay.spans_queued},
+               {"samples", replay.samples_queued}});
   return true;
 }
 

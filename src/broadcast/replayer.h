@@ -1,16 +1,19 @@
 #pragma once
 
-// Sends past traces to destinations again: runs the replays of replay_rows.h, all on one thread.
+// Sends past traces and metrics to destinations again: runs the replays of replay_rows.h, all on
+// one thread.
 //
-//   Replayer replayer({.db = db, .history = history, .outlet = broadcaster, .clock = clock}, {});
+//   Replayer replayer({.db = db, .traces = histories, .metrics = histories, .outlet = broadcaster,
+//                      .clock = clock}, {});
 //   replayer.start();
 //   replayer.notify();   // one was started or cancelled
 //   replayer.stop();
 //
-// In turns, each takes a page of whole traces, has it put into the queue, and then saves how far it
-// has come, so that after a crash comes again what was queued last (at least once). One whose
-// destination has enough waiting pauses: new spans are neither dropped for it nor wait long behind
-// it. Replays that ran when the program ended go on at its next start.
+// In turns, each takes a page of whole traces and one of samples, has them put into the queue, and
+// then saves how far it has come, so that after a crash comes again what was queued last (at least
+// once). A signal of which the destination has enough waiting pauses: what is new is neither
+// dropped for it nor waits long behind it. Replays that ran when the program ended go on at its
+// next start.
 
 #include <memory>
 #include <string>
@@ -20,6 +23,7 @@
 #include "core/error.h"
 #include "core/ids.h"
 #include "core/time.h"
+#include "metrics/sample_slice.h"
 #include "state/db.h"
 #include "telemetry/span_batch.h"
 #include "traces/trace_pages.h"
@@ -41,6 +45,20 @@ class TraceHistory {
                                          telemetry::SpanBatch& batch) = 0;
 };
 
+/// The metrics of stacks. One thread.
+class MetricHistory {
+ public:
+  MetricHistory() = default;
+  virtual ~MetricHistory() = default;
+  MetricHistory(const MetricHistory&) = delete;
+  MetricHistory& operator=(const MetricHistory&) = delete;
+
+  /// As metrics::open_sample_slice of that stack's source. Errors: its own; Unavailable: the stack
+  /// is not open here.
+  virtual Result<std::unique_ptr<metrics::SampleSlice>> open_slice(
+      StackId stack, const metrics::SampleSliceRequest& request, const CancelToken& cancel) = 0;
+};
+
 /// Thread-safe, but for start and stop.
 class Replayer {
  public:
@@ -49,12 +67,15 @@ class Replayer {
     DurationMs poll_interval{100};    ///< Until a queue that was full is looked at again.
     DurationMs retry_interval{5000};  ///< Until what failed is tried again.
     int read_failures_max = 5;        ///< In a row; then the replay has failed.
+    /// A slice that takes longer is opened again: the store keeps alive what it shows.
+    DurationMs slice_age_max{10'000};
   };
 
   /// All must outlive it.
   struct Environment {
     state::Db& db;
-    TraceHistory& history;
+    TraceHistory& traces;
+    MetricHistory& metrics;
     ReplayOutlet& outlet;
     const Clock& clock;
   };

@@ -56,11 +56,68 @@ class FakeHistory final : public TraceHistory {
   std::atomic<std::optional<Code>> failure;
 };
 
-/// Keeps the numbers of traces, and has room for so many.
+/// Samples in slices of ten milliseconds, three series in each, one in a page.
+class FakeMetrics final : public MetricHistory {
+ public:
+  static constexpr std::int64_t kSliceMs = 10;
+  static constexpr std::uint64_t kGroups = 3;
+
+  class Slice final : public metrics::SampleSlice {
+   public:
+    Slice(FakeMetrics& owner, std::int64_t start_ms) : owner_(owner), start_ms_(start_ms) {
+      ++owner_.open_slices;
+    }
+
+    ~Slice() override { --owner_.open_slices; }
+
+    Result<metrics::SamplePage> read(const metrics::SamplePosition& after,
+                                     std::size_t /*bytes_max*/, const CancelToken& /*cancel*/,
+                                     telemetry::MetricBatch& batch) override {
+      batch.clear();
+      if (const std::optional<Code> code = owner_.failure) return fail(*code, "a part is damaged");
+      batch.series.resize(1);
+      const std::uint64_t group = after.group + 1;
+      batch.samples.push_back({.series = 0,
+                               .timestamp_ms = start_ms_,
+                               .value = static_cast<double>(start_ms_ * 10) + double(group)});
+      if (group < kGroups)
+        return metrics::SamplePage{.last = {.slice_ms = start_ms_, .group = group}};
+      return metrics::SamplePage{.last = {.slice_ms = start_ms_ + kSliceMs}, .is_last = true};
+    }
+
+   private:
+    FakeMetrics& owner_;
+    const std::int64_t start_ms_;
+  };
+
+  Result<std::unique_ptr<metrics::SampleSlice>> open_slice(
+      StackId /*stack*/, const metrics::SampleSliceRequest& request,
+      const CancelToken& /*cancel*/) override {
+    ++opened;
+    return std::make_unique<Slice>(*this, request.after.slice_ms);
+  }
+
+  /// Of the first milliseconds, in order.
+  static std::vector<int> values(int end_ms) {
+    std::vector<int> all;
+    for (int ms = 0; ms < end_ms; ms += kSliceMs)
+      for (int group = 1; group <= static_cast<int>(kGroups); ++group)
+        all.push_back(ms * 10 + group);
+    return all;
+  }
+
+  std::atomic<int> opened = 0;
+  std::atomic<int> open_slices = 0;
+  std::atomic<std::optional<Code>> failure;
+};
+
+/// Keeps the numbers of traces and the values of samples, and has room for so many of each.
 class FakeOutlet final : public ReplayOutlet {
  public:
-  Intake intake(StackId /*stack*/, const DestinationId& id) const override {
+  Intake intake(StackId /*stack*/, const DestinationId& id, Signal signal) const override {
     const core::Lock lock(mutex_);
+    if (signal == Signal::Metrics)
+      return samples_.size() < sample_room ? Intake::Open : Intake::Full;
     const auto found = taken_.find(id);
     const std::size_t count = found == taken_.end() ? 0 : found->second.size();
     return count < room ? Intake::Open : Intake::Full;
@@ -84,6 +141,19 @@ class FakeOutlet final : public ReplayOutlet {
     return requeued;
   }
 
+  Result<std::uint64_t> requeue(StackId /*stack*/, const DestinationId& /*id*/,
+                                const telemetry::MetricBatch& batch) override {
+    if (is_failing) return fail(Code::ResourceExhausted, "the disk is full");
+    const core::Lock lock(mutex_);
+    for (const auto& sample : batch.samples) samples_.push_back(static_cast<int>(sample.value));
+    return batch.samples.size();
+  }
+
+  [[nodiscard]] std::vector<int> samples() const {
+    const core::Lock lock(mutex_);
+    return samples_;
+  }
+
   [[nodiscard]] std::vector<int> taken(const DestinationId& id) const {
     const core::Lock lock(mutex_);
     const auto found = taken_.find(id);
@@ -91,12 +161,14 @@ class FakeOutlet final : public ReplayOutlet {
   }
 
   std::atomic<std::size_t> room = 1'000'000;
+  std::atomic<std::size_t> sample_room = 1'000'000;
   std::atomic<bool> is_failing = false;
   std::atomic<int> offers = 0;
 
  private:
   mutable core::Mutex mutex_;
   std::map<DestinationId, std::vector<int>> taken_ GANTRY_GUARDED_BY(mutex_);
+  std::vector<int> samples_ GANTRY_GUARDED_BY(mutex_);
 };
 
 std::vector<int> numbers(int first, int last) {
@@ -111,7 +183,11 @@ class ReplayerTest : public testing::ReplayFixture {
 
   void run() {
     replayer_ = std::make_unique<Replayer>(
-        Replayer::Environment{.db = *db_, .history = history_, .outlet = outlet_, .clock = clock_},
+        Replayer::Environment{.db = *db_,
+                              .traces = history_,
+                              .metrics = metrics_,
+                              .outlet = outlet_,
+                              .clock = clock_},
         Replayer::Options{.poll_interval = {1}, .retry_interval = {5}, .read_failures_max = 3});
     replayer_->start();
   }
@@ -121,6 +197,7 @@ class ReplayerTest : public testing::ReplayFixture {
   }
 
   FakeHistory history_;
+  FakeMetrics metrics_;
   FakeOutlet outlet_;
   std::unique_ptr<Replayer> replayer_;
 };
@@ -221,6 +298,70 @@ TEST_F(ReplayerTest, WaitsForAStackThatIsNotOpen) {
   EXPECT_EQ(find(id)->state, ReplayState::Running);
   history_.failure = std::nullopt;
   ASSERT_TRUE(comes_to(id, ReplayState::Finished));
+}
+
+TEST_F(ReplayerTest, SendsTracesAndMetrics) {
+  const std::string id = add_metric_destination("both", {.traces = true, .metrics = true});
+  run();
+  ASSERT_TRUE(start(id, 40));
+  replayer_->notify();
+  ASSERT_TRUE(comes_to(id, ReplayState::Finished));
+  EXPECT_EQ(outlet_.taken(id), numbers(1, 39));
+  EXPECT_EQ(outlet_.samples(), FakeMetrics::values(40));
+  EXPECT_EQ(metrics_.opened, 4) << "a slice is read to its end";
+  EXPECT_EQ(metrics_.open_slices, 0);
+  const auto replay = find(id);
+  EXPECT_EQ(replay->samples_read, 12U);
+  EXPECT_EQ(replay->samples_queued, 12U);
+  EXPECT_EQ(reached(*replay), TimestampMs{40});
+}
+
+TEST_F(ReplayerTest, WhoTakesNoTracesGetsNone) {
+  const std::string id = add_metric_destination("metrics", {.traces = false, .metrics = true});
+  ASSERT_TRUE(start(id, 20));
+  run();
+  ASSERT_TRUE(comes_to(id, ReplayState::Finished));
+  EXPECT_EQ(outlet_.samples(), FakeMetrics::values(20));
+  EXPECT_EQ(history_.reads, 0);
+}
+
+TEST_F(ReplayerTest, MetricsPauseForThemselvesAndGoOnWithinASlice) {
+  const std::string id = add_metric_destination("both", {.traces = true, .metrics = true});
+  outlet_.sample_room = 4;
+  ASSERT_TRUE(start(id, 40));
+  run();
+  ASSERT_TRUE(eventually([&] { return find(id)->samples_read == 4; }));
+  ASSERT_TRUE(eventually([&] { return find(id)->traces_read == 39; })) << "they have room";
+  EXPECT_EQ(find(id)->state, ReplayState::Running);
+  EXPECT_EQ(find(id)->sample_position, (metrics::SamplePosition{.slice_ms = 10, .group = 1}));
+  replayer_->stop();
+  EXPECT_EQ(metrics_.open_slices, 0) << "the store may be closed";
+  outlet_.sample_room = 1000;
+  run();
+  ASSERT_TRUE(comes_to(id, ReplayState::Finished));
+  EXPECT_EQ(outlet_.samples(), FakeMetrics::values(40));
+}
+
+TEST_F(ReplayerTest, MetricsWaitForTheQueueToo) {
+  const std::string id = add_metric_destination("metrics", {.traces = false, .metrics = true});
+  outlet_.is_failing = true;
+  ASSERT_TRUE(start(id, 20));
+  run();
+  ASSERT_TRUE(eventually([&] { return metrics_.opened > 0; }));
+  EXPECT_EQ(find(id)->sample_position, metrics::SamplePosition());
+  outlet_.is_failing = false;
+  ASSERT_TRUE(comes_to(id, ReplayState::Finished));
+  EXPECT_EQ(outlet_.samples(), FakeMetrics::values(20));
+}
+
+TEST_F(ReplayerTest, FailsWhenTheMetricsCannotBeRead) {
+  const std::string id = add_metric_destination("both", {.traces = true, .metrics = true});
+  metrics_.failure = Code::DataLoss;
+  ASSERT_TRUE(start(id));
+  run();
+  ASSERT_TRUE(comes_to(id, ReplayState::Failed));
+  EXPECT_EQ(find(id)->problem, "the stack's metrics cannot be read (DATA_LOSS)");
+  EXPECT_EQ(metrics_.open_slices, 0);
 }
 
 TEST_F(ReplayerTest, WhatIsCancelledOrDeletedEnds) {

@@ -364,7 +364,7 @@ ControlAct setup_replay(CLI::App& command) {
   const auto flags = std::make_shared<ReplayFlags>();
   add_destination_choice(command, flags->choice);
   CLI::Option* const start = command.add_option(
-      "--start", flags->start, "Traces that begin from here on: Unix seconds or RFC 3339");
+      "--start", flags->start, "Traces and samples from here on: Unix seconds or RFC 3339");
   command.add_option("--end", flags->end, "And before this; default now")->needs(start);
   CLI::Option* const wait =
       command.add_flag("--wait", flags->waits, "Until all of them are in the queue");
@@ -412,7 +412,8 @@ void add_destination_commands(CLI::App& app, int& status) {
                       [](CLI::App& command) { return setup_switch(command, false); });
   add_control_command(*family, "delete", "Delete it with all that waits for it", status,
                       setup_delete);
-  add_control_command(*family, "replay", "Send past traces, or show how far that has come", status,
+  add_control_command(*family, "replay",
+                      "Send past traces and metrics, or show how far that has come", status,
                       setup_replay);
   add_control_command(*family, "dead-letters", "List, send again or delete what was refused",
                       status, setup_letters);

@@ -58,8 +58,8 @@ class FakeBroadcaster final : public broadcast::Broadcaster {
 
   Result<std::uint64_t> clear(const broadcast::DestinationId& /*id*/) override { return 0; }
 
-  broadcast::Intake intake(StackId /*stack*/,
-                           const broadcast::DestinationId& /*id*/) const override {
+  broadcast::Intake intake(StackId /*stack*/, const broadcast::DestinationId& /*id*/,
+                           broadcast::Signal /*signal*/) const override {
     return broadcast::Intake::Unknown;
   }
 
@@ -68,6 +68,11 @@ class FakeBroadcaster final : public broadcast::Broadcaster {
   Result<broadcast::Requeued> requeue(StackId /*stack*/, const broadcast::DestinationId& /*id*/,
                                       const telemetry::SpanBatch& /*batch*/) override {
     return broadcast::Requeued{};
+  }
+
+  Result<std::uint64_t> requeue(StackId /*stack*/, const broadcast::DestinationId& /*id*/,
+                                const telemetry::MetricBatch& /*batch*/) override {
+    return 0;
   }
 
   StackId stack;

@@ -122,7 +122,8 @@ Result<std::unique_ptr<BroadcastParts>> BroadcastParts::open(
   }
   parts->replayer_ = std::make_unique<broadcast::Replayer>(
       broadcast::Replayer::Environment{.db = *access.db,
-                                       .history = parts->histories_,
+                                       .traces = parts->histories_,
+                                       .metrics = parts->histories_,
                                        .outlet = *parts->broadcaster_,
                                        .clock = clock},
       broadcast::Replayer::Options{.replica = parts->replica_});
@@ -186,6 +187,7 @@ Result<telemetry::SpanAppendResult> BroadcastParts::append_unoffered(
 
 std::shared_ptr<metrics::Store> BroadcastParts::attach(StackId stack,
                                                        std::shared_ptr<metrics::Store> metrics) {
+  histories_.add(stack, metrics);
   return std::make_shared<BroadcastMetricsStore>(stack, std::move(metrics), *broadcaster_);
 }
 

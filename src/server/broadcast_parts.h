@@ -63,7 +63,8 @@ class BroadcastParts {
   [[nodiscard]] std::shared_ptr<traces::Store> attach(StackId stack,
                                                       std::shared_ptr<traces::Store> traces);
 
-  /// The same for metrics; imports are left out, since receivers refuse what is old.
+  /// The same for metrics; imports are not offered, since receivers refuse what is old, but a
+  /// replay finds them.
   [[nodiscard]] std::shared_ptr<metrics::Store> attach(StackId stack,
                                                        std::shared_ptr<metrics::Store> metrics);
 

@@ -482,6 +482,15 @@ ALTER TABLE destinations ADD COLUMN metric_relabel_configs TEXT;
 ALTER TABLE destinations ADD COLUMN stream_aggregation TEXT;
 )sql";
 
+constexpr std::string_view kDestinationReplayMetrics = R"sql(
+-- Past metrics. metrics_ms, metrics_group: the slice of time and the group of series up to which
+-- everything is in the queue. Replays from before have no metrics: theirs are at the end.
+ALTER TABLE destination_replays ADD COLUMN metrics_ms INTEGER NOT NULL DEFAULT 9223372036854775807;
+ALTER TABLE destination_replays ADD COLUMN metrics_group INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE destination_replays ADD COLUMN samples_read INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE destination_replays ADD COLUMN samples_queued INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 constexpr std::array kMigrations = {
     Migration{.version = 1, .name = "access", .sql = kAccess},
     Migration{.version = 2, .name = "access_control", .sql = kAccessControl},
@@ -498,6 +507,8 @@ constexpr std::array kMigrations = {
     Migration{
         .version = 13, .name = "destination_attribute_rules", .sql = kDestinationAttributeRules},
     Migration{.version = 14, .name = "destination_metric_rules", .sql = kDestinationMetricRules},
+    Migration{
+        .version = 15, .name = "destination_replay_metrics", .sql = kDestinationReplayMetrics},
 };
 
 }  // namespace

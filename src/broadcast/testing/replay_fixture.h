@@ -33,6 +33,20 @@ class ReplayFixture : public access::ControlFixture {
     return made ? made->destination.id : "";
   }
 
+  /// One that takes metrics, or both, without secrets.
+  std::string add_metric_destination(std::string_view name, SignalSet signals) {
+    Destination draft{.stack = stack_.value(), .type = DestinationType::OtelCollector};
+    draft.name = name;
+    draft.config = default_config(draft.type);
+    draft.config.url = "https://hub.example.com/v1/traces";
+    draft.config.signals = signals;
+    const auto made = change(admin(), [&](access::ControlChange& change) {
+      return create_destination(org_, change, secrets_, draft, Verified::Yes);
+    });
+    EXPECT_TRUE(made) << (made ? "" : made.error().message);
+    return made ? made->destination.id : "";
+  }
+
   void remove_destination(const std::string& id) {
     EXPECT_TRUE(change(admin(), [&](access::ControlChange& change) {
       return delete_destination(org_, change, id);

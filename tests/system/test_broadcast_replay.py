@@ -1,0 +1,117 @@
+"""Past metrics of one Gantry are sent to another one, which then answers the same queries."""
+
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from broadcast_client import add, health, wait_until
+from gantry_process import BINARY
+from remote_write import V1_HEADERS, compress, field, stale_nan, v1_histogram, v1_series
+
+SERIES = 60
+STEP_MS = 5000
+STEPS = 720  # an hour
+
+
+@pytest.fixture
+def pair(make_gantry):
+    """(who sends, who gets it). A replay pauses when half of the sender's queue is used."""
+    receiver = make_gantry("receiver").start()
+    sender = make_gantry("sender", environment={
+        "GANTRY_EGRESS_ALLOW": "127.0.0.1", "GANTRY_BROADCAST_QUEUE_BYTES_MAX": "1MiB"}).start()
+    return sender, receiver
+
+
+def write_hour(sender) -> int:
+    """Counters, one that is gone after half of it, and a native histogram; returns the first one's milliseconds."""
+    first = time.time_ns() // 1_000_000_000 * 1000 - STEPS * STEP_MS
+    times = [first + step * STEP_MS for step in range(STEPS)]
+    series = [v1_series({"__name__": "past_total", "job": "copy", "instance": str(i)},
+                        [(ms, number * i) for number, ms in enumerate(times)]) for i in range(SERIES)]
+    half = STEPS // 2
+    series.append(v1_series({"__name__": "past_gone", "job": "copy"},
+                            [(ms, 1) for ms in times[:half]] + [(times[half], stale_nan())]))
+    series.append(v1_series({"__name__": "past_seconds", "job": "copy"}, [], extra=b"".join(
+        v1_histogram(ms, count=3 * number, total=2.5 * number, positive=[(0, 2)], counts=[number, 2 * number])
+        for number, ms in enumerate(times))))
+    for one in series:
+        answer = sender.post("/api/v1/push", compress(field(1, one)), headers=V1_HEADERS)
+        assert answer.status_code in (200, 204), answer.text
+    body = field(3, b"\x08\x01" + field(2, "past_total") + field(4, "Work done."))
+    assert sender.post("/api/v1/push", compress(body), headers=V1_HEADERS).status_code in (200, 204)
+    return first
+
+
+def in_order(series: list) -> list:
+    return sorted(series, key=lambda each: sorted(each["metric"].items()))
+
+
+def answers(gantry, first_ms: int) -> list:
+    start, end = first_ms / 1000, (first_ms + (STEPS - 1) * STEP_MS) / 1000
+    return [
+        in_order(gantry.query_range('past_total{job="copy"}', start, end, 5)),
+        in_order(gantry.query_range("rate(past_total[1m])", start, end, 60)),
+        gantry.query_range("past_gone", start, end, 5),
+        gantry.query_range("histogram_quantile(0.9, rate(past_seconds[1m]))", start, end, 15),
+        gantry.query_range("histogram_count(past_seconds)", start, end, 5),
+        gantry.data_of("/api/v1/metadata", metric="past_total"),
+    ]
+
+
+def run(gantry, *arguments: str) -> dict:
+    environment = os.environ | {"GANTRY_URL": gantry.url, "GANTRY_TOKEN": gantry.first_start["admin_token"]}
+    done = subprocess.run([BINARY, "destinations", "replay", "copy", *arguments, "--json"], capture_output=True, text=True,
+                          timeout=120, check=False, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def add_remote_write(sender, receiver) -> dict:
+    instance, token = receiver.write_auth
+    return add(sender, "", type="prometheus-remote-write", name="copy", config={
+        "url": f"{receiver.url}/api/v1/push", "username": instance, "token": token, "version": 1})
+
+
+def compare(sender, receiver, destination: dict, first_ms: int) -> None:
+    wait_until(lambda: health(sender, destination)["queue"]["events"] == 0, seconds=90)
+    expected = answers(sender, first_ms)
+    assert len(expected[0]) == SERIES and len(expected[0][1]["values"]) == STEPS and all(expected)
+    assert len(expected[2][0]["values"]) == STEPS // 2, "it ends with the stale marker"
+    assert answers(receiver, first_ms) == expected
+    assert health(sender, destination)["dead_letters"]["events"] == 0
+
+
+def test_an_hour_of_metrics_is_replayed(pair):
+    sender, receiver = pair
+    first = write_hour(sender)
+    destination = add_remote_write(sender, receiver)
+    assert receiver.query_range("past_total", first / 1000, first / 1000 + 3600, 60) == []
+    finished = run(sender, "--start", str(first / 1000 - 86400), "--wait")
+    assert finished["state"] == "finished" and finished["error"] is None
+    assert finished["position"] == finished["end"]
+    assert finished["samples_read"] == finished["samples_queued"] >= SERIES * STEPS
+    assert finished["traces_read"] == 0
+    compare(sender, receiver, destination, first)
+
+
+def test_a_replay_of_metrics_survives_kill_9(pair):
+    sender, receiver = pair
+    first = write_hour(sender)
+    destination = add_remote_write(sender, receiver)
+    receiver.kill()
+    begun = run(sender, "--start", str(first / 1000))
+    assert begun["state"] == "running"
+    wait_until(lambda: health(sender, destination)["queue"]["bytes"] >= 1 << 19)
+    paused = run(sender)
+    assert paused["state"] == "running" and 0 < paused["samples_read"] < SERIES * STEPS
+    assert begun["start"] <= paused["position"] < begun["end"]
+    sender.kill()
+    sender.start()
+    receiver.start()
+    finished = run(sender, "--wait")
+    assert finished["id"] == begun["id"] and finished["state"] == "finished"
+    assert finished["samples_read"] >= SERIES * STEPS
+    compare(sender, receiver, destination, first)

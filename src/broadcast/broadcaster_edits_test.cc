@@ -7,6 +7,7 @@
 #include "broadcast/broadcaster.h"
 #include "broadcast/testing/delivery_support.h"
 #include "broadcast/testing/fake_destinations.h"
+#include "broadcast/testing/quick_broadcaster.h"
 
 namespace gantry::broadcast {
 namespace {
@@ -20,16 +21,8 @@ class BroadcasterEditsTest : public ::testing::Test {
   ~BroadcasterEditsTest() override { broadcaster_.reset(); }
 
   void start() {
-    Broadcaster::Options options{.maintain_interval = {5}, .retry_interval = {20}};
-    options.delivery.batch_wait = {0};
-    auto opened = Broadcaster::open({.files = files_,
-                                     .directory = "/data/broadcast",
-                                     .destinations = destinations_,
-                                     .transport = transport_,
-                                     .clock = time_,
-                                     .pace = *pace_,
-                                     .registry = registry_},
-                                    options);
+    auto opened =
+        open_quick_broadcaster(files_, destinations_, transport_, time_, *pace_, registry_);
     ASSERT_TRUE(opened) << opened.error().message;
     broadcaster_ = *std::move(opened);
     const auto started = broadcaster_->start();

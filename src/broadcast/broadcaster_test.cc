@@ -12,6 +12,7 @@
 #include "broadcast/span_views.h"
 #include "broadcast/testing/delivery_support.h"
 #include "broadcast/testing/fake_destinations.h"
+#include "broadcast/testing/quick_broadcaster.h"
 
 namespace gantry::broadcast {
 namespace {
@@ -91,16 +92,8 @@ class BroadcasterTest : public ::testing::Test {
 
   void open() {
     broadcaster_.reset();
-    Broadcaster::Options options{.maintain_interval = {5}, .retry_interval = {20}};
-    options.delivery.batch_wait = {0};
-    auto opened = Broadcaster::open({.files = files_,
-                                     .directory = "/data/broadcast",
-                                     .destinations = destinations_,
-                                     .transport = recorder_,
-                                     .clock = time_,
-                                     .pace = *pace_,
-                                     .registry = registry_},
-                                    options);
+    auto opened =
+        open_quick_broadcaster(files_, destinations_, recorder_, time_, *pace_, registry_);
     ASSERT_TRUE(opened) << opened.error().message;
     broadcaster_ = *std::move(opened);
   }

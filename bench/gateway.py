@@ -8,6 +8,7 @@ import argparse
 import dataclasses
 import datetime
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -196,6 +197,10 @@ def keeps_up(run: dict) -> bool:
     return run["answered"] >= 0.99 * run["measured"]
 
 
+def keeps_up_always(pairs: list[tuple[dict, dict]]) -> bool:
+    return all(keeps_up(through) for _, through in pairs)
+
+
 def measure_shape(gateway: Peer, provider: Provider, shape: Shape, options) -> dict[int, list[tuple[dict, dict]]]:
     """For each rate pairs of runs: the provider asked directly, then through the gateway. Once it does not keep up with a rate,
     higher ones are left out."""
@@ -233,9 +238,14 @@ def measure(kind, provider: Provider, shapes: list[Shape], options) -> dict:
     return result
 
 
+def added_values(pairs: list[tuple[dict, dict]], what: str, share: str) -> list[float]:
+    """The difference between the two runs of each pair, in ms."""
+    return [through[what][share] - direct[what][share] for direct, through in pairs if direct[what] and through[what]]
+
+
 def added(pairs: list[tuple[dict, dict]], what: str, share: str) -> str:
-    """The difference between the two runs of a pair: the median of all pairs, and the least and the greatest."""
-    values = [through[what][share] - direct[what][share] for direct, through in pairs if direct[what] and through[what]]
+    """The median of all pairs, and the least and the greatest."""
+    values = added_values(pairs, what, share)
     if not values:
         return "-"
     return f"{statistics.median(values):+.2f} ({min(values):+.2f} to {max(values):+.2f})"
@@ -250,8 +260,8 @@ def answered(runs: list[dict]) -> str:
     return f"{100 * sum(run['answered'] for run in runs) / sum(run['measured'] for run in runs):.1f} %"
 
 
-def cpu_ms(runs: list[dict]) -> str:
-    return f"{1000 * sum(run['cpu_seconds'] for run in runs) / sum(run['sent'] for run in runs):.3f}"
+def cpu_ms(runs: list[dict]) -> float:
+    return 1000 * sum(run["cpu_seconds"] for run in runs) / sum(run["sent"] for run in runs)
 
 
 def latencies(results: dict, shape: Shape, number: int) -> list[str]:
@@ -273,7 +283,40 @@ def latencies(results: dict, shape: Shape, number: int) -> list[str]:
                 continue
             through = [pair[1] for pair in pairs]
             cells = [added(pairs, what, share) for what, _ in whats for share in shares]
-            lines.append(f"| {rate} | {name} | {answered(through)} | " + " | ".join(cells) + f" | {cpu_ms(through)} |")
+            lines.append(f"| {rate} | {name} | {answered(through)} | " + " | ".join(cells) + f" | {cpu_ms(through):.3f} |")
+    return lines
+
+
+def costs(pairs: list[tuple[dict, dict]], shape: Shape) -> list[float]:
+    """What a gateway adds: p50 and p99 in ms (up to the first byte of a stream), CPU per request in ms."""
+    what = "first_byte_ms" if shape.is_stream else "total_ms"
+    medians = [statistics.median(added_values(pairs, what, share) or [math.nan]) for share in ("p50", "p99")]
+    return [*medians, cpu_ms([pair[1] for pair in pairs])]
+
+
+def ratio(theirs: float, ours: float) -> str:
+    # A difference of two runs that is lost in their scatter has no ratio.
+    return f"{theirs / ours:.1f}" if theirs > 0 and ours >= 0.01 else "-"
+
+
+def ratios(results: dict, shapes: list[Shape]) -> list[str]:
+    """How many times what Gantry adds each of the others adds."""
+    others = [name for name in results if name != "gantry"]
+    if "gantry" not in results or not others:
+        return []
+    titles = [f"{name}, {what}" for name in others for what in ("p50", "p99", "CPU")]
+    lines = ["", "What the others add, as a multiple of what Gantry adds (streams: up to the first byte; `-`: too little was added to tell, or the gateway did "
+             "not keep up):", "",
+             "| | requests per second | " + " | ".join(titles) + " |", "| --- | ---: |" + " ---: |" * len(titles)]
+    for number, shape in enumerate(shapes):
+        for rate in shape.rates:
+            ours = results["gantry"]["shapes"][number].get(rate)
+            cells = []
+            for name in others:
+                theirs = results[name]["shapes"][number].get(rate)
+                has_both = ours and theirs and keeps_up_always(theirs) and keeps_up_always(ours)
+                cells += [ratio(a, b) for a, b in zip(costs(theirs, shape), costs(ours, shape))] if has_both else ["-"] * 3
+            lines.append(f"| {shape.title} | {rate} | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -300,6 +343,7 @@ def report(results: dict, shapes: list[Shape], options) -> str:
     row("resident memory before the first call, MiB", "rest_mib", 0)
     row("resident memory after the last, MiB", "rss_mib", 0)
     row("peak memory, MiB", "peak_mib", 0)
+    lines += ratios(results, shapes)
     for number, shape in enumerate(shapes):
         lines += ["", f"{shape.title}, prompt of {shape.prompt_bytes} bytes; ms:", ""] + latencies(results, shape, number)
     return "\n".join(lines) + "\n"

@@ -68,7 +68,7 @@ class Peer:
         started = time.monotonic()
         with open(self.directory.parent / f"{self.name}.log", "ab") as log:
             self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, env=os.environ | self.environment())
-        while time.monotonic() - started < 120:
+        while time.monotonic() - started < 300:
             try:
                 with urllib.request.urlopen(self.url + self.ready_path(), timeout=1):
                     return time.monotonic() - started

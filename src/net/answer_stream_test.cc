@@ -4,9 +4,12 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <filesystem>
+#include <string>
 #include <thread>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "core/mutex.h"
@@ -175,6 +178,35 @@ TEST(AnswerStream, AnswersThoseOfOnePipelineInOrder) {
   const RawResponse answer = client.receive();
   EXPECT_EQ(answer.status, 201);
   EXPECT_EQ(answer.body, "second");
+}
+
+/// A text in which each place looks different from all others.
+std::string numbered_text(std::size_t bytes) {
+  std::string text;
+  for (std::size_t number = 0; text.size() < bytes; ++number) text += fmt::format("{} ", number);
+  text.resize(bytes);
+  return text;
+}
+
+TEST(AnswerStream, KeepsABodyOfWhichAPartCameEarly) {
+  Streams streams;
+  TestServer server(streams.options());
+  RawClient client(server.port());
+  const std::string body = numbered_text(200'000);
+  constexpr std::size_t kEarlyBytes = 10'000;  // several reads beside the answer
+  client.send(kGetLive);
+  const auto stream = streams[0];
+  stream->start(200, {});
+  client.send(fmt::format("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}",
+                          body.size(), body.substr(0, kEarlyBytes)));
+  // Nothing tells when the server has read it; were it too late, the test would only show less.
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  stream->finish();
+  EXPECT_TRUE(client.receive().is_complete);
+  client.send(body.substr(kEarlyBytes));
+  const RawResponse answer = client.receive();
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_TRUE(answer.body == body);
 }
 
 TEST(AnswerStream, EndsWithTheConnectionForHttp10) {

@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
@@ -67,24 +70,28 @@ Task<ErrorCode> Session::read_more(std::size_t bytes) {
   co_return error;
 }
 
-/// Reads beside the handler: an end of the stream means that nobody waits for the answer.
+/// Reads beside the handler: an end of the stream means that nobody waits for the answer. Into
+/// memory of its own, since buffer_ moves its bytes while the next request is taken from it.
 void Session::start_read(std::size_t bytes) {
   has_background_read_ = true;
   read_done_.reset();
-  async_read_some(buffer_.prepare(bytes),
-                  [self = shared_from_this()](ErrorCode error, std::size_t count) {
-                    // Here, not where somebody waits: nobody does when the next request is already
-                    // whole, and its handler needs a read of its own.
-                    self->has_background_read_ = false;
-                    self->buffer_.commit(count);
-                    self->read_error_ = error;
-                    if (error) self->exchange_.cancel.cancel();
-                    if (self->exchange_.live != nullptr) {
-                      self->watch_client();
-                    } else {
-                      self->read_done_.set();
-                    }
-                  });
+  auto memory = std::make_unique_for_overwrite<char[]>(bytes);
+  const asio::mutable_buffer target(memory.get(), bytes);
+  async_read_some(target, [self = shared_from_this(), memory = std::move(memory)](
+                              ErrorCode error, std::size_t count) {
+    // Here, not where somebody waits: nobody does when the next request is already whole, and its
+    // handler needs a read of its own.
+    self->has_background_read_ = false;
+    self->buffer_.commit(
+        asio::buffer_copy(self->buffer_.prepare(count), asio::const_buffer(memory.get(), count)));
+    self->read_error_ = error;
+    if (error) self->exchange_.cancel.cancel();
+    if (self->exchange_.live != nullptr) {
+      self->watch_client();
+    } else {
+      self->read_done_.set();
+    }
+  });
 }
 
 /// RFC 9112 2.2: empty lines before a request line are ignored.
@@ -100,7 +107,7 @@ Task<Session::ReadResult> Session::read_header(Parser& parser) {
   const bool is_first = std::exchange(is_first_, false);
   skip_blank_lines();
   if (buffer_.size() == 0) {
-    if (!has_background_read_ && buffer_.capacity() > kHeaderReadBytes) buffer_.shrink_to_fit();
+    if (buffer_.capacity() > kHeaderReadBytes) buffer_.shrink_to_fit();
     set_deadline(is_first ? Deadline::Header : Deadline::KeepAlive,
                  is_first ? limits.header_timeout : limits.keep_alive_timeout);
     is_idle_ = true;

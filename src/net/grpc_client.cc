@@ -16,6 +16,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "core/mutex.h"
+#include "net/grpc_log_internal.h"
 #include "net/grpc_message_internal.h"
 
 namespace gantry::net {
@@ -464,6 +465,7 @@ GrpcClient::~GrpcClient() {
 }
 
 Result<std::unique_ptr<GrpcClient>> GrpcClient::make(Options options) {
+  log_grpc_lines();
   auto state = std::make_shared<State>(std::move(options));
   GANTRY_CHECK(state->read_authorities());
   state->thread = std::thread([state = state.get()] { state->run(); });

@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/mutex.h"
 #include "core/time.h"
+#include "net/grpc_log_internal.h"
 #include "net/grpc_message_internal.h"
 #include "net/tls_internal.h"
 #include "net/tokens_internal.h"
@@ -346,6 +347,7 @@ GrpcServer::~GrpcServer() {
 
 Result<std::unique_ptr<GrpcServer>> GrpcServer::start(GrpcServerOptions options,
                                                       std::vector<GrpcMethod> methods) {
+  log_grpc_lines();
   auto impl = std::make_unique<Impl>(std::move(options));
   impl->unknown =
       &impl->options.metrics.counter("gantry_grpc_requests_total", "Calls answered.",

@@ -250,7 +250,9 @@ ControlResult<void> update_row(OrgId org, ControlChange& change, const StoredDes
   return {};
 }
 
-ControlResult<void> remove_row(OrgId org, ControlChange& change, const Destination& destination) {
+/// `why`: of the end of its replays.
+ControlResult<void> remove_row(OrgId org, ControlChange& change, const Destination& destination,
+                               std::string_view why) {
   GANTRY_TRY(state::Statement update,
              change.tx().prepare("UPDATE destinations SET deleted_at_ms = ?, updated_at_ms = ?, "
                                  "version = version + 1 WHERE org_id = ? AND id = ?"));
@@ -260,7 +262,7 @@ ControlResult<void> remove_row(OrgId org, ControlChange& change, const Destinati
       .bind(destination.id);
   GANTRY_CHECK(update.run());
   GANTRY_CHECK(access::erase_secrets(org, change.tx(), kTable, destination.id));
-  GANTRY_CHECK(cancel_replays(org, change, destination.id));
+  GANTRY_CHECK(cancel_replays(org, change, destination.id, why));
   record_deleted(org, change, destination);
   return {};
 }
@@ -375,13 +377,14 @@ ControlResult<StoredDestination> update_destination(OrgId org, ControlChange& ch
                       update.verified == Verified::Yes))
     return before;
   GANTRY_CHECK(update_row(org, change, after));
+  GANTRY_CHECK(cancel_untaken_replays(org, change, after.destination));
   return after;
 }
 
 ControlResult<void> delete_destination(OrgId org, ControlChange& change, std::string_view id) {
   GANTRY_TRY(const StoredDestination stored, read_destination(org, change.tx(), id));
   GANTRY_CHECK(access::require_whole_stack(change.who(), org, StackId(stored.destination.stack)));
-  return remove_row(org, change, stored.destination);
+  return remove_row(org, change, stored.destination, "the destination was deleted");
 }
 
 ControlResult<void> delete_destinations(OrgId org, ControlChange& change, StackId stack) {
@@ -390,7 +393,7 @@ ControlResult<void> delete_destinations(OrgId org, ControlChange& change, StackI
   GANTRY_TRY(const std::vector<StoredDestination> all,
              list_destinations(org, change.tx(), stack, 0, count));
   for (const StoredDestination& stored : all)
-    GANTRY_CHECK(remove_row(org, change, stored.destination));
+    GANTRY_CHECK(remove_row(org, change, stored.destination, "the stack was deleted"));
   return {};
 }
 

@@ -53,6 +53,11 @@ TimestampMs from_ns(std::int64_t ns) {
   return {ns / kNanosecondsPerMs};
 }
 
+std::unexpected<Error> unreadable(const DestinationId& destination) {
+  return fail(Code::DataLoss,
+              fmt::format("the replay of destination {} cannot be read", destination));
+}
+
 Result<Replay> read_row(const state::Statement& row) {
   Replay replay{.id = std::string(row.text(0)),
                 .replica = std::string(row.text(1)),
@@ -61,9 +66,7 @@ Result<Replay> read_row(const state::Statement& row) {
                 .destination = std::string(row.text(4))};
   const auto state = parse_state(row.text(5));
   const auto trace = parse_trace_id(row.text(9));
-  if (!state || !trace)
-    return fail(Code::DataLoss,
-                fmt::format("the replay of destination {} cannot be read", replay.destination));
+  if (!state || !trace) return unreadable(replay.destination);
   replay.state = *state;
   replay.range = {.start = from_ns(row.integer(6)), .end = from_ns(row.integer(7))};
   replay.position = {.start_ns = row.integer(8), .trace = *trace};
@@ -78,6 +81,36 @@ Result<Replay> read_row(const state::Statement& row) {
   replay.samples_read = static_cast<std::uint64_t>(row.integer(18));
   replay.samples_queued = static_cast<std::uint64_t>(row.integer(19));
   return replay;
+}
+
+Result<std::vector<Replay>> read_rows(state::Statement& select) {
+  std::vector<Replay> replays;
+  while (true) {
+    GANTRY_TRY(const bool has_row, select.step());
+    if (!has_row) return replays;
+    GANTRY_TRY(Replay replay, read_row(select));
+    replays.push_back(std::move(replay));
+  }
+}
+
+/// Of all replicas.
+Result<std::vector<Replay>> running_to(OrgId org, state::Transaction& tx,
+                                       std::string_view destination) {
+  GANTRY_TRY(state::Statement select,
+             tx.prepare(GANTRY_REPLAY_COLUMNS
+                        "r.org_id = ? AND r.destination_id = ? AND r.state = 'running'"));
+  select.bind(org.value()).bind(destination);
+  return read_rows(select);
+}
+
+/// "": it goes on.
+std::string reason_to_end(const Replay& replay, const Destination& after) {
+  if (!after.is_enabled) return "the destination was disabled";
+  for (const Signal signal : kSignals)
+    if (!has_ended(replay, signal) && !takes(after, signal))
+      return fmt::format("the destination takes no {} any more",
+                         signal == Signal::Spans ? "traces" : "metrics");
+  return "";
 }
 
 Result<void> put_row(state::Transaction& tx, const Replay& replay) {
@@ -195,13 +228,28 @@ ControlResult<Replay> cancel_replay(OrgId org, ControlChange& change, std::strin
   return *std::move(last);
 }
 
-ControlResult<void> cancel_replays(OrgId org, ControlChange& change, std::string_view destination) {
+ControlResult<void> cancel_replays(OrgId org, ControlChange& change, std::string_view destination,
+                                   std::string_view why) {
   GANTRY_TRY(state::Statement update,
-             change.tx().prepare("UPDATE destination_replays SET state = 'cancelled', "
+             change.tx().prepare("UPDATE destination_replays SET state = 'cancelled', problem = ?, "
                                  "updated_at_ms = ? WHERE org_id = ? AND destination_id = ? AND "
                                  "state = 'running'"));
-  update.bind(change.now().since_epoch).bind(org.value()).bind(destination);
+  update.bind(why).bind(change.now().since_epoch).bind(org.value()).bind(destination);
   GANTRY_CHECK(update.run());
+  return {};
+}
+
+ControlResult<void> cancel_untaken_replays(OrgId org, ControlChange& change,
+                                           const Destination& after) {
+  GANTRY_TRY(const std::vector<Replay> running, running_to(org, change.tx(), after.id));
+  for (Replay replay : running) {
+    replay.problem = reason_to_end(replay, after);
+    if (replay.problem.empty()) continue;
+    replay.state = ReplayState::Cancelled;
+    GANTRY_TRY(const bool is_saved, save_replay(change.tx(), replay, change.now()));
+    GANTRY_ASSERT(is_saved, "the change holds the lock of all writers");
+    record(change, "destination.replay_cancelled", after, {});
+  }
   return {};
 }
 
@@ -224,16 +272,23 @@ Result<std::vector<Replay>> list_running_replays(state::Transaction& tx, std::st
                         "r.replica = ? AND r.state = 'running' ORDER BY r.created_at_ms, "
                         "r.destination_id"));
   select.bind(replica);
-  std::vector<Replay> replays;
-  while (true) {
-    GANTRY_TRY(const bool has_row, select.step());
-    if (!has_row) return replays;
-    GANTRY_TRY(Replay replay, read_row(select));
-    replays.push_back(std::move(replay));
-  }
+  return read_rows(select);
 }
 
 #undef GANTRY_REPLAY_COLUMNS
+
+Result<std::optional<ReplayOutcome>> find_replay_outcome(state::Transaction& tx,
+                                                         const Replay& replay) {
+  GANTRY_TRY(state::Statement select,
+             tx.prepare("SELECT state, problem FROM destination_replays WHERE org_id = ? AND "
+                        "destination_id = ? AND replica = ? AND id = ?"));
+  select.bind(replay.org.value()).bind(replay.destination).bind(replay.replica).bind(replay.id);
+  GANTRY_TRY(const bool has_row, select.step());
+  if (!has_row) return std::nullopt;
+  const auto state = parse_state(select.text(0));
+  if (!state) return unreadable(replay.destination);
+  return ReplayOutcome{.state = *state, .problem = std::string(select.text(1))};
+}
 
 Result<bool> save_replay(state::Transaction& tx, const Replay& replay, TimestampMs now) {
   GANTRY_TRY(

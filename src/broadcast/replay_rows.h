@@ -8,7 +8,8 @@
 //   GANTRY_CHECK(change.commit());
 //
 // Who runs them (replayer.h) reads the running ones, and saves how far it has come. A replay that
-// has been cancelled meanwhile, also by the end of its destination, cannot be saved any more.
+// has been cancelled meanwhile, also because its destination ended or takes no more of what it
+// reads, cannot be saved any more.
 
 #include <cstdint>
 #include <optional>
@@ -53,7 +54,7 @@ struct Replay {
   metrics::SamplePosition sample_position;  ///< Likewise.
   std::uint64_t samples_read = 0;           ///< Histograms too.
   std::uint64_t samples_queued = 0;         ///< Of those, what relabelling leaves.
-  std::string problem;                      ///< Why it failed.
+  std::string problem;                      ///< Why it failed, or what cancelled it.
   TimestampMs created_at;
   TimestampMs updated_at;
 };
@@ -92,9 +93,16 @@ struct ReplayOrder {
                                                           std::string_view replica,
                                                           std::string_view destination);
 
-/// Those of a destination that is being deleted, of all replicas.
+/// Those of a destination that is being deleted, of all replicas. `why` is kept as their problem.
 [[nodiscard]] access::ControlResult<void> cancel_replays(OrgId org, access::ControlChange& change,
-                                                         std::string_view destination);
+                                                         std::string_view destination,
+                                                         std::string_view why);
+
+/// Those, of all replicas, that have still to send what the destination, as it is from now on, does
+/// not take.
+[[nodiscard]] access::ControlResult<void> cancel_untaken_replays(OrgId org,
+                                                                 access::ControlChange& change,
+                                                                 const Destination& after);
 
 /// The last one of a destination that there is; null: none so far. Errors: the database's.
 [[nodiscard]] access::ControlResult<std::optional<Replay>> find_replay(
@@ -103,6 +111,16 @@ struct ReplayOrder {
 /// Of all organisations: for who runs them. Oldest first.
 [[nodiscard]] Result<std::vector<Replay>> list_running_replays(state::Transaction& tx,
                                                                std::string_view replica);
+
+/// State and problem as they are now, also of a replay whose destination or stack is gone; null:
+/// another one has taken its place.
+struct ReplayOutcome {
+  ReplayState state = ReplayState::Running;
+  std::string problem;
+};
+
+[[nodiscard]] Result<std::optional<ReplayOutcome>> find_replay_outcome(state::Transaction& tx,
+                                                                       const Replay& replay);
 
 /// State, positions, counts and problem. False: it does not run any more, and nothing is written.
 [[nodiscard]] Result<bool> save_replay(state::Transaction& tx, const Replay& replay,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
@@ -123,7 +124,72 @@ TEST_F(ReplayRowsTest, EndsWithItsDestination) {
   EXPECT_TRUE(running("elsewhere").empty());
   EXPECT_FALSE(save(*begun));
   EXPECT_FALSE(find(id));
+  EXPECT_EQ(outcome(*begun), "cancelled: the destination was deleted");
   EXPECT_EQ(start(id).error().code, Code::NotFound);
+}
+
+TEST_F(ReplayRowsTest, EndsWithItsStack) {
+  const auto begun = start(add_destination());
+  ASSERT_TRUE(begun);
+  remove_stack();
+  EXPECT_TRUE(running().empty());
+  EXPECT_FALSE(save(*begun));
+  EXPECT_EQ(outcome(*begun), "cancelled: the stack was deleted");
+}
+
+TEST_F(ReplayRowsTest, EndsWhenItsDestinationTakesItNoMore) {
+  const auto disable = [](Destination& destination) { destination.is_enabled = false; };
+  const auto take = [](SignalSet signals) {
+    return [signals](Destination& destination) { destination.config.signals = signals; };
+  };
+  const auto become = [](DestinationType type) {
+    return [type](Destination& destination) {
+      destination.type = type;
+      destination.config = default_config(type);
+      destination.config.url = "https://hub.example.com/push";
+    };
+  };
+
+  struct Case {
+    std::string_view name;
+    std::function<void(Destination&)> edit;
+    std::string_view expected;
+  };
+
+  const std::vector<Case> cases = {
+      {"disabled", disable, "cancelled: the destination was disabled"},
+      {"traces only", take({.traces = true, .metrics = false}),
+       "cancelled: the destination takes no metrics any more"},
+      {"metrics only", take({.traces = false, .metrics = true}),
+       "cancelled: the destination takes no traces any more"},
+      {"of another type", become(DestinationType::Influx),
+       "cancelled: the destination takes no traces any more"},
+      {"renamed", [](Destination& destination) { destination.name = "other"; }, "running: "},
+  };
+  for (const Case& each : cases) {
+    const std::string id = add_metric_destination(each.name, {.traces = true, .metrics = true});
+    const auto begun = start(id);
+    const auto elsewhere = start(id, 1000, "elsewhere");
+    ASSERT_TRUE(begun && elsewhere) << each.name;
+    edit_destination(id, each.edit);
+    EXPECT_EQ(outcome(*begun), each.expected) << each.name;
+    EXPECT_EQ(outcome(*elsewhere), each.expected) << each.name;
+    EXPECT_EQ(find(id)->problem.empty(), each.expected == "running: ") << each.name;
+    remove_destination(id);
+  }
+  ASSERT_TRUE(audit_.flush());
+  EXPECT_EQ(std::ranges::count(events(), "destination.replay_cancelled"), 8);
+}
+
+TEST_F(ReplayRowsTest, GoesOnWithoutASignalThatHasAllBeenSent) {
+  const std::string id = add_metric_destination("both", {.traces = true, .metrics = true});
+  const auto begun = start(id, 5000);
+  ASSERT_TRUE(begun);
+  Replay replay = *begun;
+  replay.sample_position.slice_ms = 5000;
+  EXPECT_TRUE(save(replay));
+  edit_destination(id, [](Destination& destination) { destination.config.signals = {}; });
+  EXPECT_EQ(outcome(*begun), "running: ");
 }
 
 TEST_F(ReplayRowsTest, StartsOnlyWhatTheCallerHasAndTheDestinationTakes) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <stop_token>
 #include <string_view>
 #include <thread>
@@ -35,6 +36,10 @@ struct Job {
   std::int64_t slice_opened_ns = 0;
 };
 
+const std::string& id_of(const Job& job) {
+  return job.replay.id;
+}
+
 /// What passes by itself, or by an operator's hand.
 bool is_passing(Code code) {
   return code == Code::Unavailable || code == Code::ResourceExhausted ||
@@ -57,6 +62,7 @@ struct Replayer::Impl {
   bool save(Job& job);
   void note_read_failure(Job& job, int& failures, std::string_view what, const Error& error);
   void hold(Job& job, const Error& error);
+  void note_end(const Replay& replay);
 
   /// False: it does not run any more.
   Result<bool> write(const Replay& replay) {
@@ -69,6 +75,11 @@ struct Replayer::Impl {
   Result<std::vector<Replay>> read_running() {
     GANTRY_TRY(state::Transaction tx, environment.db.begin_read());
     return list_running_replays(tx, options.replica);
+  }
+
+  Result<std::optional<ReplayOutcome>> read_outcome(const Replay& replay) {
+    GANTRY_TRY(state::Transaction tx, environment.db.begin_read());
+    return find_replay_outcome(tx, replay);
   }
 
   const Environment environment;
@@ -105,10 +116,13 @@ bool Replayer::Impl::list() {
         std::ranges::find_if(jobs, [&](const Job& job) { return job.replay.id == replay.id; });
     // What is known may be further than its row: saving may have failed.
     if (known != jobs.end())
-      now.push_back(std::move(*known));
+      now.push_back(std::exchange(*known, {.replay = replay}));
     else
       now.push_back({.replay = replay});
   }
+  // Those that are left were ended by others; a slice of theirs ends here too.
+  for (const Job& job : jobs)
+    if (std::ranges::find(now, job.replay.id, id_of) == now.end()) note_end(job.replay);
   jobs = std::move(now);
   return true;
 }
@@ -250,14 +264,20 @@ bool Replayer::Impl::save(Job& job) {
   if (std::exchange(job.is_held, false))
     log::info("replay goes on", {{"destination", replay.destination}});
   job.is_over = !*written || replay.state != ReplayState::Running;
-  if (job.is_over)
-    log::info("replay ended",
-              {{"destination", replay.destination},
-               {"state", replay_state_name(*written ? replay.state : ReplayState::Cancelled)},
-               {"traces", replay.traces_queued},
-               {"spans", replay.spans_queued},
-               {"samples", replay.samples_queued}});
+  if (job.is_over) note_end(replay);
   return true;
+}
+
+/// As the database has it: others may have ended it.
+void Replayer::Impl::note_end(const Replay& replay) {
+  ReplayOutcome outcome{.state = ReplayState::Cancelled, .problem = {}};
+  if (auto found = read_outcome(replay); found && *found) outcome = **std::move(found);
+  log::info("replay ended", {{"destination", replay.destination},
+                             {"state", replay_state_name(outcome.state)},
+                             {"reason", outcome.problem},
+                             {"traces", replay.traces_queued},
+                             {"spans", replay.spans_queued},
+                             {"samples", replay.samples_queued}});
 }
 
 Replayer::Replayer(Environment environment, Options options)

@@ -364,6 +364,40 @@ TEST_F(ReplayerTest, FailsWhenTheMetricsCannotBeRead) {
   EXPECT_EQ(metrics_.open_slices, 0);
 }
 
+TEST_F(ReplayerTest, EndsInTheMiddleOfASliceWhenMetricsAreNotTakenAnyMore) {
+  const std::string id = add_metric_destination("both", {.traces = true, .metrics = true});
+  outlet_.sample_room = 4;
+  ASSERT_TRUE(start(id, 40));
+  run();
+  ASSERT_TRUE(eventually([&] { return find(id)->samples_read == 4; }));
+  ASSERT_EQ(metrics_.open_slices, 1);
+  edit_destination(id, [](Destination& destination) { destination.config.signals = {}; });
+  replayer_->notify();
+  EXPECT_TRUE(eventually([&] { return metrics_.open_slices == 0; }));
+  outlet_.sample_room = 1000;
+  EXPECT_EQ(find(id)->state, ReplayState::Cancelled);
+  EXPECT_EQ(find(id)->problem, "the destination takes no metrics any more");
+  const std::string last = add_destination("last");
+  ASSERT_TRUE(start(last, 4));
+  replayer_->notify();
+  ASSERT_TRUE(comes_to(last, ReplayState::Finished));
+  EXPECT_EQ(outlet_.samples().size(), 4U);
+}
+
+TEST_F(ReplayerTest, EndsInTheMiddleOfASliceWithItsStack) {
+  const std::string id = add_metric_destination("metrics", {.traces = false, .metrics = true});
+  outlet_.sample_room = 4;
+  const auto begun = start(id, 40);
+  run();
+  ASSERT_TRUE(eventually([&] { return find(id)->samples_read == 4; }));
+  ASSERT_EQ(metrics_.open_slices, 1);
+  remove_stack();
+  replayer_->notify();
+  EXPECT_TRUE(eventually([&] { return metrics_.open_slices == 0; }));
+  EXPECT_EQ(outcome(*begun), "cancelled: the stack was deleted");
+  EXPECT_EQ(outlet_.samples().size(), 4U);
+}
+
 TEST_F(ReplayerTest, WhatIsCancelledOrDeletedEnds) {
   const std::string cancelled = add_destination("cancelled");
   const std::string deleted = add_destination("deleted");

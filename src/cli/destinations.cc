@@ -353,9 +353,11 @@ Result<Json> wait_for_replay(ControlClient& client, const std::string& path) {
     Json data = answer.value("data", Json::object());
     const std::string state = member_text(data, "state");
     if (state == "finished") return data;
-    if (state == "failed")
-      return fail(Code::Unavailable, fmt::format("replay failed: {}", member_text(data, "error")));
-    if (state != "running") return fail(Code::Unavailable, fmt::format("replay {}", state));
+    if (state != "running") {
+      const std::string why = member_text(data, "error");
+      return fail(Code::Unavailable,
+                  fmt::format("replay {}{}{}", state, why.empty() ? "" : ": ", why));
+    }
     std::this_thread::sleep_for(kReplayPollInterval);
   }
 }

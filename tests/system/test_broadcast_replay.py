@@ -2,13 +2,15 @@
 
 import json
 import os
+import pathlib
 import subprocess
 import time
 
 import pytest
+import requests
 
-from broadcast_client import add, health, wait_until
-from gantry_process import BINARY
+from broadcast_client import DESTINATIONS, add, admin, health, wait_until
+from gantry_process import BINARY, free_port
 from remote_write import V1_HEADERS, compress, field, stale_nan, v1_histogram, v1_series
 
 SERIES = 60
@@ -25,7 +27,7 @@ def pair(make_gantry):
     return sender, receiver
 
 
-def write_hour(sender) -> int:
+def write_hour(sender, auth=None) -> int:
     """Counters, one that is gone after half of it, and a native histogram; returns the first one's milliseconds."""
     first = time.time_ns() // 1_000_000_000 * 1000 - STEPS * STEP_MS
     times = [first + step * STEP_MS for step in range(STEPS)]
@@ -38,10 +40,10 @@ def write_hour(sender) -> int:
         v1_histogram(ms, count=3 * number, total=2.5 * number, positive=[(0, 2)], counts=[number, 2 * number])
         for number, ms in enumerate(times))))
     for one in series:
-        answer = sender.post("/api/v1/push", compress(field(1, one)), headers=V1_HEADERS)
+        answer = sender.post("/api/v1/push", compress(field(1, one)), headers=V1_HEADERS, auth=auth)
         assert answer.status_code in (200, 204), answer.text
     body = field(3, b"\x08\x01" + field(2, "past_total") + field(4, "Work done."))
-    assert sender.post("/api/v1/push", compress(body), headers=V1_HEADERS).status_code in (200, 204)
+    assert sender.post("/api/v1/push", compress(body), headers=V1_HEADERS, auth=auth).status_code in (200, 204)
     return first
 
 
@@ -115,3 +117,50 @@ def test_a_replay_of_metrics_survives_kill_9(pair):
     assert finished["id"] == begun["id"] and finished["state"] == "finished"
     assert finished["samples_read"] >= SERIES * STEPS
     compare(sender, receiver, destination, first)
+
+
+def second_stack(gantry) -> tuple[str, str]:
+    """A stack, and who may write to it."""
+    def post(path: str, body: dict, **parameters) -> dict:
+        answer = requests.post(gantry.url + path, json=body, headers=admin(gantry), params=parameters, timeout=30)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    made = post("/api/v1/stacks", {"name": "second", "slug": "second"})
+    policy = post("/api/v1/accesspolicies", {"name": "second", "scopes": ["metrics:write"],
+                                             "realms": [{"type": "stack", "identifier": "second"}]}, region=made["region"])
+    token = post("/api/v1/tokens", {"accessPolicyId": policy["id"], "name": "second"}, region=made["region"])["token"]
+    return made["id"], token
+
+
+def open_files(gantry) -> list[str]:
+    """What the process has open or mapped."""
+    process = pathlib.Path(f"/proc/{gantry.process.pid}")
+    paths = [line.split(maxsplit=5)[5] for line in (process / "maps").read_text().splitlines() if line.count("/")]
+    for descriptor in (process / "fd").iterdir():
+        try:
+            paths.append(os.readlink(descriptor))
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return paths
+
+
+def test_a_stack_is_deleted_while_its_metrics_are_replayed(make_gantry):
+    gantry = make_gantry(environment={"GANTRY_EGRESS_ALLOW": "127.0.0.1", "GANTRY_BROADCAST_QUEUE_BYTES_MAX": "1MiB"}).start()
+    stack, token = second_stack(gantry)
+    first = write_hour(gantry, (stack, token))
+    destination = add(gantry, "", verify=False, type="prometheus-remote-write", name="copy", workspace_id="second",
+                      config={"url": f"http://127.0.0.1:{free_port()}/push", "version": 1})
+    replay = f"{gantry.url}{DESTINATIONS}/{destination['id']}/replay"
+    begun = requests.post(replay, json={"start": first / 1000, "end": time.time()}, headers=admin(gantry), timeout=30)
+    assert begun.status_code == 202, begun.text
+    wait_until(lambda: requests.get(replay, headers=admin(gantry), timeout=30).json()["data"]["samples_read"] > 0)
+    removed = requests.delete(f"{gantry.url}/api/v1/stacks/second", headers=admin(gantry), timeout=60)
+    assert removed.status_code == 204, removed.text
+    wait_until(lambda: "replay ended" in gantry.log())
+    ended = next(line for line in gantry.log().splitlines() if "replay ended" in line)
+    assert "cancelled" in ended and "the stack was deleted" in ended
+    assert requests.get(replay, headers=admin(gantry), timeout=30).status_code == 404
+    wait_until(lambda: not [path for path in open_files(gantry) if f"stacks/{stack}/" in path])
+    write_hour(gantry)
+    assert gantry.stop() == 0, gantry.log()

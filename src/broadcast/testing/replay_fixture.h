@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "access/secrets/keyring_canary.h"
+#include "access/stacks.h"
 #include "access/testing/control_fixture.h"
 #include "broadcast/destination_rows.h"
 #include "broadcast/replay_rows.h"
@@ -51,6 +52,38 @@ class ReplayFixture : public access::ControlFixture {
     EXPECT_TRUE(change(admin(), [&](access::ControlChange& change) {
       return delete_destination(org_, change, id);
     }));
+  }
+
+  template <class Edit>
+  void edit_destination(const std::string& id, Edit edit) {
+    const auto before =
+        read([&](state::Transaction& tx) { return read_destination(org_, tx, id); });
+    ASSERT_TRUE(before) << before.error().message;
+    Destination after = before->destination;
+    edit(after);
+    const auto edited = change(admin(), [&](access::ControlChange& change) {
+      return update_destination(
+          org_, change, secrets_,
+          {.after = after, .config = ConfigChange::Replaced, .version = before->version});
+    });
+    EXPECT_TRUE(edited) << (edited ? "" : edited.error().message);
+  }
+
+  void remove_stack() {
+    EXPECT_TRUE(change(admin(), [&](access::ControlChange& change) -> access::ControlResult<void> {
+      GANTRY_CHECK(delete_destinations(org_, change, stack_));
+      GANTRY_CHECK(access::delete_stack(org_, change, std::to_string(stack_.value())));
+      return {};
+    }));
+  }
+
+  /// "cancelled: why"; "" when the replay is not the last one of its destination.
+  std::string outcome(const Replay& replay) {
+    const auto found =
+        read([&](state::Transaction& tx) { return find_replay_outcome(tx, replay); });
+    EXPECT_TRUE(found) << (found ? "" : found.error().message);
+    if (!found || !*found) return "";
+    return std::string(replay_state_name((*found)->state)) + ": " + (*found)->problem;
   }
 
   /// Traces that begin in the first `end_ms` milliseconds after 1970.

@@ -37,7 +37,8 @@ void check(const broadcast::Destination& destination, const std::string& payload
   if (destination.type == DestinationType::PrometheusRemoteWrite) {
     codec::RemoteWriteDecoder decoder;
     const bool is_v2 = destination.config.remote_write_version == 2;
-    // The first version is what the queue holds: it is sent as it is.
+    // The first version is what the queue holds, but for start timestamps: the rest is sent as it
+    // is.
     if (!is_v2 && !decoder.decode(codec::RemoteWriteVersion::V1, payload)) return;
     GANTRY_ASSERT(
         decoder.decode(is_v2 ? codec::RemoteWriteVersion::V2 : codec::RemoteWriteVersion::V1, text),

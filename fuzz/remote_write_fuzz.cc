@@ -7,6 +7,26 @@
 #include <vector>
 
 #include "codec/remote_write.h"
+#include "codec/remote_write_starts.h"
+
+namespace {
+
+/// What is a message stays one, and has none afterwards.
+void check_without_starts(std::string_view body) {
+  using namespace gantry;
+  codec::RemoteWriteDecoder decoder;
+  if (!decoder.decode(codec::RemoteWriteVersion::V1, body, {.has_start_timestamps = true})) return;
+  const std::size_t samples = decoder.batch().samples.size();
+  const auto plain = codec::without_start_timestamps(body);
+  GANTRY_ASSERT(plain.has_value(), "it was decoded");
+  GANTRY_ASSERT(
+      decoder.decode(codec::RemoteWriteVersion::V1, *plain, {.has_start_timestamps = true}),
+      "it is a message still");
+  GANTRY_ASSERT(decoder.batch().samples.size() == samples, "no sample is lost");
+  GANTRY_ASSERT(decoder.batch().start_timestamps_ms.empty(), "none is left");
+}
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace gantry;
@@ -15,7 +35,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto version =
       data[0] % 2 == 0 ? codec::RemoteWriteVersion::V1 : codec::RemoteWriteVersion::V2;
   static codec::RemoteWriteDecoder decoder;
-  const codec::RemoteWriteOptions options{.adds_type_and_unit_labels = (data[0] & 2) != 0};
+  const codec::RemoteWriteOptions options{.adds_type_and_unit_labels = (data[0] & 2) != 0,
+                                          .has_start_timestamps = (data[0] & 4) != 0};
+  if (version == codec::RemoteWriteVersion::V1) check_without_starts(body);
   if (!decoder.decode(version, body, options)) return 0;
   core::Arena arena;
   std::vector<telemetry::LabelView> labels;

@@ -1,4 +1,5 @@
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -77,6 +78,52 @@ TEST_F(BroadcasterSamplesTest, GoToThoseWhoTakeMetrics) {
     return broadcaster_->health(grafana_destination().id).sent[Signal::Spans].items == 1;
   }));
   EXPECT_EQ(transport_.requests().size(), 3U);
+}
+
+TEST_F(BroadcasterSamplesTest, OfAQueueWithoutStartTimestampsAreSentBesideThoseThatHaveThem) {
+  Destination second = remote_write_destination();
+  second.config.remote_write_version = 2;
+  destinations_.put(second);
+  answer_ = [](const ExportRequest&) {
+    ExportAnswer answer = answer_with(204);
+    answer.headers.set("X-Prometheus-Remote-Write-Samples-Written", "1");
+    return answer;
+  };
+  {
+    const auto queue = Queue::open(files_, "/data/broadcast", time_, {});
+    ASSERT_TRUE(queue) << queue.error().message;
+    const DestinationId lane = lane_of(second.id, Signal::Metrics);
+    ASSERT_TRUE((*queue)->add_destination(lane));
+    codec::WriteRequest old;
+    old.series = {numbered_series("up", 1, {1000})};
+    const std::string payload = DecodedRequest::encoded(old);
+    ASSERT_TRUE((*queue)->append({.stack = 7,
+                                  .signal = Signal::Metrics,
+                                  .created_ms = time_.now().since_epoch,
+                                  .item_count = 1,
+                                  .order_key = 1,
+                                  .destinations = {lane},
+                                  .payload = core::as_bytes(payload)}));
+  }
+  start();
+  codec::WriteRequest request;
+  request.series = {numbered_series("up", 1, {2000})};
+  request.series[0].samples[0].start_timestamp_ms = 500;
+  std::string body;
+  codec::encode_remote_write(codec::RemoteWriteVersion::V2, request, body);
+  broadcaster_->offer(StackId(7), DecodedRequest(body, codec::RemoteWriteVersion::V2).batch(), {});
+  ASSERT_TRUE(eventually([&] { return sent(second) == 2; }));
+  std::map<std::int64_t, std::int64_t> starts;  // by the sample's time
+  for (const ExportRequest& sent : transport_.requests()) {
+    std::string text;
+    ASSERT_TRUE(codec::decompress(codec::Encoding::SnappyBlock, sent.body, {}, text));
+    const DecodedRequest decoded(text, codec::RemoteWriteVersion::V2);
+    const telemetry::MetricBatch& batch = decoded.batch();
+    for (std::size_t i = 0; i < batch.samples.size(); ++i)
+      starts[batch.samples[i].timestamp_ms] =
+          batch.start_timestamps_ms.empty() ? 0 : batch.start_timestamps_ms[i];
+  }
+  EXPECT_EQ(starts, (std::map<std::int64_t, std::int64_t>{{1000, 0}, {2000, 500}}));
 }
 
 TEST_F(BroadcasterSamplesTest, LeaveOutWhatTheStoreRefused) {

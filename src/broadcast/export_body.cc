@@ -6,6 +6,7 @@
 #include "codec/otlp_traces.h"
 #include "codec/otlp_traces_json_encoder.h"
 #include "codec/remote_write.h"
+#include "codec/remote_write_starts.h"
 
 namespace gantry::broadcast {
 namespace {
@@ -31,7 +32,7 @@ Result<ExportBody> otlp_traces(Encoding encoding, std::string messages) {
 
 Result<ExportBody> influx_lines(std::string_view messages) {
   codec::RemoteWriteDecoder decoder;
-  GANTRY_CHECK(decoder.decode(codec::RemoteWriteVersion::V1, messages));
+  GANTRY_CHECK(decode_metric_items(messages, decoder));
   ExportBody body;
   body.left_out = codec::append_influx_lines(decoder.batch(), body.text).total();
   return body;
@@ -46,7 +47,7 @@ codec::OtlpNames otlp_names(DestinationType type) {
 
 Result<ExportBody> ExportBodies::otlp_metrics(Encoding encoding, std::string_view messages) {
   codec::RemoteWriteDecoder decoder;
-  GANTRY_CHECK(decoder.decode(codec::RemoteWriteVersion::V1, messages));
+  GANTRY_CHECK(decode_metric_items(messages, decoder));
   ExportBody body;
   const core::Lock lock(mutex_);
   const codec::OtlpOmissions omitted =
@@ -68,9 +69,9 @@ Result<ExportBody> ExportBodies::make(const Destination& destination,
                  ? otlp_traces(destination.config.encoding, std::move(messages))
                  : otlp_metrics(destination.config.encoding, messages);
     case DestinationType::PrometheusRemoteWrite: {
-      if (destination.config.remote_write_version == 1)
-        return ExportBody{.text = std::move(messages)};
-      GANTRY_TRY(std::string text, remote_write_2_.translate(messages));
+      GANTRY_TRY(std::string text, destination.config.remote_write_version == 1
+                                       ? codec::without_start_timestamps(messages)
+                                       : remote_write_2_.translate(messages));
       return ExportBody{.text = std::move(text)};
     }
     case DestinationType::Influx:

@@ -20,7 +20,7 @@ using codec::WriteSeries;
 constexpr std::int64_t kMetadataIntervalMs = 60'000;
 constexpr std::size_t kMetadataKept = 100'000;
 /// Of a sample in a message, about.
-constexpr std::size_t kSampleBytes = 20;
+constexpr std::size_t kSampleBytes = 27;
 constexpr std::size_t kHistogramBytes = 200;
 
 std::optional<telemetry::Labels> labels_of(const telemetry::MetricBatch& batch,
@@ -70,13 +70,19 @@ std::vector<WriteSeries> write_series_of(const telemetry::MetricBatch& batch,
     if (is_refused[i]) continue;
     const telemetry::FloatSample& sample = batch.samples[i];
     all.at(sample.series)
-        .samples.push_back({.timestamp_ms = sample.timestamp_ms, .value = sample.value});
+        .samples.push_back({.timestamp_ms = sample.timestamp_ms,
+                            .value = sample.value,
+                            .start_timestamp_ms = batch.start_timestamps_ms.empty()
+                                                      ? 0
+                                                      : batch.start_timestamps_ms[i]});
   }
   for (std::size_t i = 0; i < batch.histograms.size(); ++i) {
     if (is_histogram_refused[i]) continue;
     const telemetry::HistogramSample& sample = batch.histograms[i];
     all.at(sample.series)
-        .histograms.push_back({.timestamp_ms = sample.timestamp_ms, .histogram = sample.histogram});
+        .histograms.push_back({.timestamp_ms = sample.timestamp_ms,
+                               .start_timestamp_ms = sample.start_timestamp_ms,
+                               .histogram = sample.histogram});
   }
   for (const telemetry::Exemplar& exemplar : batch.exemplars) {
     WriteSeries& series = all.at(exemplar.series);
@@ -138,7 +144,8 @@ class ShardItems {
   void flush() {
     if (samples_ == 0) return;
     MetricItem item{.order_key = order_key_, .samples = samples_, .payload = {}};
-    codec::encode_remote_write(codec::RemoteWriteVersion::V1, request_, item.payload);
+    codec::encode_remote_write(codec::RemoteWriteVersion::V1, request_, item.payload,
+                               {.has_start_timestamps = true});
     out_.push_back(std::move(item));
     request_.series.clear();
     samples_ = 0;
@@ -240,6 +247,10 @@ std::vector<MetricItem> encode_metric_items(const telemetry::MetricBatch& batch,
   return items;
 }
 
+Result<void> decode_metric_items(std::string_view messages, codec::RemoteWriteDecoder& decoder) {
+  return decoder.decode(codec::RemoteWriteVersion::V1, messages, {.has_start_timestamps = true});
+}
+
 void add_metadata(std::string_view message, std::vector<MetricItem>& items) {
   if (message.empty()) return;
   if (items.empty()) {
@@ -278,7 +289,7 @@ std::string MetadataRhythm::take_due(std::uint32_t stack, const telemetry::Metri
 
 Result<std::string> RemoteWrite2Translator::translate(std::string_view messages) {
   codec::RemoteWriteDecoder decoder;
-  GANTRY_CHECK(decoder.decode(codec::RemoteWriteVersion::V1, messages));
+  GANTRY_CHECK(decode_metric_items(messages, decoder));
   codec::WriteRequest request = write_request_of(decoder.batch());
   {
     const core::Lock lock(mutex_);

@@ -1,7 +1,8 @@
 #pragma once
 
 // What is put into the queue of a batch of metrics, and what is made of it for a receiver. In the
-// queue lie remote write 1.0 messages: several of them, one after the other, are one.
+// queue lie remote write 1.0 messages: several of them, one after the other, are one. They carry
+// start timestamps as well (codec::WriteOptions); those that were queued before they did have none.
 
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +14,7 @@
 
 #include "broadcast/recent_items.h"
 #include "codec/metric_families.h"
+#include "codec/remote_write.h"
 #include "core/error.h"
 #include "core/mutex.h"
 #include "core/time.h"
@@ -42,6 +44,11 @@ struct MetricItemLimits {
 [[nodiscard]] std::vector<MetricItem> encode_metric_items(const telemetry::MetricBatch& batch,
                                                           const telemetry::AppendResult& stored,
                                                           const MetricItemLimits& limits);
+
+/// Messages of the queue, into the batch of `decoder`, which views them. Errors: InvalidArgument
+/// when they are not what they should be.
+[[nodiscard]] Result<void> decode_metric_items(std::string_view messages,
+                                               codec::RemoteWriteDecoder& decoder);
 
 /// `stored` as if the store had refused what `recent` knows of this stack; what it took is known
 /// from now on.

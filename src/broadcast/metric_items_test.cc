@@ -13,6 +13,8 @@ namespace {
 
 using testing::DecodedRequest;
 using testing::numbered_series;
+using testing::queued;
+using testing::request_with_starts;
 using Timestamps = std::map<std::string, std::vector<std::int64_t>>;
 
 codec::WriteRequest many_series(int count) {
@@ -95,6 +97,43 @@ TEST(MetricItems, CarryHistogramsAndExemplarsWhole) {
   ASSERT_EQ(again.batch().exemplars.size(), 1U);
   EXPECT_EQ(again.batch().exemplars[0].value, 0.67);
   EXPECT_EQ(again.batch().samples.size(), 3U);
+}
+
+/// By the series' text; 0: none.
+std::map<std::string, std::int64_t> starts_of(const DecodedRequest& request) {
+  const telemetry::MetricBatch& batch = request.batch();
+  std::map<std::string, std::int64_t> starts;
+  for (std::size_t i = 0; i < batch.samples.size(); ++i)
+    starts[request.series(batch.samples[i].series)] =
+        batch.start_timestamps_ms.empty() ? 0 : batch.start_timestamps_ms[i];
+  for (const auto& sample : batch.histograms)
+    starts[request.series(sample.series)] = sample.start_timestamp_ms;
+  return starts;
+}
+
+TEST(MetricItems, KeepStartTimestamps) {
+  const std::string messages = queued(request_with_starts());
+  codec::RemoteWriteDecoder decoder;
+  ASSERT_TRUE(decode_metric_items(messages, decoder));
+  EXPECT_EQ(std::ranges::count(decoder.batch().start_timestamps_ms, 400), 1);
+  EXPECT_EQ(decoder.batch().histograms.at(0).start_timestamp_ms, 500);
+  RemoteWrite2Translator translator;
+  const auto message = translator.translate(messages);
+  ASSERT_TRUE(message);
+  EXPECT_EQ(starts_of(DecodedRequest(*message, codec::RemoteWriteVersion::V2)),
+            (std::map<std::string, std::int64_t>{
+                {R"(work_total{i="1"})", 400}, {R"(work_total{i="2"})", 0}, {"took", 500}}));
+}
+
+TEST(MetricItems, OfBeforeHaveNoStartTimestamps) {
+  RemoteWrite2Translator translator;
+  const auto message = translator.translate(DecodedRequest::encoded(request_with_starts()) +
+                                            queued(request_with_starts()));
+  ASSERT_TRUE(message);
+  const DecodedRequest decoded(*message, codec::RemoteWriteVersion::V2);
+  ASSERT_EQ(decoded.batch().start_timestamps_ms.size(), 4U);
+  EXPECT_EQ(std::ranges::count(decoded.batch().start_timestamps_ms, 0), 3);
+  EXPECT_EQ(std::ranges::count(decoded.batch().start_timestamps_ms, 400), 1);
 }
 
 TEST(MetricItems, HistogramsStayInOnePiece) {

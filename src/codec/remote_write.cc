@@ -107,6 +107,10 @@ struct RemoteWriteDecoder::Impl final : telemetry::SeriesResolver {
   void decode_series_v1(std::string_view bytes);
   void decode_series_v2(std::string_view bytes);
 
+  [[nodiscard]] bool has_starts() const {
+    return version == RemoteWriteVersion::V2 || options.has_start_timestamps;
+  }
+
   std::uint32_t begin_series();
   void add_sample(std::uint32_t series, std::string_view bytes);
   void add_histogram(std::uint32_t series, std::string_view bytes);
@@ -149,7 +153,7 @@ void RemoteWriteDecoder::Impl::add_sample(std::uint32_t series, std::string_view
   const DecodedSample sample = decode_sample(bytes);
   batch.samples.push_back(
       {.series = series, .timestamp_ms = sample.timestamp_ms, .value = sample.value});
-  if (version == RemoteWriteVersion::V1) return;
+  if (!has_starts()) return;
   if (sample.start_timestamp_ms != 0 || !batch.start_timestamps_ms.empty()) {
     batch.start_timestamps_ms.resize(batch.samples.size(), 0);
     batch.start_timestamps_ms.back() = sample.start_timestamp_ms;
@@ -164,10 +168,9 @@ void RemoteWriteDecoder::Impl::add_histogram(std::uint32_t series, std::string_v
     });
     return;
   }
-  const bool has_start = version == RemoteWriteVersion::V2;
   batch.histograms.push_back({.series = series,
                               .timestamp_ms = decoded->timestamp_ms,
-                              .start_timestamp_ms = has_start ? decoded->start_timestamp_ms : 0,
+                              .start_timestamp_ms = has_starts() ? decoded->start_timestamp_ms : 0,
                               .histogram = std::move(decoded->histogram)});
 }
 

@@ -37,6 +37,9 @@ struct RemoteWriteOptions {
   /// 2.0: each series gets __type__ and __unit__ from its metadata; what the sender wrote under
   /// these names goes.
   bool adds_type_and_unit_labels = false;
+
+  /// 1.0: reads those that the encoder writes with WriteOptions::has_start_timestamps.
+  bool has_start_timestamps = false;
 };
 
 /// Decodes one request at a time and owns what the batch's views need besides the body.

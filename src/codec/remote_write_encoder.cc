@@ -29,13 +29,16 @@ void write_labels_v1(Writer& writer, protozero::pbf_tag_type field,
   }
 }
 
-void write_series_v1(Writer& writer, const WriteSeries& series, std::string& scratch) {
+void write_series_v1(Writer& writer, const WriteSeries& series, WriteOptions options,
+                     std::string& scratch) {
   using wire::v1::TimeSeries;
   write_labels_v1(writer, tag(TimeSeries::Labels), series.labels);
   for (const WriteSample& sample : series.samples) {
     Writer nested(writer, tag(TimeSeries::Samples));
     nested.add_double(tag(wire::v1::Sample::Value), sample.value);
     nested.add_int64(tag(wire::v1::Sample::Timestamp), sample.timestamp_ms);
+    if (options.has_start_timestamps && sample.start_timestamp_ms != 0)
+      nested.add_int64(tag(wire::v2::Sample::StartTimestamp), sample.start_timestamp_ms);
   }
   for (const WriteExemplar& exemplar : series.exemplars) {
     Writer nested(writer, tag(TimeSeries::Exemplars));
@@ -44,17 +47,19 @@ void write_series_v1(Writer& writer, const WriteSeries& series, std::string& scr
     nested.add_int64(tag(wire::v1::Exemplar::Timestamp), exemplar.timestamp_ms);
   }
   for (const WriteHistogram& histogram : series.histograms) {
-    encode_histogram_message(histogram.histogram, histogram.timestamp_ms, 0, scratch);
+    encode_histogram_message(histogram.histogram, histogram.timestamp_ms,
+                             options.has_start_timestamps ? histogram.start_timestamp_ms : 0,
+                             scratch);
     writer.add_message(tag(TimeSeries::Histograms), scratch);
   }
 }
 
-void encode_v1(const WriteRequest& request, std::string& out) {
+void encode_v1(const WriteRequest& request, WriteOptions options, std::string& out) {
   Writer writer(out);
   std::string scratch;
   for (const WriteSeries& series : request.series) {
     Writer nested(writer, tag(wire::v1::WriteRequest::Timeseries));
-    write_series_v1(nested, series, scratch);
+    write_series_v1(nested, series, options, scratch);
   }
   for (const WriteMetadata& metadata : request.metadata) {
     Writer nested(writer, tag(wire::v1::WriteRequest::Metadata));
@@ -148,12 +153,12 @@ void encode_v2(const WriteRequest& request, std::string& out) {
 
 }  // namespace
 
-void encode_remote_write(RemoteWriteVersion version, const WriteRequest& request,
-                         std::string& out) {
+void encode_remote_write(RemoteWriteVersion version, const WriteRequest& request, std::string& out,
+                         WriteOptions options) {
   out.clear();
   switch (version) {
     case RemoteWriteVersion::V1:
-      encode_v1(request, out);
+      encode_v1(request, options, out);
       return;
     case RemoteWriteVersion::V2:
       encode_v2(request, out);

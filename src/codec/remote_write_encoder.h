@@ -17,12 +17,12 @@ namespace gantry::codec {
 struct WriteSample {
   std::int64_t timestamp_ms = 0;
   double value = 0;
-  std::int64_t start_timestamp_ms = 0;  ///< 0: unknown. Only 2.0 carries it.
+  std::int64_t start_timestamp_ms = 0;  ///< 0: unknown. 2.0, or see WriteOptions.
 };
 
 struct WriteHistogram {
   std::int64_t timestamp_ms = 0;
-  std::int64_t start_timestamp_ms = 0;  ///< 0: unknown. Only 2.0 carries it.
+  std::int64_t start_timestamp_ms = 0;  ///< As above.
   telemetry::NativeHistogram histogram;
 };
 
@@ -52,7 +52,14 @@ struct WriteRequest {
   std::vector<WriteMetadata> metadata;  ///< 1.0 only.
 };
 
+struct WriteOptions {
+  /// 1.0: as well, under the field numbers of 2.0, which receivers pass over. For messages that are
+  /// read again here (RemoteWriteOptions) or sent without them (remote_write_starts.h).
+  bool has_start_timestamps = false;
+};
+
 /// Replaces `out` by the protobuf message (not compressed).
-void encode_remote_write(RemoteWriteVersion version, const WriteRequest& request, std::string& out);
+void encode_remote_write(RemoteWriteVersion version, const WriteRequest& request, std::string& out,
+                         WriteOptions options = {});
 
 }  // namespace gantry::codec

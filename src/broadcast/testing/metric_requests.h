@@ -10,8 +10,10 @@
 
 #include <gtest/gtest.h>
 
+#include "broadcast/metric_items.h"
 #include "codec/remote_write.h"
 #include "codec/remote_write_encoder.h"
+#include "codec/testing/remote_write_requests.h"
 #include "core/arena.h"
 #include "telemetry/labels.h"
 
@@ -70,6 +72,29 @@ inline codec::WriteSeries numbered_series(std::string_view name, int index,
   for (const std::int64_t timestamp_ms : timestamps_ms)
     series.samples.push_back({.timestamp_ms = timestamp_ms, .value = static_cast<double>(index)});
   return series;
+}
+
+/// A counter's sample and a native histogram with a start each, and a sample without.
+inline codec::WriteRequest request_with_starts() {
+  codec::WriteRequest request;
+  request.series = {numbered_series("work_total", 1, {1000}),
+                    numbered_series("work_total", 2, {1000})};
+  request.series[0].samples[0].start_timestamp_ms = 400;
+  codec::WriteSeries took{.labels = {{.name = "__name__", .value = "took"}}};
+  took.histograms = {{.timestamp_ms = 1000,
+                      .start_timestamp_ms = 500,
+                      .histogram = codec::testing::integer_histogram()}};
+  request.series.push_back(std::move(took));
+  return request;
+}
+
+/// What lies in the queue of it, one after the other.
+inline std::string queued(const codec::WriteRequest& request) {
+  const DecodedRequest came(codec::testing::encoded(codec::RemoteWriteVersion::V2, request),
+                            codec::RemoteWriteVersion::V2);
+  std::string messages;
+  for (const MetricItem& item : encode_metric_items(came.batch(), {}, {})) messages += item.payload;
+  return messages;
 }
 
 }  // namespace gantry::broadcast::testing

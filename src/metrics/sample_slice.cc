@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <deque>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -21,6 +23,8 @@ using promql::SeriesSet;
 constexpr std::size_t kSampleBytes = 20;
 constexpr std::size_t kHistogramBytes = 100;
 constexpr std::size_t kBucketBytes = 8;
+/// Of a series and slice; the newest.
+constexpr std::size_t kExemplarsMax = 256;
 
 /// Half open.
 struct Window {
@@ -35,11 +39,14 @@ struct Entry {
   friend auto operator<=>(const Entry&, const Entry&) = default;
 };
 
+Result<promql::Matcher> has_a_name() {
+  return promql::Matcher::make(promql::MatchOp::NotEqual, std::string(telemetry::kMetricNameLabel),
+                               "");
+}
+
 Result<std::unique_ptr<SeriesSet>> select(const promql::SeriesSource& source, Window window,
                                           std::size_t series_max, const CancelToken& cancel) {
-  GANTRY_TRY(const promql::Matcher has_name,
-             promql::Matcher::make(promql::MatchOp::NotEqual,
-                                   std::string(telemetry::kMetricNameLabel), ""));
+  GANTRY_TRY(const promql::Matcher has_name, has_a_name());
   const std::array<promql::Matcher, 1> all = {has_name};
   return source.select({.matchers = all,
                         .start_ms = window.start_ms,
@@ -111,10 +118,51 @@ std::size_t bytes_of(const telemetry::FloatHistogram& histogram) {
                          histogram.custom_values.size());
 }
 
+/// The same for equal labels of this process.
+class SeriesKey {
+ public:
+  void add(std::string_view name, std::string_view value) {
+    key_ = {.high = core::hash64(value, core::hash64(name, key_.high)),
+            .low = core::hash64(value, core::hash64(name, key_.low))};
+  }
+
+  [[nodiscard]] const core::Hash128& value() const { return key_; }
+
+ private:
+  core::Hash128 key_{.high = core::process_hash_seed(), .low = ~core::process_hash_seed()};
+};
+
+/// Those of a slice, by the series.
+using SliceExemplars = std::map<core::Hash128, std::vector<promql::ExemplarSeries::Point>>;
+
+Result<SliceExemplars> exemplars_of(const promql::SeriesSource& source, Window window,
+                                    const CancelToken& cancel) {
+  GANTRY_TRY(promql::Matcher has_name, has_a_name());
+  const std::vector<std::vector<promql::Matcher>> all = {{std::move(has_name)}};
+  GANTRY_TRY(std::vector<promql::ExemplarSeries> found,
+             source.exemplars(all, window.start_ms, window.end_ms - 1, cancel));
+  SliceExemplars exemplars;
+  for (promql::ExemplarSeries& series : found) {
+    SeriesKey key;
+    for (const auto& [name, value] : series.labels) key.add(name, value);
+    const std::size_t count = series.points.size();
+    if (count > kExemplarsMax)
+      series.points.erase(
+          series.points.begin(),
+          series.points.begin() + static_cast<std::ptrdiff_t>(count - kExemplarsMax));
+    exemplars[key.value()] = std::move(series.points);
+  }
+  return exemplars;
+}
+
 class SetSlice final : public SampleSlice, private telemetry::SeriesResolver {
  public:
-  SetSlice(Window window, std::unique_ptr<SeriesSet> set, DescribeFamily describe)
-      : window_(window), set_(std::move(set)), describe_(std::move(describe)) {
+  SetSlice(Window window, std::unique_ptr<SeriesSet> set, SliceExemplars exemplars,
+           DescribeFamily describe)
+      : window_(window),
+        set_(std::move(set)),
+        exemplars_(std::move(exemplars)),
+        describe_(std::move(describe)) {
     if (set_) entries_ = entries_of(*set_);
   }
 
@@ -154,21 +202,18 @@ class SetSlice final : public SampleSlice, private telemetry::SeriesResolver {
     if (columns_.timestamps_ms.empty() && columns_.histograms.empty()) return std::size_t{0};
     const auto index = static_cast<std::uint32_t>(batch.series.size());
     std::size_t bytes = 0;
-    core::Hash128 key{.high = core::process_hash_seed(), .low = ~core::process_hash_seed()};
+    SeriesKey key;
     for (const promql::LabelSymbols& label : set_->labels(series)) {
       const std::string_view name = set_->symbol(label.name);
       const std::string_view value = set_->symbol(label.value);
-      key = {.high = core::hash64(value, core::hash64(name, key.high)),
-             .low = core::hash64(value, core::hash64(name, key.low))};
+      key.add(name, value);
       bytes += name.size() + value.size();
       if (name == telemetry::kMetricNameLabel) describe(value, batch);
     }
-    batch.series.push_back({.key = key});
+    batch.series.push_back({.key = key.value()});
     shown_.push_back(series);
-    for (std::size_t i = 0; i < columns_.timestamps_ms.size(); ++i)
-      batch.samples.push_back({.series = index,
-                               .timestamp_ms = columns_.timestamps_ms[i],
-                               .value = columns_.values[i]});
+    add_samples(index, batch);
+    bytes += add_exemplars(index, key.value(), batch);
     for (const SampleColumns::HistogramPoint& point : columns_.histograms) {
       batch.histograms.push_back({.series = index,
                                   .timestamp_ms = point.timestamp_ms,
@@ -177,6 +222,39 @@ class SetSlice final : public SampleSlice, private telemetry::SeriesResolver {
       bytes += bytes_of(*point.histogram);
     }
     return bytes + kSampleBytes * columns_.timestamps_ms.size();
+  }
+
+  void add_samples(std::uint32_t index, telemetry::MetricBatch& batch) const {
+    const std::size_t before = batch.samples.size();
+    for (std::size_t i = 0; i < columns_.timestamps_ms.size(); ++i)
+      batch.samples.push_back({.series = index,
+                               .timestamp_ms = columns_.timestamps_ms[i],
+                               .value = columns_.values[i]});
+    const std::vector<std::int64_t>& starts = columns_.start_timestamps_ms;
+    if (starts.empty() && batch.start_timestamps_ms.empty()) return;
+    batch.start_timestamps_ms.resize(batch.samples.size(), 0);
+    std::ranges::copy(starts,
+                      batch.start_timestamps_ms.begin() + static_cast<std::ptrdiff_t>(before));
+  }
+
+  /// The bytes of what came.
+  std::size_t add_exemplars(std::uint32_t index, const core::Hash128& key,
+                            telemetry::MetricBatch& batch) const {
+    const auto found = exemplars_.find(key);
+    if (found == exemplars_.end()) return 0;
+    std::size_t bytes = 0;
+    for (const promql::ExemplarSeries::Point& point : found->second) {
+      telemetry::Exemplar& exemplar = batch.exemplars.emplace_back();
+      exemplar.series = index;
+      exemplar.timestamp_ms = point.timestamp_ms;
+      exemplar.value = point.value;
+      bytes += kSampleBytes;
+      for (const auto& [name, value] : point.labels) {
+        exemplar.labels.push_back({.name = name, .value = value});
+        bytes += name.size() + value.size();
+      }
+    }
+    return bytes;
   }
 
   /// Those of a histogram are under its name without a suffix, those of a counter mostly with it.
@@ -199,6 +277,7 @@ class SetSlice final : public SampleSlice, private telemetry::SeriesResolver {
 
   const Window window_;
   const std::unique_ptr<SeriesSet> set_;  ///< Null: there are no samples.
+  const SliceExemplars exemplars_;
   const DescribeFamily describe_;
   std::vector<Entry> entries_;
   SampleColumns columns_;
@@ -217,10 +296,13 @@ Result<std::unique_ptr<SampleSlice>> open_sample_slice(const promql::SeriesSourc
                                                        const CancelToken& cancel) {
   GANTRY_TRY(const Window window, find_first(source, request, cancel));
   std::unique_ptr<SeriesSet> set;
+  SliceExemplars exemplars;
   if (window.start_ms < window.end_ms) {
     GANTRY_TRY(set, select(source, window, 0, cancel));
+    GANTRY_TRY(exemplars, exemplars_of(source, window, cancel));
   }
-  return std::make_unique<SetSlice>(window, std::move(set), std::move(describe));
+  return std::make_unique<SetSlice>(window, std::move(set), std::move(exemplars),
+                                    std::move(describe));
 }
 
 }  // namespace gantry::metrics

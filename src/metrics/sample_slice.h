@@ -56,7 +56,8 @@ class SampleSlice {
   virtual ~SampleSlice() = default;
 
   /// Replaces `batch` by the next groups of series, each whole, with their floats, histograms (as
-  /// floats) and stale markers, which ascend in each series, and with what is known of their
+  /// floats) and stale markers, which ascend in each series, with start timestamps, exemplars that
+  /// the source still has (the newest 256 of a series and slice), and what is known of their
   /// families. Its views live until the next call. A position before the slice stands for its
   /// begin. `bytes_max` is about, of texts and samples; exceeded by a group at most. Errors: those
   /// of the source, Cancelled.

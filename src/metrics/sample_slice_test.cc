@@ -122,6 +122,54 @@ TEST_F(SampleSliceTest, HasHistogramsAndStaleMarkers) {
   EXPECT_EQ(got.floats.at(telemetry::format_series(took)), (Points{{kTestNowMs - 1000, 7}}));
 }
 
+TEST_F(SampleSliceTest, HasStartTimestamps) {
+  open();
+  TestBatch batch;
+  batch.add(numbered_series(1), kTestNowMs - 2000, 1).add(numbered_series(1), kTestNowMs - 1000, 2);
+  batch.add(numbered_series(2), kTestNowMs - 2000, 5, kTestNowMs - 9000)
+      .add(numbered_series(2), kTestNowMs - 1000, 6);
+  const auto took = make_test_labels({{"__name__", "took"}});
+  batch.add(took, kTestNowMs - 1000, test_histogram(4), kTestNowMs - 8000);
+  append(batch);
+  const SamplePosition start{.slice_ms = kTestNowMs - kMinuteMs};
+  const auto slice = open_sample_slice(store_->source(), {}, {.after = start, .end_ms = kTestNowMs},
+                                       CancelToken());
+  ASSERT_TRUE(slice);
+  telemetry::MetricBatch page;
+  ASSERT_TRUE((*slice)->read(start, kUnbounded, CancelToken(), page));
+  ASSERT_EQ(page.samples.size(), 4U);
+  ASSERT_EQ(page.start_timestamps_ms.size(), 4U);
+  for (std::size_t i = 0; i < page.samples.size(); ++i)
+    EXPECT_EQ(page.start_timestamps_ms[i], page.samples[i].value == 5 ? kTestNowMs - 9000 : 0)
+        << page.samples[i].value;
+  ASSERT_EQ(page.histograms.size(), 1U);
+  EXPECT_EQ(page.histograms[0].start_timestamp_ms, kTestNowMs - 8000);
+}
+
+TEST_F(SampleSliceTest, HasTheExemplarsOfItsTime) {
+  open();
+  TestBatch batch;
+  for (const int series : {1, 2})
+    for (const std::int64_t age_ms : {kHourMs, std::int64_t{2000}, std::int64_t{1000}})
+      batch.add(numbered_series(static_cast<std::uint64_t>(series)), kTestNowMs - age_ms, series);
+  for (const std::int64_t age_ms : {kHourMs, std::int64_t{1500}, std::int64_t{500}})
+    batch.add_exemplar(numbered_series(2), kTestNowMs - age_ms, static_cast<double>(age_ms), "abc");
+  append(batch);
+  const SamplePosition start{.slice_ms = kTestNowMs - kMinuteMs};
+  const auto slice = open_sample_slice(store_->source(), {},
+                                       {.after = start, .end_ms = kTestNowMs - 600}, CancelToken());
+  ASSERT_TRUE(slice);
+  telemetry::MetricBatch page;
+  ASSERT_TRUE((*slice)->read(start, kUnbounded, CancelToken(), page));
+  ASSERT_EQ(page.exemplars.size(), 1U);
+  const telemetry::Exemplar& exemplar = page.exemplars[0];
+  EXPECT_EQ(text_of(page, exemplar.series), telemetry::format_series(numbered_series(2)));
+  EXPECT_EQ(exemplar.timestamp_ms, kTestNowMs - 1500);
+  EXPECT_EQ(exemplar.value, 1500);
+  ASSERT_EQ(exemplar.labels.size(), 1U);
+  EXPECT_EQ(exemplar.labels[0].value, "abc");
+}
+
 TEST_F(SampleSliceTest, KeepsTheSeriesOfAHistogramTogether) {
   open();
   TestBatch batch;

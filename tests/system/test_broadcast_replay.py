@@ -11,7 +11,8 @@ import requests
 
 from broadcast_client import DESTINATIONS, add, admin, health, wait_until
 from gantry_process import BINARY, free_port
-from remote_write import V1_HEADERS, compress, field, stale_nan, v1_histogram, v1_series
+from remote_write import (V1_HEADERS, V2_HEADERS, compress, field, stale_nan, v1_exemplar, v1_histogram, v1_request, v1_series,
+                          v2_request)
 
 SERIES = 60
 STEP_MS = 5000
@@ -71,10 +72,10 @@ def run(gantry, *arguments: str) -> dict:
     return json.loads(done.stdout)
 
 
-def add_remote_write(sender, receiver) -> dict:
+def add_remote_write(sender, receiver, version: int = 1) -> dict:
     instance, token = receiver.write_auth
     return add(sender, "", type="prometheus-remote-write", name="copy", config={
-        "url": f"{receiver.url}/api/v1/push", "username": instance, "token": token, "version": 1})
+        "url": f"{receiver.url}/api/v1/push", "username": instance, "token": token, "version": version})
 
 
 def compare(sender, receiver, destination: dict, first_ms: int) -> None:
@@ -117,6 +118,36 @@ def test_a_replay_of_metrics_survives_kill_9(pair):
     assert finished["id"] == begun["id"] and finished["state"] == "finished"
     assert finished["samples_read"] >= SERIES * STEPS
     compare(sender, receiver, destination, first)
+
+
+def test_start_timestamps_and_exemplars_arrive_from_the_past_and_now(make_gantry):
+    switches = {"GANTRY_PROMQL_EXPERIMENTAL_FUNCTIONS": "true", "GANTRY_PROMQL_USE_START_TIMESTAMPS": "true"}
+    receiver = make_gantry("receiver", environment=switches).start()
+    sender = make_gantry("sender", environment=switches | {"GANTRY_EGRESS_ALLOW": "127.0.0.1"}).start()
+    now = int(time.time()) * 1000
+    start = now - 600_000
+
+    def write(name: str) -> None:
+        labels = {"__name__": name, "job": "copy"}
+        counter = v2_request([(labels, [(now - 60_000, 1), (now - 30_000, 2)], start)])
+        seen = v1_request([v1_series(labels | {"job": "seen"}, [(now - 45_000, 1)],
+                                     extra=v1_exemplar(now - 45_000, 7, {"trace_id": "abc"}))])
+        for body, headers in ((counter, V2_HEADERS), (seen, V1_HEADERS)):
+            answer = sender.post("/api/v1/push", body, headers=headers)
+            assert answer.status_code in (200, 204), answer.text
+
+    write("past_total")
+    destination = add_remote_write(sender, receiver, version=2)
+    assert run(sender, "--start", str(start / 1000), "--wait")["samples_queued"] == 3
+    write("present_total")
+    wait_until(lambda: health(sender, destination)["queue"]["events"] == 0)
+    for name in ("past_total", "present_total"):
+        for gantry in (sender, receiver):
+            begun = gantry.query(f'start_timestamp({name}{{job="copy"}})', at=now / 1000 - 30)
+            assert [float(one["value"][1]) for one in begun] == [start / 1000], (name, gantry.data)
+        exemplars = [gantry.data_of("/api/v1/query_exemplars", query=name, start=start / 1000, end=now / 1000)
+                     for gantry in (sender, receiver)]
+        assert exemplars[0] == exemplars[1] and exemplars[0][0]["exemplars"][0]["labels"] == {"trace_id": "abc"}
 
 
 def second_stack(gantry) -> tuple[str, str]:

@@ -13,6 +13,7 @@
 #include "broadcast/json_fields_internal.h"
 #include "core/rfc3339.h"
 #include "pipeline/relabel_json.h"
+#include "pipeline/rules_member.h"
 #include "pipeline/stream_aggregation.h"
 
 namespace gantry::broadcast {
@@ -66,12 +67,13 @@ class Reader {
     read_switch("privacy_mode", out.is_private);
     read_sampling_rate(out);
     read_keys(out);
-    read_rules("filter_rules", out.filter_rules_json, out.filter_rules, FilterRules::parse);
+    read_rules("filter_rules", out.filter_rules_json, out.filter_rules, &FilterRules::parse);
     read_rules("attribute_rules", out.attribute_rules_json, out.attribute_rules,
-               AttributeRules::parse);
+               &AttributeRules::parse);
     read_rules("metric_relabel_configs", out.metric_relabel_json, out.metric_relabel,
-               pipeline::parse_relabel_rules);
-    read_rules("stream_aggregation", out.stream_aggregation_json, checked_, check_aggregation);
+               &pipeline::parse_relabel_rules);
+    read_rules("stream_aggregation", out.stream_aggregation_json,
+               &pipeline::check_stream_aggregation);
     read_switch("broadcast_generation_cost", out.extras.cost);
     read_switch("broadcast_generation_identity", out.extras.identity);
     read_switch("broadcast_generation_request_context", out.extras.request_context);
@@ -174,47 +176,22 @@ class Reader {
     return hashes;
   }
 
-  template <class Rules>
-  void read_rules(std::string_view name, std::string& json_out, Rules& rules_out,
-                  Result<Rules> (*parse)(std::string_view)) {
+  template <class... Into>
+  void read_rules(std::string_view name, Into&&... into) {
     const dom::element* const value = fields_.find(name);
     if (value == nullptr) return;
-    std::string json = value->is_null() ? std::string() : simdjson::minify(*value);
-    auto rules = parse(json.empty() ? "null" : json);
-    if (rules) {
-      json_out = std::move(json);
-      rules_out = *std::move(rules);
-      return;
-    }
-    const std::string& message = rules.error().message;
-    const std::size_t colon = message.find(": ");
-    problems_.push_back({.path = message.substr(0, colon), .reason = message.substr(colon + 2)});
-  }
-
-  struct Checked {};
-
-  static Result<Checked> check_aggregation(std::string_view json) {
-    GANTRY_CHECK(pipeline::check_stream_aggregation(json));
-    return Checked();
+    if (auto problem = pipeline::read_rules(*value, std::forward<Into>(into)...))
+      problems_.push_back(*std::move(problem));
   }
 
   JsonFields fields_;
   std::vector<FieldProblem>& problems_;
-  Checked checked_;  ///< Rules that only their text is kept of.
 };
 
 void write_hashes(core::JsonWriter& json, const std::vector<std::string>& hashes) {
   json.begin_array();
   for (const std::string& hash : hashes) json.string(hash);
   json.end_array();
-}
-
-void write_rules(core::JsonWriter& json, std::string_view name, const std::string& rules) {
-  json.key(name);
-  if (rules.empty())
-    json.null();
-  else
-    json.raw(rules);
 }
 
 }  // namespace
@@ -330,10 +307,10 @@ void write_destination(core::JsonWriter& json, const Destination& destination,
     json.null();
   json.key("excluded_api_key_hashes");
   write_hashes(json, destination.excluded_api_key_hashes);
-  write_rules(json, "filter_rules", destination.filter_rules_json);
-  write_rules(json, "attribute_rules", destination.attribute_rules_json);
-  write_rules(json, "metric_relabel_configs", destination.metric_relabel_json);
-  write_rules(json, "stream_aggregation", destination.stream_aggregation_json);
+  pipeline::write_rules(json, "filter_rules", destination.filter_rules_json);
+  pipeline::write_rules(json, "attribute_rules", destination.attribute_rules_json);
+  pipeline::write_rules(json, "metric_relabel_configs", destination.metric_relabel_json);
+  pipeline::write_rules(json, "stream_aggregation", destination.stream_aggregation_json);
   json.key("broadcast_generation_cost").boolean(destination.extras.cost);
   json.key("broadcast_generation_identity").boolean(destination.extras.identity);
   json.key("broadcast_generation_request_context").boolean(destination.extras.request_context);

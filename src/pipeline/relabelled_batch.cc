@@ -1,7 +1,5 @@
 #include "pipeline/relabelled_batch.h"
 
-#include <algorithm>
-#include <limits>
 #include <span>
 #include <string>
 #include <utility>
@@ -10,14 +8,9 @@
 #include "pipeline/label_set_internal.h"
 
 namespace gantry::pipeline {
-namespace {
 
 using telemetry::LabelView;
 using telemetry::MetricBatch;
-
-constexpr std::uint32_t kDropped = std::numeric_limits<std::uint32_t>::max();
-
-}  // namespace
 
 std::size_t Relabeller::KeyHash::operator()(const core::Hash128& key) const {
   return key.low;  // a hash already
@@ -53,7 +46,7 @@ class RelabelledBatch::Resolver final : public telemetry::SeriesResolver {
   Result<void> resolve(std::uint32_t series, core::Arena& arena,
                        std::vector<LabelView>& labels) const override {
     std::vector<LabelView> came;
-    GANTRY_CHECK(owner_.in_.resolver->resolve(owner_.origins_[series], arena, came));
+    GANTRY_CHECK(owner_.in_.resolver->resolve(owner_.part_.origin(series), arena, came));
     auto changed = own_labels(came);
     if (!changed || !owner_.rules_.apply(*changed)) {
       labels.insert(labels.end(), came.begin(), came.end());
@@ -69,15 +62,10 @@ class RelabelledBatch::Resolver final : public telemetry::SeriesResolver {
 };
 
 RelabelledBatch::RelabelledBatch(Relabeller& relabeller, const MetricBatch& in)
-    : in_(in),
-      rules_(relabeller.rules()),
-      places_(in.series.size(), kDropped),
-      resolver_(std::make_unique<Resolver>(*this)) {
-  batch_.resolver = resolver_.get();
-  batch_.metadata = in.metadata;
-  batch_.body_bytes = in.body_bytes;
+    : in_(in), rules_(relabeller.rules()), resolver_(std::make_unique<Resolver>(*this)), part_(in) {
+  part_.set_resolver(*resolver_);
   decide_series(relabeller);
-  copy_samples();
+  part_.copy_samples();
 }
 
 RelabelledBatch::~RelabelledBatch() = default;
@@ -100,53 +88,9 @@ void RelabelledBatch::decide_series(Relabeller& relabeller) {
   for (std::uint32_t i = 0; i < in_.series.size(); ++i) {
     const Relabeller::Outcome outcome = known[i] ? *known[i] : relabel(i);
     if (!known[i]) learnt.emplace_back(in_.series[i].key, outcome);
-    if (outcome.is_dropped) continue;
-    places_[i] = static_cast<std::uint32_t>(origins_.size());
-    origins_.push_back(i);
-    batch_.series.push_back(in_.series[i]);
-    batch_.series.back().key = outcome.key;
+    if (!outcome.is_dropped) part_.keep(i, outcome.key);
   }
   if (!learnt.empty()) relabeller.remember(learnt);
-}
-
-// Hot: per sample.
-void RelabelledBatch::copy_samples() {
-  for (std::uint32_t i = 0; i < in_.samples.size(); ++i) {
-    telemetry::FloatSample sample = in_.samples[i];
-    sample.series = places_[sample.series];
-    if (sample.series == kDropped) continue;
-    batch_.samples.push_back(sample);
-    samples_.push_back(i);
-    if (!in_.start_timestamps_ms.empty())
-      batch_.start_timestamps_ms.push_back(in_.start_timestamps_ms[i]);
-  }
-  for (std::uint32_t i = 0; i < in_.histograms.size(); ++i) {
-    const std::uint32_t place = places_[in_.histograms[i].series];
-    if (place == kDropped) continue;
-    batch_.histograms.push_back(in_.histograms[i]);
-    batch_.histograms.back().series = place;
-    histograms_.push_back(i);
-  }
-  for (const telemetry::Exemplar& exemplar : in_.exemplars) {
-    const std::uint32_t place = places_[exemplar.series];
-    if (place == kDropped) continue;
-    batch_.exemplars.push_back(exemplar);
-    batch_.exemplars.back().series = place;
-  }
-}
-
-std::uint64_t RelabelledBatch::dropped_count() const {
-  return in_.samples.size() - batch_.samples.size() + in_.histograms.size() -
-         batch_.histograms.size();
-}
-
-telemetry::AppendResult RelabelledBatch::of_input(telemetry::AppendResult result) const {
-  result.samples_written += in_.samples.size() - batch_.samples.size();
-  result.histograms_written += in_.histograms.size() - batch_.histograms.size();
-  result.exemplars_written += in_.exemplars.size() - batch_.exemplars.size();
-  for (std::uint32_t& position : result.refused_samples) position = samples_[position];
-  for (std::uint32_t& position : result.refused_histograms) position = histograms_[position];
-  return result;
 }
 
 }  // namespace gantry::pipeline

@@ -12,10 +12,12 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "core/hash.h"
 #include "core/mutex.h"
+#include "pipeline/batch_part.h"
 #include "pipeline/relabel.h"
 #include "telemetry/append_result.h"
 #include "telemetry/metric_batch.h"
@@ -66,30 +68,27 @@ class RelabelledBatch {
   RelabelledBatch(const RelabelledBatch&) = delete;
   RelabelledBatch& operator=(const RelabelledBatch&) = delete;
 
-  [[nodiscard]] const telemetry::MetricBatch& batch() const { return batch_; }
+  [[nodiscard]] const telemetry::MetricBatch& batch() const { return part_.batch(); }
 
   /// Float samples and histograms of series that are left out.
-  [[nodiscard]] std::uint64_t dropped_count() const;
+  [[nodiscard]] std::uint64_t dropped_count() const { return part_.dropped_count(); }
 
   /// The verdict on `batch()` as one on the batch that it was made of: what was left out counts as
   /// written, positions are those that the sender knows.
-  [[nodiscard]] telemetry::AppendResult of_input(telemetry::AppendResult result) const;
+  [[nodiscard]] telemetry::AppendResult of_input(telemetry::AppendResult result) const {
+    return part_.of_input(std::move(result));
+  }
 
  private:
   class Resolver;
 
   [[nodiscard]] Relabeller::Outcome relabel(std::uint32_t series);
   void decide_series(Relabeller& relabeller);
-  void copy_samples();
 
   const telemetry::MetricBatch& in_;
   const RelabelRules& rules_;
-  std::vector<std::uint32_t> places_;   ///< By series of the input; kDropped: left out.
-  std::vector<std::uint32_t> origins_;  ///< By series of the output.
-  std::vector<std::uint32_t> samples_;  ///< Positions in the input, by those in the output.
-  std::vector<std::uint32_t> histograms_;
   std::unique_ptr<Resolver> resolver_;
-  telemetry::MetricBatch batch_;
+  BatchPart part_;
 };
 
 }  // namespace gantry::pipeline

@@ -10,6 +10,7 @@
 #include <simdjson.h>
 
 #include "pipeline/relabel_json.h"
+#include "pipeline/rules_member.h"
 #include "pipeline/stream_aggregation.h"
 
 namespace gantry::pipeline {
@@ -29,14 +30,6 @@ constexpr std::array<std::string_view, 9> kNames = {"sampling_rate",
                                                     "updated_at",
                                                     "workspace_id"};
 constexpr double kSamplingSteps = 1e9;  ///< What is kept, and what is shown, has nine decimals.
-
-void write_optional(core::JsonWriter& json, std::string_view name, const std::string& value) {
-  json.key(name);
-  if (value.empty())
-    json.null();
-  else
-    json.raw(value);
-}
 
 }  // namespace
 
@@ -91,19 +84,13 @@ struct StackRulesBody::Impl {
       problems.push_back({.path = "privacy_mode", .reason = "must be true or false"});
   }
 
-  /// A part that has a parser of its own, whose errors begin with the path. `parse` takes the JSON,
-  /// "null" for none, and keeps what it makes of it.
-  template <class Parse>
-  void read_part(std::string_view name, std::string& json, Parse parse,
-                 std::vector<FieldProblem>& problems) const {
+  /// A part that has a parser of its own, and where its text and what it means are kept.
+  template <class... Into>
+  void read_part(std::string_view name, std::vector<FieldProblem>& problems, Into&&... into) const {
     const dom::element* const value = find(name);
     if (value == nullptr) return;
-    json = value->is_null() ? std::string() : simdjson::minify(*value);
-    const Result<void> parsed = parse(json.empty() ? std::string_view("null") : json);
-    if (parsed) return;
-    const std::string& message = parsed.error().message;
-    const std::size_t colon = message.find(": ");
-    problems.push_back({.path = message.substr(0, colon), .reason = message.substr(colon + 2)});
+    if (auto problem = read_rules(*value, std::forward<Into>(into)...))
+      problems.push_back(*std::move(problem));
   }
 };
 
@@ -131,20 +118,14 @@ ControlResult<StackRules> StackRulesBody::apply(const StackRules& before) const 
   std::vector<FieldProblem> problems;
   impl_->read_sampling_rate(rules, problems);
   impl_->read_privacy(rules, problems);
-  const auto into = [](auto& part, auto parse) {
-    return [&part, parse](std::string_view json) -> Result<void> {
-      GANTRY_TRY(part, parse(json));
-      return {};
-    };
-  };
-  impl_->read_part("filter_rules", rules.filter_rules_json,
-                   into(rules.filter_rules, &FilterRules::parse), problems);
-  impl_->read_part("attribute_rules", rules.attribute_rules_json,
-                   into(rules.attribute_rules, &AttributeRules::parse), problems);
-  impl_->read_part("metric_relabel_configs", rules.metric_relabel_json,
-                   into(rules.metric_relabel, &parse_relabel_rules), problems);
-  impl_->read_part("stream_aggregation", rules.stream_aggregation_json, &check_stream_aggregation,
-                   problems);
+  impl_->read_part("filter_rules", problems, rules.filter_rules_json, rules.filter_rules,
+                   &FilterRules::parse);
+  impl_->read_part("attribute_rules", problems, rules.attribute_rules_json, rules.attribute_rules,
+                   &AttributeRules::parse);
+  impl_->read_part("metric_relabel_configs", problems, rules.metric_relabel_json,
+                   rules.metric_relabel, &parse_relabel_rules);
+  impl_->read_part("stream_aggregation", problems, rules.stream_aggregation_json,
+                   &check_stream_aggregation);
   if (!problems.empty()) return access::refuse_fields(std::move(problems));
   return rules;
 }
@@ -169,11 +150,11 @@ ControlResult<std::optional<std::string>> StackRulesBody::workspace_id() const {
 
 void write_stack_rules(core::JsonWriter& json, const StackRules& rules) {
   json.key("sampling_rate").number(rules.sampling_rate);
-  write_optional(json, "filter_rules", rules.filter_rules_json);
-  write_optional(json, "attribute_rules", rules.attribute_rules_json);
+  write_rules(json, "filter_rules", rules.filter_rules_json);
+  write_rules(json, "attribute_rules", rules.attribute_rules_json);
   json.key("privacy_mode").boolean(rules.is_private);
-  write_optional(json, "metric_relabel_configs", rules.metric_relabel_json);
-  write_optional(json, "stream_aggregation", rules.stream_aggregation_json);
+  write_rules(json, "metric_relabel_configs", rules.metric_relabel_json);
+  write_rules(json, "stream_aggregation", rules.stream_aggregation_json);
 }
 
 }  // namespace gantry::pipeline

@@ -12,24 +12,19 @@
 #include <nlohmann/json.hpp>
 
 #include "access/secrets/keyring_canary.h"
-#include "access/testing/control_fixture.h"
+#include "api/testing/control_api_fixture.h"
 
 namespace gantry::api {
 namespace {
 
 using access::Keyring;
 using access::KeyringSource;
-using access::Realm;
 using access::Scope;
 using nlohmann::json;
+using testing::Answer;
 
 constexpr std::string_view kPath = "/api/v1/observability/destinations";
 constexpr std::string_view kSecret = "glc_0123456789AbCd";
-
-struct Answer {
-  int status = 0;
-  json body;
-};
 
 /// Deliveries of which a test says how they fare.
 class FakeDeliveries final : public broadcast::DeliveryDesk {
@@ -64,17 +59,13 @@ class FakeDeliveries final : public broadcast::DeliveryDesk {
   std::vector<broadcast::DestinationId> cleared;
 };
 
-class DestinationsApiTest : public access::ControlFixture {
+class DestinationsApiTest : public testing::ControlApiFixture {
  protected:
-  DestinationsApiTest() {
-    allow("write", {Scope::DestinationsRead, Scope::DestinationsWrite},
-          {.type = Realm::Type::Stack, .identifier = stack_.value(), .label_policies = {}});
-    allow("read", {Scope::DestinationsRead},
-          {.type = Realm::Type::Stack, .identifier = stack_.value(), .label_policies = {}});
-    allow("org", {Scope::DestinationsRead, Scope::DestinationsWrite},
-          {.type = Realm::Type::Org, .identifier = org_.value(), .label_policies = {}});
-    allow("none", {Scope::MetricsRead},
-          {.type = Realm::Type::Stack, .identifier = stack_.value(), .label_policies = {}});
+  DestinationsApiTest() : ControlApiFixture(kPath, "write") {
+    allow("write", {Scope::DestinationsRead, Scope::DestinationsWrite}, whole_stack());
+    allow("read", {Scope::DestinationsRead}, whole_stack());
+    allow("org", {Scope::DestinationsRead, Scope::DestinationsWrite}, whole_org());
+    allow("none", {Scope::MetricsRead}, whole_stack());
     add_destination_routes(router_, services_);
   }
 
@@ -85,30 +76,11 @@ class DestinationsApiTest : public access::ControlFixture {
     ASSERT_TRUE(made) << made.error().message;
   }
 
-  /// The token glc_NAME.
-  void allow(std::string_view name, std::vector<Scope> scopes, Realm realm) {
-    const std::string policy = add_policy(org_, name, std::move(scopes), {std::move(realm)});
-    add_token(org_, policy, name, fmt::format("glc_{}", name));
-  }
-
   Answer send(net::Method method, std::string_view target, std::string body = {},
               std::string_view token = "write") {
-    net::Request request;
-    request.method = method;
-    const std::string url = fmt::format("{}{}", kPath, target);
-    const std::size_t query = url.find('?');
-    request.path = request.raw_path = url.substr(0, query);
-    if (query != std::string::npos) request.raw_query = url.substr(query + 1);
-    if (!token.empty()) request.headers.set("Authorization", fmt::format("Bearer glc_{}", token));
-    request.body = std::move(body);
-    const net::RouteMatch match = router_.find(method, request.path);
-    EXPECT_NE(match.route, nullptr) << url;
-    if (match.route == nullptr) return {};
-    request.path_parameters = match.path_parameters;
-    const net::Response response = match.route->handler(request);
-    EXPECT_FALSE(response.body.contains(kSecret)) << response.body;
-    EXPECT_EQ(response.headers.find("Cache-Control"), "no-store");
-    return {.status = response.status, .body = json::parse(response.body)};
+    Answer answer = ControlApiFixture::send(method, target, std::move(body), token);
+    EXPECT_FALSE(answer.body.dump().contains(kSecret)) << answer.body;
+    return answer;
   }
 
   static std::string draft(std::string_view name = "copy") {
@@ -124,25 +96,12 @@ class DestinationsApiTest : public access::ControlFixture {
     return answer.status == 201 ? answer.body["data"]["id"].get<std::string>() : "";
   }
 
-  static void expect_error(const Answer& answer, int status, std::string_view message,
-                           std::string_view reason = {}) {
-    EXPECT_EQ(answer.status, status) << answer.body;
-    ASSERT_TRUE(answer.body.contains("error")) << answer.body;
-    const json& error = answer.body["error"];
-    EXPECT_EQ(error["code"], status);
-    EXPECT_EQ(error["message"], message);
-    if (!reason.empty()) EXPECT_EQ(error["metadata"]["reason"], reason);
-  }
-
   KeyringSource source_{
       .kind = KeyringSource::Kind::File, .path = path_ / access::kKeyringFile, .text = {}};
   access::LiveKeyring keyring_{source_, std::nullopt};
   access::Sealer sealer_{{.keyring = keyring_, .audit = audit_, .clock = clock_},
                          access::Sealer::Options{}};
   access::StoredSecrets secrets_{sealer_};
-  access::StackStores stores_;
-  access::Gate gate_{authenticator_, stores_, registry_, {}};
-  RequestRate rate_{clock_, 0};
   RequestRate test_rate_{clock_, 4};
   ConnectionVerdict verdict_{
       .is_ok = true, .status = 200, .latency_ms = 12, .error_code = {}, .message = {}};
@@ -161,7 +120,6 @@ class DestinationsApiTest : public access::ControlFixture {
                                       return verdict_;
                                     },
                                 .deliveries = deliveries_};
-  net::Router router_;
 };
 
 TEST_F(DestinationsApiTest, OneLivesAndDies) {
@@ -233,8 +191,7 @@ TEST_F(DestinationsApiTest, StrangersAndTheUnentitledAreRefused) {
 TEST_F(DestinationsApiTest, TokensOfOtherStacksSeeNothing) {
   const std::string one = "/" + made();
   const StackId second = add_stack(org_, "second");
-  allow("second", {Scope::DestinationsRead, Scope::DestinationsWrite},
-        {.type = Realm::Type::Stack, .identifier = second.value(), .label_policies = {}});
+  allow("second", {Scope::DestinationsRead, Scope::DestinationsWrite}, whole(second));
   EXPECT_EQ(send(net::Method::Get, one, {}, "second").status, 403);
   EXPECT_EQ(send(net::Method::Patch, one, R"({"config":{}})", "second").status, 403);
   EXPECT_EQ(send(net::Method::Delete, one, {}, "second").status, 403);

@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "access/testing/control_fixture.h"
+#include "api/testing/control_api_fixture.h"
 #include "gateway/key_rows.h"
 #include "state/auth_epoch.h"
 
@@ -20,59 +20,26 @@ namespace {
 using access::Realm;
 using access::Scope;
 using nlohmann::json;
+using testing::Answer;
 
 constexpr std::string_view kPath = "/api/v1/keys";
 constexpr std::int64_t kPicoPerUsd = 1'000'000'000'000;
 
-struct Answer {
-  int status = 0;
-  json body;
-};
-
-class GatewayKeysApiTest : public access::ControlFixture {
+class GatewayKeysApiTest : public testing::ControlApiFixture {
  protected:
-  GatewayKeysApiTest() {
+  GatewayKeysApiTest() : ControlApiFixture(kPath, "manage") {
     const std::vector<Scope> all = {Scope::AccessPoliciesRead, Scope::AccessPoliciesWrite,
                                     Scope::AccessPoliciesDelete, Scope::LlmInvoke};
-    allow("manage", all, stack_realm(stack_));
-    allow("read", {Scope::AccessPoliciesRead}, stack_realm(stack_));
-    allow("write", {Scope::AccessPoliciesWrite, Scope::LlmInvoke}, stack_realm(stack_));
-    allow("no-llm", {Scope::AccessPoliciesWrite, Scope::AccessPoliciesDelete}, stack_realm(stack_));
-    allow("org", all, {.type = Realm::Type::Org, .identifier = org_.value(), .label_policies = {}});
+    allow("manage", all, whole_stack());
+    allow("read", {Scope::AccessPoliciesRead}, whole_stack());
+    allow("write", {Scope::AccessPoliciesWrite, Scope::LlmInvoke}, whole_stack());
+    allow("no-llm", {Scope::AccessPoliciesWrite, Scope::AccessPoliciesDelete}, whole_stack());
+    allow("org", all, whole_org());
     allow("part", all,
           {.type = Realm::Type::Stack,
            .identifier = stack_.value(),
            .label_policies = {{R"({team="a"})"}}});
     add_gateway_key_routes(router_, services_);
-  }
-
-  static Realm stack_realm(StackId stack) {
-    return {.type = Realm::Type::Stack, .identifier = stack.value(), .label_policies = {}};
-  }
-
-  /// The token glc_NAME.
-  void allow(std::string_view name, std::vector<Scope> scopes, Realm realm) {
-    const std::string policy = add_policy(org_, name, std::move(scopes), {std::move(realm)});
-    add_token(org_, policy, name, fmt::format("glc_{}", name));
-  }
-
-  Answer send(net::Method method, std::string_view target, const std::string& body = {},
-              std::string_view token = "manage") {
-    net::Request request;
-    request.method = method;
-    const std::string url = fmt::format("{}{}", kPath, target);
-    const std::size_t query = url.find('?');
-    request.path = request.raw_path = url.substr(0, query);
-    if (query != std::string::npos) request.raw_query = url.substr(query + 1);
-    if (!token.empty()) request.headers.set("Authorization", fmt::format("Bearer glc_{}", token));
-    request.body = body;
-    const net::RouteMatch match = router_.find(method, request.path);
-    EXPECT_NE(match.route, nullptr) << url;
-    if (match.route == nullptr) return {};
-    request.path_parameters = match.path_parameters;
-    const net::Response response = match.route->handler(request);
-    EXPECT_EQ(response.headers.find("Cache-Control"), "no-store");
-    return {.status = response.status, .body = json::parse(response.body)};
   }
 
   /// The answer that has its secret.
@@ -99,13 +66,6 @@ class GatewayKeysApiTest : public access::ControlFixture {
     return answer.body["error"]["metadata"]["reason"];
   }
 
-  static void expect_error(const Answer& answer, int status, std::string_view message) {
-    EXPECT_EQ(answer.status, status) << answer.body;
-    ASSERT_TRUE(answer.body.contains("error")) << answer.body;
-    EXPECT_EQ(answer.body["error"]["code"], status);
-    EXPECT_EQ(answer.body["error"]["message"], message);
-  }
-
   /// Calls with a key that cost so much.
   void spend(const json& made, std::int64_t usd) {
     const auto key = finder_.find(made["key"].get<std::string>());
@@ -117,14 +77,10 @@ class GatewayKeysApiTest : public access::ControlFixture {
     std::get<gateway::Reservation>(*admission).settle({.cost = cost, .tokens = 1});
   }
 
-  access::StackStores stores_;
-  access::Gate gate_{authenticator_, stores_, registry_, {}};
-  RequestRate rate_{clock_, 0};
   gateway::KeyBudgets budgets_{*db_, clock_, {}};
   gateway::GatewayKeyFinder finder_{*db_, hasher_, clock_, registry_, {}};
   GatewayKeyServices services_{
       .gate = gate_, .control = plane_, .rate = rate_, .budgets = budgets_};
-  net::Router router_;
 };
 
 constexpr std::string_view kFull =
@@ -305,7 +261,7 @@ TEST_F(GatewayKeysApiTest, TokensOfOtherStacksSeeNothing) {
   allow("second",
         {Scope::AccessPoliciesRead, Scope::AccessPoliciesWrite, Scope::AccessPoliciesDelete,
          Scope::LlmInvoke},
-        stack_realm(second));
+        whole(second));
   EXPECT_EQ(send(net::Method::Get, one(created), {}, "second").status, 403);
   EXPECT_EQ(send(net::Method::Patch, one(created), "{}", "second").status, 403);
   EXPECT_EQ(send(net::Method::Delete, one(created), {}, "second").status, 403);

@@ -9,57 +9,27 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "access/testing/control_fixture.h"
+#include "api/testing/control_api_fixture.h"
 #include "pipeline/stack_rule_rows.h"
 
 namespace gantry::api {
 namespace {
 
-using access::Realm;
 using access::Scope;
 using nlohmann::json;
+using testing::Answer;
 
 constexpr std::string_view kPath = "/api/v1/observability/pipeline";
 constexpr std::string_view kNoGo =
     R"([{"source_labels":["__name__"],"regex":"go_.*","action":"drop"}])";
 
-struct Answer {
-  int status = 0;
-  json body;
-};
-
-class PipelinesApiTest : public access::ControlFixture {
+class PipelinesApiTest : public testing::ControlApiFixture {
  protected:
-  PipelinesApiTest() {
-    const Realm whole{
-        .type = Realm::Type::Stack, .identifier = stack_.value(), .label_policies = {}};
-    allow("write", {Scope::PipelinesRead, Scope::PipelinesWrite}, whole);
-    allow("read", {Scope::PipelinesRead}, whole);
-    allow("none", {Scope::MetricsRead, Scope::DestinationsWrite}, whole);
+  PipelinesApiTest() : ControlApiFixture(kPath, "write") {
+    allow("write", {Scope::PipelinesRead, Scope::PipelinesWrite}, whole_stack());
+    allow("read", {Scope::PipelinesRead}, whole_stack());
+    allow("none", {Scope::MetricsRead, Scope::DestinationsWrite}, whole_stack());
     add_pipeline_routes(router_, services_);
-  }
-
-  /// The token glc_NAME.
-  void allow(std::string_view name, std::vector<Scope> scopes, Realm realm) {
-    const std::string policy = add_policy(org_, name, std::move(scopes), {std::move(realm)});
-    add_token(org_, policy, name, fmt::format("glc_{}", name));
-  }
-
-  Answer send(net::Method method, std::string_view target, std::string body = {},
-              std::string_view token = "write") {
-    net::Request request;
-    request.method = method;
-    const std::string url = fmt::format("{}{}", kPath, target);
-    const std::size_t query = url.find('?');
-    request.path = request.raw_path = url.substr(0, query);
-    if (query != std::string::npos) request.raw_query = url.substr(query + 1);
-    if (!token.empty()) request.headers.set("Authorization", fmt::format("Bearer glc_{}", token));
-    request.body = std::move(body);
-    const net::RouteMatch match = router_.find(method, request.path);
-    EXPECT_NE(match.route, nullptr) << url;
-    if (match.route == nullptr) return {};
-    const net::Response response = match.route->handler(request);
-    return {.status = response.status, .body = json::parse(response.body)};
   }
 
   Answer get() { return send(net::Method::Get, "", {}, "read"); }
@@ -68,16 +38,12 @@ class PipelinesApiTest : public access::ControlFixture {
     return fmt::format(R"({{"metric_relabel_configs":{}{}}})", kNoGo, more);
   }
 
-  access::StackStores stores_;
-  access::Gate gate_{authenticator_, stores_, registry_, {}};
-  RequestRate rate_{clock_, 0};
   int refreshes_ = 0;
   Result<void> refreshed_;
   PipelineServices services_{.gate = gate_, .control = plane_, .rate = rate_, .refresh = [this] {
                                ++refreshes_;
                                return refreshed_;
                              }};
-  net::Router router_;
 };
 
 TEST_F(PipelinesApiTest, ShowsWhatCanBeSet) {

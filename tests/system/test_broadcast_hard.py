@@ -10,10 +10,15 @@ import pathlib
 import random
 import threading
 import time
+from concurrent import futures
 
+import grpc
 import requests
+from google.protobuf.json_format import MessageToDict
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest, ExportMetricsServiceResponse
 
 from broadcast_client import DESTINATIONS, add, admin, health, request_of, spans_of, wait_until
+from recording_rpc import STOP_SECONDS, Refusal
 
 SECONDS = float(os.environ.get("GANTRY_BROADCAST_SECONDS", "30"))
 WRITERS = 2
@@ -71,6 +76,7 @@ class Receiver:
 
     def __init__(self, signal):
         self.signal = signal
+        self.config = signal.config
         self.order = []  # of what was taken, each once
         self.lock = threading.Lock()
         self.changed = threading.Condition(self.lock)
@@ -118,10 +124,15 @@ class Receiver:
         elif self.server is None:
             self.listen()
 
+    def mode_of_a_request(self) -> str:
+        return random.choice(["take", "down", "unavailable"]) if self.mode == "flap" else self.mode
+
+    def wait_while_it_hangs(self):
+        with self.lock:
+            self.changed.wait_for(lambda: self.mode != "hang", timeout=120)
+
     def serve(self, handler):
-        mode = self.mode
-        if mode == "flap":
-            mode = random.choice(["take", "down", "unavailable"])
+        mode = self.mode_of_a_request()
         handler.close_connection = mode in ("down", "hang", "cut the answer", "cut the request")
         if mode == "down":
             return self.count(mode)
@@ -137,8 +148,7 @@ class Receiver:
             mode = "take"
         self.count(mode, names if mode == "take" else [])
         if mode == "hang":
-            with self.lock:
-                self.changed.wait_for(lambda: self.mode != "hang", timeout=120)
+            self.wait_while_it_hangs()
         elif mode == "cut the answer":
             handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
         else:
@@ -155,6 +165,63 @@ class Receiver:
     def has(self, names) -> bool:
         with self.lock:
             return all(name in self.taken for name in names)
+
+
+class RpcReceiver(Receiver, grpc.GenericRpcHandler):
+    """The same for metrics over gRPC. What cuts connections cuts all of them at once: here a server can do no less."""
+
+    def __init__(self):
+        self.serving = threading.RLock()  # starts and ends of the server
+        super().__init__(Metrics)
+        self.config = Metrics.config | {"protocol": "grpc"}
+
+    def listen(self):
+        with self.serving:
+            if self.server:
+                return  # cut() was first
+            self.server = grpc.server(futures.ThreadPoolExecutor(16), handlers=[self], options=[("grpc.so_reuseport", 0)])
+            self.port = self.server.add_insecure_port(f"127.0.0.1:{self.port}")
+            self.server.start()
+            self.url = f"http://127.0.0.1:{self.port}"
+
+    def close(self):
+        with self.serving:
+            if self.server:
+                self.server.stop(None).wait(STOP_SECONDS)
+                self.server = None
+
+    def cut(self):
+        with self.serving:
+            if self.server:
+                self.close()
+                self.listen()
+
+    def service(self, handler_call_details):
+        if handler_call_details.method != "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export":
+            return None
+        return grpc.unary_unary_rpc_method_handler(
+            self.export, request_deserializer=ExportMetricsServiceRequest.FromString,
+            response_serializer=ExportMetricsServiceResponse.SerializeToString)
+
+    def export(self, request: ExportMetricsServiceRequest, context: grpc.ServicerContext):
+        mode = self.mode_of_a_request()
+        names = self.signal.names_in(MessageToDict(request))
+        if mode == "refuse one" and not any(name.startswith("bad") for name in names):
+            mode = "take"
+        self.count(mode, names if mode == "take" else [])
+        if mode == "take":
+            return ExportMetricsServiceResponse()
+        if mode == "hang":
+            self.wait_while_it_hangs()
+        elif mode in ("down", "cut the answer", "cut the request"):
+            threading.Thread(target=self.cut, daemon=True).start()
+            while context.is_active():
+                time.sleep(0.01)
+        refusal = {"too many": Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many", retry_seconds=1),
+                   "refuse one": Refusal(grpc.StatusCode.INVALID_ARGUMENT, "a bad one")}.get(
+                       mode, Refusal(grpc.StatusCode.UNAVAILABLE, "not now"))
+        context.set_trailing_metadata(refusal.details())
+        context.abort(refusal.code, refusal.message)
 
 
 def answer(handler, status: int, headers: dict):
@@ -285,10 +352,10 @@ def test_all_that_is_accepted_is_delivered_at_least_once(make_gantry):
     seed = int(os.environ.get("GANTRY_BROADCAST_SEED", str(random.randrange(1 << 32))))
     print(f"GANTRY_BROADCAST_SEED={seed}")
     gantry = make_gantry(environment={"GANTRY_EGRESS_ALLOW": "127.0.0.1", "GANTRY_TRACES_SPAN_METRICS": "false"}).start()
-    receivers = [Receiver(Traces), Receiver(Metrics)]
-    destinations = [add(gantry, "", name=receiver.signal.name, config={"endpoint": receiver.url} | receiver.signal.config)
+    receivers = [Receiver(Traces), Receiver(Metrics), RpcReceiver()]
+    destinations = [add(gantry, "", name=receiver.signal.name, config={"endpoint": receiver.url} | receiver.config)
                     for receiver in receivers]
-    writers = [Writer(gantry, number, receiver.signal) for number in range(WRITERS) for receiver in receivers]
+    writers = [Writer(gantry, number, signal) for number in range(WRITERS) for signal in (Traces, Metrics)]
     memory = Memory(gantry)
     for thread in [*writers, memory]:
         thread.start()

@@ -165,6 +165,7 @@ class Doorkeeper {
     generation_.parameters = std::move(context->parameters);
     generation_.is_stream = context->is_stream;
     generation_.tools_count = context->tools_count;
+    generation_.output_type = std::move(context->output_type);
     generation_.prompt = std::move(context->prompt);
     const std::string& session = generation_.context.session_id;
     session_ = session.empty() ? request_->parsed().fields().prompt_cache_key : session;

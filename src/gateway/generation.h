@@ -150,6 +150,7 @@ struct TraceContext {
 struct SamplingParameters {
   std::optional<double> temperature;
   std::optional<double> top_p;
+  std::optional<std::int64_t> top_k;
   std::optional<std::int64_t> max_tokens;
   std::optional<double> frequency_penalty;
   std::optional<double> presence_penalty;
@@ -185,6 +186,7 @@ struct Generation {
   SamplingParameters parameters;
   bool is_stream = false;
   std::int64_t tools_count = 0;
+  std::string output_type;  ///< That was asked for: "text", "json", "image" or "speech"; or empty.
 
   std::vector<Attempt> attempts;  ///< In the order they were sent; at least one.
   ChunkTimes chunk_times;         ///< Streams only.

@@ -219,9 +219,12 @@ void TraceBuilder::add_request(AttributeList& list) const {
     list.add_bool("gen_ai.request.stream", generation_.is_stream);
   }
 
+  list.add_string_if("gen_ai.output.type", generation_.output_type);
+
   const SamplingParameters& parameters = generation_.parameters;
   list.add_double_if("gen_ai.request.temperature", parameters.temperature);
   list.add_double_if("gen_ai.request.top_p", parameters.top_p);
+  list.add_int_if("gen_ai.request.top_k", parameters.top_k);
   list.add_int_if("gen_ai.request.max_tokens", parameters.max_tokens);
   list.add_double_if("gen_ai.request.frequency_penalty", parameters.frequency_penalty);
   list.add_double_if("gen_ai.request.presence_penalty", parameters.presence_penalty);

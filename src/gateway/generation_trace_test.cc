@@ -152,6 +152,16 @@ TEST(GenerationTraceTest, LeavesOutWhatIsUnknown) {
   }
 }
 
+TEST(GenerationTraceTest, SaysWhatWasAskedFor) {
+  Generation generation = served();
+  EXPECT_TRUE(keys_with(span_of(trace_of(generation), "LLM Generation"), "output.type").empty());
+  generation.output_type = "json";
+  generation.parameters.top_k = 40;
+  const json span = span_of(trace_of(generation), "LLM Generation");
+  EXPECT_EQ(value_of(span, "gen_ai.output.type"), "json");
+  EXPECT_EQ(value_of(span, "gen_ai.request.top_k"), 40);
+}
+
 TEST(GenerationTraceTest, SendsAllPartsOfUsage) {
   Generation generation = served();
   generation.usage = Usage{.input = 100,

@@ -74,6 +74,8 @@ class RequestReader {
                                      std::string& identity);
   simdjson::error_code read_models(ondemand::value& value);
   simdjson::error_code read_stop(ondemand::value& value);
+  simdjson::error_code read_format(ondemand::value& value);
+  simdjson::error_code read_modalities(ondemand::value& value);
 
   PromptMembers members_;
   std::string_view namespace_;
@@ -82,6 +84,8 @@ class RequestReader {
   bool is_trace_refused_ = false;
   std::string first_of_models_;
   std::optional<std::int64_t> max_tokens_;  ///< The older name.
+  std::string_view format_type_;            ///< The output type that a format asks for.
+  std::string_view modality_type_;          ///< That which the modalities ask for: it goes first.
   std::string prompt_;
   std::string instructions_;
 };
@@ -113,6 +117,14 @@ simdjson::error_code RequestReader::read_member(std::string_view key, ondemand::
     request_.is_stream = as_bool(value).value_or(false);
   } else if (key == "stop" || key == "stop_sequences") {
     return read_stop(value);
+  } else if (key == "modalities") {
+    return read_modalities(value);
+  } else if (key == "response_format" || key == "output_format") {
+    return read_format(value);
+  } else if (key == "text" || key == "output_config") {
+    return each_member(value, [this](std::string_view name, ondemand::value& member) {
+      return name == "format" ? read_format(member) : simdjson::SUCCESS;
+    });
   } else if (key == "tools") {
     request_.tools_count = element_count(value).value_or(0);
   } else if (key == members_.prompt) {
@@ -146,7 +158,7 @@ bool RequestReader::read_count(std::string_view key, ondemand::value& value) {
        {std::pair{"max_completion_tokens", &parameters.max_tokens},
         std::pair{"max_output_tokens", &parameters.max_tokens},
         std::pair{"max_tokens", &max_tokens_}, std::pair{"seed", &parameters.seed},
-        std::pair{"n", &parameters.choice_count}}) {
+        std::pair{"top_k", &parameters.top_k}, std::pair{"n", &parameters.choice_count}}) {
     if (key != name) continue;
     *parameter = as_integer(value);
     return true;
@@ -214,6 +226,34 @@ simdjson::error_code RequestReader::read_stop(ondemand::value& value) {
   });
 }
 
+/// Of OpenAI's two APIs and of Anthropic's, which have it in different places.
+simdjson::error_code RequestReader::read_format(ondemand::value& value) {
+  format_type_ = {};
+  return each_member(value, [this](std::string_view key, ondemand::value& member) {
+    if (key != "type") return simdjson::SUCCESS;
+    const auto type = as_string(member);
+    if (type) format_type_ = type->starts_with("json") ? "json" : "text";
+    return simdjson::SUCCESS;
+  });
+}
+
+simdjson::error_code RequestReader::read_modalities(ondemand::value& value) {
+  modality_type_ = {};
+  bool has_text = false;
+  if (const auto error = each_element(value, [&](ondemand::value& element) {
+        const auto name = as_string(element);
+        has_text |= name == "text";
+        if (name == "image" && modality_type_.empty()) modality_type_ = "image";
+        if (name == "audio" && modality_type_.empty()) modality_type_ = "speech";
+        return simdjson::SUCCESS;
+      })) {
+    return error;
+  }
+  // Text beside something else is the something's transcript; alone it may still have a format.
+  if (modality_type_.empty() && has_text && format_type_.empty()) format_type_ = "text";
+  return simdjson::SUCCESS;
+}
+
 Result<void> RequestReader::add_headers(const ContextHeaders& headers) {
   if (request_.trace.session_id.empty()) {
     std::string session_id = repaired(headers.session_id);
@@ -236,6 +276,7 @@ Result<void> RequestReader::add_headers(const ContextHeaders& headers) {
 RequestContext RequestReader::take() {
   if (request_.model.empty()) request_.model = std::move(first_of_models_);
   if (!request_.parameters.max_tokens) request_.parameters.max_tokens = max_tokens_;
+  request_.output_type = modality_type_.empty() ? format_type_ : modality_type_;
 
   IgnoredKeys ignored(trace_);
   for (const std::string& key : request_.trace.ignored_keys) ignored.add(key);

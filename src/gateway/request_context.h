@@ -28,6 +28,7 @@ struct RequestContext {
   SamplingParameters parameters;
   bool is_stream = false;
   std::int64_t tools_count = 0;
+  std::string output_type;  ///< As the semantic conventions call what was asked for; or empty.
   RecordedContent prompt;
 };
 

@@ -193,7 +193,7 @@ TEST(RequestContextTest, ReadsHowTheModelWasAsked) {
   const auto context = read(
       R"({"models":["a/first",2],"stream":true,"temperature":1,"top_p":0.9,"max_tokens":10,
           "max_completion_tokens":20,"frequency_penalty":0.5,"presence_penalty":-0.5,"seed":7,
-          "n":2.0,"stop":["\n","",3,"END"],"tools":[{},{}]})");
+          "top_k":40,"n":2.0,"stop":["\n","",3,"END"],"tools":[{},{}]})");
   ASSERT_TRUE(context);
   EXPECT_EQ(context->model, "a/first");
   EXPECT_TRUE(context->is_stream);
@@ -201,12 +201,36 @@ TEST(RequestContextTest, ReadsHowTheModelWasAsked) {
   const SamplingParameters& parameters = context->parameters;
   EXPECT_EQ(parameters.temperature, 1.0);
   EXPECT_EQ(parameters.top_p, 0.9);
+  EXPECT_EQ(parameters.top_k, 40);
   EXPECT_EQ(parameters.max_tokens, 20);
   EXPECT_EQ(parameters.frequency_penalty, 0.5);
   EXPECT_EQ(parameters.presence_penalty, -0.5);
   EXPECT_EQ(parameters.seed, 7);
   EXPECT_EQ(parameters.choice_count, 2);
   EXPECT_EQ(parameters.stop, (std::vector<std::string>{"\n", "END"}));
+}
+
+TEST(RequestContextTest, KnowsWhatKindOfOutputWasAskedFor) {
+  const auto type = [](std::string_view body, Api api = Api::Chat) {
+    return read(body, api)->output_type;
+  };
+  EXPECT_EQ(type("{}"), "");
+  EXPECT_EQ(type(R"({"response_format":{"type":"text"}})"), "text");
+  EXPECT_EQ(type(R"({"response_format":{"type":"json_object"}})"), "json");
+  EXPECT_EQ(type(R"({"response_format":{"json_schema":{"type":"x"},"type":"json_schema"}})"),
+            "json");
+  EXPECT_EQ(type(R"({"response_format":{"type":"grammar"}})"), "text");
+  EXPECT_EQ(type(R"({"response_format":null})"), "");
+  EXPECT_EQ(type(R"({"response_format":{"type":7}})"), "");
+  EXPECT_EQ(type(R"({"modalities":["text"]})"), "text");
+  EXPECT_EQ(type(R"({"modalities":["text","image"]})"), "image");
+  EXPECT_EQ(type(R"({"modalities":["text","audio"],"response_format":{"type":"text"}})"), "speech");
+  EXPECT_EQ(type(R"({"response_format":{"type":"json_object"},"modalities":["text"]})"), "json");
+  EXPECT_EQ(type(R"({"modalities":"audio"})"), "");
+  EXPECT_EQ(type(R"({"text":{"format":{"type":"json_schema"}}})", Api::Responses), "json");
+  EXPECT_EQ(type(R"({"text":{"verbosity":"low"}})", Api::Responses), "");
+  EXPECT_EQ(type(R"({"output_config":{"format":{"type":"json_schema"}}})", Api::Messages), "json");
+  EXPECT_EQ(type(R"({"output_format":{"type":"json_schema"}})", Api::Messages), "json");
 }
 
 TEST(RequestContextTest, WhatIsNoParameterIsAbsent) {

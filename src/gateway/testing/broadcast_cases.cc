@@ -36,6 +36,7 @@ void read_request(const json& request, Generation& generation) {
   generation.parameters = std::move(context->parameters);
   generation.is_stream = context->is_stream;
   generation.tools_count = context->tools_count;
+  generation.output_type = context->output_type;
   generation.prompt = std::move(context->prompt);
 }
 

@@ -159,7 +159,13 @@ AnswerShape Call::shape_for(const Candidate& candidate) const {
           .created_unix_s = generation_.start_unix_ns / kNsPerSecond,
           .forwards_usage =
               request_->parsed().fields().wants_usage || parts_.options.always_includes_usage,
-          .pricing = candidate.endpoint->pricing()};
+          .pricing = pricing_of(candidate)};
+}
+
+Pricing Call::pricing_of(const Candidate& candidate) const {
+  Pricing pricing = candidate.endpoint->pricing();
+  pricing.images = generation_.input_media.images;
+  return pricing;
 }
 
 void Call::attempt(const NextAttempt& next, CallSlots::Slot slot, Breaker::Permit permit) {
@@ -244,7 +250,7 @@ void Call::take_whole(Attempt record, WholeOutcome whole) {
                            {.outcome = AttemptOutcome::Success, .latency_s = latency_s(record)});
   record_session();
   generation_.served_model = candidate.model->config.id;
-  generation_.pricing = candidate.endpoint->pricing();
+  generation_.pricing = pricing_of(candidate);
   generation_.attempts.push_back(std::move(record));
   net::Response response =
       net::json_response(200, whole.shaped ? *std::move(whole.shaped) : whole.body);
@@ -265,7 +271,7 @@ void Call::take_whole(Attempt record, WholeOutcome whole) {
 void Call::take_stream(Attempt record, StreamOutcome stream) {
   serving_->permit.end(AttemptOutcome::Success);
   generation_.served_model = serving_->candidate.model->config.id;
-  generation_.pricing = serving_->candidate.endpoint->pricing();
+  generation_.pricing = pricing_of(serving_->candidate);
   generation_.attempts.push_back(record);
   net::Headers headers = detail_headers();
   generation_.attempts.pop_back();  // add_stream adds it when it is whole

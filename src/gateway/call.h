@@ -89,6 +89,7 @@ class Call : public std::enable_shared_from_this<Call> {
   void record_session();
   [[nodiscard]] net::Headers detail_headers() const;
   [[nodiscard]] AnswerShape shape_for(const Candidate& candidate) const;
+  [[nodiscard]] Pricing pricing_of(const Candidate& candidate) const;
 
   [[nodiscard]] TimestampMs now() const { return parts_.steady_clock.now(); }
 

@@ -56,15 +56,33 @@ std::string_view secret_of(const net::Request& request, Api api) {
   return secret.empty() && api == Api::Messages ? request.headers.find("x-api-key") : secret;
 }
 
+void raise(PicoUsd& price, const std::optional<PicoUsd>& other) {
+  price = std::max(price, other.value_or(price));
+}
+
+/// Prices at which no split of the tokens costs more than all of them as plain text: all of the
+/// input may have to be written to a cache, all of the output may be reasoning. Audio is in the
+/// input only if the request has any, and in the output only if the request asks for it.
+Prices worst_prices(const Prices& prices, const Generation& generation) {
+  Prices worst = prices;
+  raise(worst.input, prices.cache_write);
+  raise(worst.input, prices.cache_write_1h);
+  if (std::ranges::count(generation.input_media.modalities, "audio") > 0)
+    raise(worst.input, prices.audio);
+  raise(worst.output, prices.reasoning);
+  if (generation.output_type == "speech") raise(worst.output, prices.audio_output);
+  return worst;
+}
+
 /// The largest that a call to one of the candidates may come to. Nothing: none has a price.
-std::optional<PicoUsd> dearest_cost(const Route& route, const Usage& usage) {
+std::optional<PicoUsd> dearest_cost(const Route& route, const Usage& usage,
+                                    const Generation& generation) {
   std::optional<PicoUsd> dearest;
   for (const Candidate& candidate : route.candidates) {
     if (!candidate.endpoint->prices) continue;
-    Prices prices = candidate.endpoint->prices->at(usage.input);
-    // All of the input may have to be written to a cache.
-    prices.input = std::max(prices.input, prices.cache_write.value_or(prices.input));
-    dearest = std::max(dearest.value_or(PicoUsd{}), compute_cost(usage, prices).total);
+    const Prices prices = worst_prices(candidate.endpoint->prices->at(usage.input), generation);
+    const Cost cost = compute_cost(usage, prices, generation.input_media.images);
+    dearest = std::max(dearest.value_or(PicoUsd{}), cost.total);
   }
   return dearest;
 }
@@ -167,6 +185,7 @@ class Doorkeeper {
     generation_.tools_count = context->tools_count;
     generation_.output_type = std::move(context->output_type);
     generation_.prompt = std::move(context->prompt);
+    generation_.input_media = find_input_media(api_, request_->body());
     const std::string& session = generation_.context.session_id;
     session_ = session.empty() ? request_->parsed().fields().prompt_cache_key : session;
     return std::nullopt;
@@ -179,7 +198,7 @@ class Doorkeeper {
                           .models = {},
                           .preferences = {},
                           .passed_keys = fields.passed_keys,
-                          .input_modalities = find_input_modalities(api_, request_->body()),
+                          .input_modalities = generation_.input_media.modalities,
                           .allowed = allowed_models(*key_),
                           .session_owner = key_->hash,
                           .session = session_,
@@ -218,7 +237,7 @@ class Doorkeeper {
     usage.input = input_tokens_;
     usage.output = std::min(output * choices, kTokensMax);
     usage.total = usage.input + usage.output;
-    const std::optional<PicoUsd> cost = dearest_cost(route, usage);
+    const std::optional<PicoUsd> cost = dearest_cost(route, usage, generation_);
     if (!cost && key_->settings.limit) {
       log::info("unpriced model called by a key with a limit",
                 {{"generation", generation_.id},

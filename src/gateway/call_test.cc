@@ -272,6 +272,44 @@ TEST_F(CallTest, RefusesWhatABudgetDoesNotCover) {
       200);
 }
 
+TEST_F(CallTest, ImagesArePaidForAndReserved) {
+  constexpr std::string_view kTwoImages =
+      R"({"model":"openai/gpt-4o","max_tokens":10,"messages":[{"role":"user","content":[)"
+      R"({"type":"image_url","image_url":{"url":"https://x/a.png"}},)"
+      R"({"type":"image_url","image_url":{"url":"https://x/b.png"}}]}]})";
+  CatalogueConfig config = one_model();
+  config.models.front().input_modalities = {"text", "image"};
+  config.models.front().prices->image = PicoUsd{1'000'000'000'000};
+  start(answering([](const std::string&) { return whole_answer(200, kAnswer); }), config);
+  secret_ = make_key({.limit = PicoUsd{1'990'000'000'000}});
+  EXPECT_EQ(post(kChatPath, kTwoImages).status, 402) << "two images are two USD";
+  EXPECT_EQ(upstream_->connection_count(), 0);
+  secret_ = make_key({.limit = PicoUsd{2'100'000'000'000}});
+  const RawResponse answer = post(kChatPath, kTwoImages);
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  constexpr std::int64_t kPaid = 2'000'000'000'000 + 10 * 2'500'000 + 2 * 10'000'000;
+  EXPECT_EQ(generation()->cost->total, PicoUsd{kPaid});
+  EXPECT_EQ(json::parse(answer.body)["usage"]["cost"], PicoUsd{kPaid}.to_double());
+}
+
+TEST_F(CallTest, ReservesTheDearestThatTokensMayBe) {
+  constexpr std::string_view kTenOut =
+      R"({"model":"openai/gpt-4o","max_tokens":10,"messages":[{"role":"user","content":"Hi"}]})";
+  CatalogueConfig config = one_model();
+  config.models.front().prices->reasoning = PicoUsd{100'000'000'000};
+  config.models.front().prices->audio_output = PicoUsd{900'000'000'000};
+  start(answering([](const std::string&) { return whole_answer(200, kAnswer); }), config);
+  secret_ = make_key({.limit = PicoUsd{999'000'000'000}});
+  EXPECT_EQ(post(kChatPath, kTenOut).status, 402) << "all ten may be reasoning";
+  secret_ = make_key({.limit = PicoUsd{1'100'000'000'000}});
+  EXPECT_EQ(post(kChatPath, kTenOut).status, 200) << "no audio was asked for";
+  EXPECT_EQ(
+      post(kChatPath, R"({"model":"openai/gpt-4o","max_tokens":10,"modalities":["text","audio"],)"
+                      R"("messages":[{"role":"user","content":"Hi"}]})")
+          .status,
+      402);
+}
+
 TEST_F(CallTest, RefusesWhatIsTooFast) {
   start(answering([](const std::string&) { return whole_answer(200, kAnswer); }), one_model());
   secret_ = make_key({.rpm = 1});

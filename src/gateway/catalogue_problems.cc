@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "gateway/catalogue.h"
+#include "gateway/price_names_internal.h"
 #include "gateway/upstream_request.h"
 
 namespace gantry::gateway {
@@ -218,9 +219,8 @@ class Inspector {
     };
     check("prompt", prices.input);
     check("completion", prices.output);
-    check("input_cache_read", prices.cache_read);
-    check("input_cache_write", prices.cache_write);
     check("request", prices.request);
+    for (const PriceName& name : kPriceNames) check(name.name, prices.*name.price);
     std::int64_t before = 0;
     for (std::size_t i = 0; i < prices.tiers.size(); ++i) {
       const PriceTier& tier = prices.tiers[i];
@@ -232,8 +232,10 @@ class Inspector {
       before = tier.above_tokens;
       check(field + ".prompt", tier.input);
       check(field + ".completion", tier.output);
-      check(field + ".input_cache_read", tier.cache_read);
-      check(field + ".input_cache_write", tier.cache_write);
+      for (const PriceName& name : kPriceNames) {
+        if (name.of_tier != nullptr)
+          check(fmt::format("{}.{}", field, name.name), tier.*name.of_tier);
+      }
     }
   }
 

@@ -131,6 +131,8 @@ INSTANTIATE_TEST_SUITE_P(
                     },
                     "gateway.models[0].endpoints[1].pricing.input_cache_read: not from 0 to "
                     "1,000,000 USD"},
+        ProblemCase{"image_price", [](Config& c) { c.models[0].prices->image = PicoUsd{-1}; },
+                    "gateway.models[0].pricing.image: not from 0 to 1,000,000 USD"},
         ProblemCase{"tier_order",
                     [](Config& c) {
                       c.models[0].prices->tiers.resize(2);
@@ -139,6 +141,13 @@ INSTANTIATE_TEST_SUITE_P(
                     },
                     "gateway.models[0].pricing.overrides[1].above_tokens: must be above 0, and "
                     "above that of the one before"},
+        ProblemCase{"tier_audio_price",
+                    [](Config& c) {
+                      c.models[0].prices->tiers.resize(1);
+                      c.models[0].prices->tiers[0].above_tokens = 9;
+                      c.models[0].prices->tiers[0].audio = PicoUsd{-1};
+                    },
+                    "gateway.models[0].pricing.overrides[0].audio: not from 0 to 1,000,000 USD"},
         ProblemCase{"tier_price",
                     [](Config& c) {
                       c.models[0].prices->tiers.resize(1);

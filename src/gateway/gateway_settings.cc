@@ -17,6 +17,7 @@
 #include "core/duration.h"
 #include "core/rfc3339.h"
 #include "gateway/gateway_setting_list.h"
+#include "gateway/price_names_internal.h"
 
 namespace gantry::gateway {
 namespace {
@@ -285,16 +286,13 @@ class SettingsReader {
         prices.input = usd(value, path);
       } else if (key == "completion") {
         prices.output = usd(value, path);
-      } else if (key == "input_cache_read") {
-        prices.cache_read = usd(value, path);
-      } else if (key == "input_cache_write") {
-        prices.cache_write = usd(value, path);
       } else if (key == "request") {
         prices.request = usd(value, path);
       } else if (key == "overrides") {
         read_tiers(value, path, prices.tiers);
       } else {
-        return false;
+        const auto* const name = std::ranges::find(kPriceNames, key, &PriceName::name);
+        return name != kPriceNames.end() && price(value, path, prices.*name->price);
       }
       return true;
     });
@@ -310,8 +308,9 @@ class SettingsReader {
             if (key == "above_tokens") return count(value, path, tier.above_tokens);
             if (key == "prompt") return price(value, path, tier.input);
             if (key == "completion") return price(value, path, tier.output);
-            if (key == "input_cache_read") return price(value, path, tier.cache_read);
-            return key == "input_cache_write" && price(value, path, tier.cache_write);
+            const auto* const name = std::ranges::find(kPriceNames, key, &PriceName::name);
+            return name != kPriceNames.end() && name->of_tier != nullptr &&
+                   price(value, path, tier.*name->of_tier);
           });
     });
   }

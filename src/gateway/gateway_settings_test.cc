@@ -105,6 +105,39 @@ TEST(GatewaySettings, ReadsTiersAndWhatProvidersAreToldAndTrustedWith) {
   EXPECT_NE(error_of(R"({"prices_as_of": "30.9.2026"})"), "");
 }
 
+TEST(GatewaySettings, ReadsThePricesOfEveryKindOfToken) {
+  const auto settings = read(R"({
+    "providers": [{"slug": "x", "base_url": "https://x/v1"}],
+    "models": [{"id": "a/b", "endpoints": [{"provider": "x", "model": "b"}], "pricing": {
+      "prompt": "0.000001", "completion": "0.000002", "request": "0.01", "image": "0.003",
+      "audio": "0.000004", "audio_output": "0.000005", "internal_reasoning": "0.000006",
+      "input_cache_read": "0.000007", "input_cache_write": "0.000008",
+      "input_cache_write_1h": "0.000009", "overrides": [{"above_tokens": 10,
+        "audio": "0.00004", "audio_output": "0.00005", "internal_reasoning": "0.00006",
+        "input_cache_write": "0.00008", "input_cache_write_1h": "0.00009"}]}}]})");
+  ASSERT_TRUE(settings) << settings.error().message;
+  const Prices prices = *settings->catalogue.models.at(0).prices;
+  EXPECT_EQ(prices.request, PicoUsd{10'000'000'000});
+  EXPECT_EQ(prices.image, PicoUsd{3'000'000'000});
+  EXPECT_EQ(prices.audio, PicoUsd{4'000'000});
+  EXPECT_EQ(prices.audio_output, PicoUsd{5'000'000});
+  EXPECT_EQ(prices.reasoning, PicoUsd{6'000'000});
+  EXPECT_EQ(prices.cache_read, PicoUsd{7'000'000});
+  EXPECT_EQ(prices.cache_write, PicoUsd{8'000'000});
+  EXPECT_EQ(prices.cache_write_1h, PicoUsd{9'000'000});
+  const Prices above = prices.at(11);
+  EXPECT_EQ(above.audio, PicoUsd{40'000'000});
+  EXPECT_EQ(above.audio_output, PicoUsd{50'000'000});
+  EXPECT_EQ(above.reasoning, PicoUsd{60'000'000});
+  EXPECT_EQ(above.cache_read, PicoUsd{7'000'000});
+  EXPECT_EQ(above.cache_write, PicoUsd{80'000'000});
+  EXPECT_EQ(above.cache_write_1h, PicoUsd{90'000'000});
+  EXPECT_EQ(error_of(R"({"models": [{"pricing": {"images": "1"}}]})"),
+            "gantry.yaml:1:1: gateway.models[0].pricing.images: unknown key");
+  EXPECT_EQ(error_of(R"({"models": [{"pricing": {"overrides": [{"image": "1"}]}}]})"),
+            "gantry.yaml:1:1: gateway.models[0].pricing.overrides[0].image: unknown key");
+}
+
 TEST(GatewaySettings, IsOffByDefault) {
   const auto settings = read("{}");
   ASSERT_TRUE(settings);

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "gateway/price_names_internal.h"
+
 namespace gantry::gateway {
 namespace {
 
@@ -32,6 +34,48 @@ std::int64_t price_of(std::int64_t tokens, PicoUsd price) {
 
 std::int64_t count_of(const std::optional<std::int64_t>& tokens) {
   return std::max<std::int64_t>(tokens.value_or(0), 0);
+}
+
+/// As many of `rest` as are reported; they are no longer in it.
+std::int64_t take(const std::optional<std::int64_t>& tokens, std::int64_t& rest) {
+  const std::int64_t taken = std::min(count_of(tokens), rest);
+  rest -= taken;
+  return taken;
+}
+
+/// Of one call's input, by what they are charged; no token is in two of them.
+struct InputParts {
+  std::int64_t plain = 0;
+  std::int64_t audio = 0;
+  std::int64_t cached = 0;
+  std::int64_t written = 0;     ///< For a few minutes.
+  std::int64_t written_1h = 0;  ///< For an hour.
+};
+
+InputParts split_input(const Usage& usage, const Prices& prices, std::int64_t images) {
+  InputParts parts{.cached = count_of(usage.cached), .written = count_of(usage.cache_write)};
+  parts.plain = std::max<std::int64_t>(count_of(usage.input) - add(parts.cached, parts.written), 0);
+  parts.written_1h = take(usage.cache_write_1h, parts.written);
+  parts.audio = take(usage.input_audio, parts.plain);
+  // Paid for with the images.
+  if (prices.image && images > 0) static_cast<void>(take(usage.input_image, parts.plain));
+  return parts;
+}
+
+std::int64_t cost_of_cache(const InputParts& input, const Prices& prices) {
+  const PicoUsd write_price = prices.cache_write.value_or(prices.input);
+  return add(price_of(input.cached, prices.cache_read.value_or(prices.input)),
+             add(price_of(input.written, write_price),
+                 price_of(input.written_1h, prices.cache_write_1h.value_or(write_price))));
+}
+
+std::int64_t cost_of_output(const Usage& usage, const Prices& prices) {
+  std::int64_t plain = count_of(usage.output);
+  const std::int64_t reasoning = take(usage.reasoning, plain);
+  const std::int64_t audio = take(usage.output_audio, plain);
+  return add(price_of(plain, prices.output),
+             add(price_of(reasoning, prices.reasoning.value_or(prices.output)),
+                 price_of(audio, prices.audio_output.value_or(prices.output))));
 }
 
 }  // namespace
@@ -83,37 +127,34 @@ std::optional<PicoUsd> round_usd(double usd) {
 }
 
 Prices Prices::at(std::int64_t input_tokens) const {
-  Prices flat{.input = input,
-              .output = output,
-              .cache_read = cache_read,
-              .cache_write = cache_write,
-              .request = request};
+  Prices flat = *this;
+  flat.tiers.clear();
   for (const PriceTier& tier : tiers) {
     if (input_tokens <= tier.above_tokens) break;
     flat.input = tier.input.value_or(flat.input);
     flat.output = tier.output.value_or(flat.output);
-    if (tier.cache_read) flat.cache_read = tier.cache_read;
-    if (tier.cache_write) flat.cache_write = tier.cache_write;
+    for (const PriceName& name : kPriceNames) {
+      if (name.of_tier != nullptr && tier.*name.of_tier) flat.*name.price = tier.*name.of_tier;
+    }
   }
   return flat;
 }
 
-Cost compute_cost(const Usage& usage, const Prices& prices) {
-  if (!prices.tiers.empty()) return compute_cost(usage, prices.at(usage.input));
-  const std::int64_t cached = count_of(usage.cached);
-  const std::int64_t written = count_of(usage.cache_write);
-  const std::int64_t plain =
-      std::max<std::int64_t>(count_of(usage.input) - add(cached, written), 0);
-  const PicoUsd read_price = prices.cache_read.value_or(prices.input);
-  const PicoUsd write_price = prices.cache_write.value_or(prices.input);
-  const std::int64_t cache = add(price_of(cached, read_price), price_of(written, write_price));
+Cost compute_cost(const Usage& usage, const Prices& prices, std::int64_t images) {
+  if (!prices.tiers.empty()) return compute_cost(usage, prices.at(usage.input), images);
+  const InputParts input = split_input(usage, prices, images);
+  const std::int64_t cache = cost_of_cache(input, prices);
+  const std::int64_t media =
+      add(price_of(input.audio, prices.audio.value_or(prices.input)),
+          price_of(std::max<std::int64_t>(images, 0), prices.image.value_or(PicoUsd{})));
 
   Cost cost;
-  cost.input = PicoUsd{add(price_of(plain, prices.input), cache)};
-  cost.output = PicoUsd{price_of(count_of(usage.output), prices.output)};
+  cost.input = PicoUsd{add(add(price_of(input.plain, prices.input), cache), media)};
+  cost.output = PicoUsd{cost_of_output(usage, prices)};
   cost.total = PicoUsd{add(add(cost.input->value, cost.output->value), prices.request.value)};
   if (usage.cached || usage.cache_write) {
-    cost.cache_discount = PicoUsd{price_of(add(cached, written), prices.input) - cache};
+    const std::int64_t tokens = add(input.cached, add(input.written, input.written_1h));
+    cost.cache_discount = PicoUsd{price_of(tokens, prices.input) - cache};
   }
   return cost;
 }
@@ -124,7 +165,7 @@ std::optional<Cost> charge(const Usage& usage, const Pricing& pricing,
   if (pricing.trusts_upstream_cost && reported) {
     cost.total = *reported;
   } else if (pricing.prices) {
-    cost = compute_cost(usage, *pricing.prices);
+    cost = compute_cost(usage, *pricing.prices, pricing.images);
   } else {
     return std::nullopt;
   }

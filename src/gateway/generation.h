@@ -44,23 +44,33 @@ struct PriceTier {
   std::optional<PicoUsd> output;
   std::optional<PicoUsd> cache_read;
   std::optional<PicoUsd> cache_write;
+  std::optional<PicoUsd> cache_write_1h;
+  std::optional<PicoUsd> audio;
+  std::optional<PicoUsd> audio_output;
+  std::optional<PicoUsd> reasoning;
 };
 
-/// Per token. A missing cache price is the input price.
+/// Per token, apart from `request` and `image`. A missing price is that of all tokens of its side:
+/// `input` or `output`; that of an hour's cache is `cache_write`.
 struct Prices {
   PicoUsd input;
   PicoUsd output;
   std::optional<PicoUsd> cache_read;
   std::optional<PicoUsd> cache_write;
-  PicoUsd request;                    ///< Per call.
+  PicoUsd request;                        ///< Per call.
+  std::optional<PicoUsd> cache_write_1h;  ///< Written to a cache that lasts an hour.
+  std::optional<PicoUsd> audio;           ///< Of the input.
+  std::optional<PicoUsd> audio_output;
+  std::optional<PicoUsd> reasoning;
+  std::optional<PicoUsd> image;       ///< Per image in the prompt.
   std::vector<PriceTier> tiers = {};  ///< By above_tokens, ascending.
 
   /// Those of a call with that much input: without tiers.
   [[nodiscard]] Prices at(std::int64_t input_tokens) const;
 };
 
-/// Tokens, never negative. Cached and written ones are part of the input, reasoning is part of the
-/// output.
+/// Tokens, never negative. All but the total are parts of the input or of the output, as far as the
+/// provider tells them apart; a token can be in two parts, cached and audio.
 struct Usage {
   std::int64_t input = 0;
   std::int64_t output = 0;  ///< 0 for embeddings, which have none.
@@ -70,6 +80,12 @@ struct Usage {
   std::optional<std::int64_t> cache_write_5m;
   std::optional<std::int64_t> cache_write_1h;
   std::optional<std::int64_t> reasoning;
+  std::optional<std::int64_t> input_audio;
+  std::optional<std::int64_t> input_image;
+  std::optional<std::int64_t> input_text;
+  std::optional<std::int64_t> output_audio;
+  std::optional<std::int64_t> output_image;
+  std::optional<std::int64_t> output_text;
   bool is_estimated = false;  ///< Counted here, because the provider did not say.
 };
 
@@ -84,12 +100,18 @@ struct Cost {
 };
 
 /// In integers, without rounding; what does not fit stays at the largest PicoUsd (9.2 million USD).
-/// A provider that reports more cached and written tokens than input is charged no plain input.
-[[nodiscard]] Cost compute_cost(const Usage& usage, const Prices& prices);
+/// Each token is charged once, by one price. The cache's come first: of cached tokens nobody says
+/// whether they are audio, so they are taken for text as far as there is any. A provider that
+/// reports more cached and written tokens than input is charged no other input.
+///
+/// `images`: in the prompt. Each costs `prices.image` beside the tokens; those that the usage calls
+/// tokens of images then cost nothing more.
+[[nodiscard]] Cost compute_cost(const Usage& usage, const Prices& prices, std::int64_t images = 0);
 
 /// What a call to an endpoint is charged by.
 struct Pricing {
   std::optional<Prices> prices;  ///< Nothing: unpriced.
+  std::int64_t images = 0;       ///< In the call's prompt.
   /// The total is what the provider reports, if it does.
   bool trusts_upstream_cost = false;
 };
@@ -159,6 +181,13 @@ struct SamplingParameters {
   std::vector<std::string> stop;
 };
 
+/// What the content of a request has besides text.
+struct InputMedia {
+  /// Of "image", "audio", "video" and "file", each once, in the order in which they come first.
+  std::vector<std::string> modalities;
+  std::int64_t images = 0;
+};
+
 /// JSON of what was asked or answered; see content.h.
 struct RecordedContent {
   std::string json;     ///< Empty: nothing was recorded.
@@ -186,6 +215,7 @@ struct Generation {
   SamplingParameters parameters;
   bool is_stream = false;
   std::int64_t tools_count = 0;
+  InputMedia input_media;
   std::string output_type;  ///< That was asked for: "text", "json", "image" or "speech"; or empty.
 
   std::vector<Attempt> attempts;  ///< In the order they were sent; at least one.

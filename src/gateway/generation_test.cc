@@ -140,6 +140,93 @@ TEST(ComputeCostTest, ChargesALongCallAtItsTierThroughout) {
   EXPECT_EQ(cached.cache_discount->to_double(), 0.72);
 }
 
+TEST(ComputeCostTest, WritesForAnHourHaveTheirPrice) {
+  Prices claude = prices("0.000001", "0.000005");
+  const Usage usage{.input = 1000,
+                    .output = 0,
+                    .total = 1000,
+                    .cache_write = 900,
+                    .cache_write_5m = 600,
+                    .cache_write_1h = 300};
+  claude.cache_write = parse_usd("0.00000125").value();
+  EXPECT_EQ(compute_cost(usage, claude).input->to_double(), 0.001225) << "that of all writes";
+  claude.cache_write_1h = parse_usd("0.000002").value();
+  EXPECT_EQ(compute_cost(usage, claude).input->to_double(), 0.00145);
+  EXPECT_EQ(compute_cost(usage, claude).cache_discount->to_double(), -0.00045);
+}
+
+TEST(ComputeCostTest, ReasoningAndAudioCostTheirPricesInstead) {
+  Prices omni = prices("0.01", "0.1");
+  Usage usage{.input = 100, .output = 50, .total = 150, .reasoning = 20};
+  usage.input_audio = 40;
+  usage.output_audio = 10;
+  EXPECT_EQ(compute_cost(usage, omni).total.to_double(), 6.0) << "parts are parts";
+  omni.audio = parse_usd("0.02").value();
+  EXPECT_EQ(compute_cost(usage, omni).input->to_double(), 1.4);
+  EXPECT_EQ(compute_cost(usage, omni).output->to_double(), 5.0) << "of the input";
+  omni.audio_output = parse_usd("0.2").value();
+  EXPECT_EQ(compute_cost(usage, omni).output->to_double(), 6.0);
+  omni.reasoning = parse_usd("0.3").value();
+  EXPECT_EQ(compute_cost(usage, omni).output->to_double(), 10.0);
+}
+
+TEST(ComputeCostTest, CachedTokensAreTakenForTextFirst) {
+  Prices omni = prices("0.01", "0.1");
+  omni.audio = parse_usd("0.02").value();
+  omni.cache_read = parse_usd("0.001").value();
+  Usage usage{.input = 100, .output = 0, .total = 100, .cached = 60};
+  usage.input_audio = 40;
+  EXPECT_EQ(compute_cost(usage, omni).total.to_double(), 0.86);
+  usage.cached = 70;
+  EXPECT_EQ(compute_cost(usage, omni).total.to_double(), 0.67) << "ten of them were audio";
+}
+
+TEST(ComputeCostTest, AnImageCostsItsPriceAndNotItsTokensToo) {
+  Prices seeing = prices("0.01", "0.1");
+  Usage usage{.input = 100, .output = 0, .total = 100};
+  EXPECT_EQ(compute_cost(usage, seeing, 2).total.to_double(), 1.0) << "no price of its own";
+  seeing.image = parse_usd("0.25").value();
+  EXPECT_EQ(compute_cost(usage, seeing, 2).input->to_double(), 1.5);
+  usage.input_image = 80;
+  EXPECT_EQ(compute_cost(usage, seeing, 2).input->to_double(), 0.7);
+  EXPECT_EQ(compute_cost(usage, seeing, 0).input->to_double(), 1.0) << "none was counted";
+  EXPECT_EQ(charge(usage, {.prices = seeing, .images = 2}, {})->total.to_double(), 0.7);
+}
+
+RC_GTEST_PROP(ComputeCostTest, ChargesEachTokenOnce, ()) {
+  const auto count = [] { return *rc::gen::inRange<std::int64_t>(0, 1000); };
+  Usage usage{.input = 3000 + count(), .output = count()};
+  usage.cached = count();
+  usage.cache_write = count();
+  usage.cache_write_1h = count();
+  usage.reasoning = count();
+  usage.input_audio = count();
+  usage.input_image = count();
+  usage.output_audio = count();
+  const Prices plain = prices("0.01", "0.1");
+  Prices all = plain;
+  all.cache_read = all.cache_write = all.cache_write_1h = all.audio = plain.input;
+  all.audio_output = all.reasoning = plain.output;
+  const Cost cost = compute_cost(usage, all);
+  RC_ASSERT(cost.input->value == usage.input * plain.input.value);
+  RC_ASSERT(cost.output->value == usage.output * plain.output.value);
+  RC_ASSERT(compute_cost(usage, plain).total == cost.total);
+}
+
+TEST(ComputeCostTest, TiersChangeSpecialPricesToo) {
+  Prices flat = prices("0.01", "0.1");
+  flat.reasoning = parse_usd("0.2").value();
+  flat.audio = parse_usd("0.02").value();
+  PriceTier tier{
+      .above_tokens = 100, .input = {}, .output = {}, .cache_read = {}, .cache_write = {}};
+  tier.reasoning = parse_usd("0.4").value();
+  flat.tiers = {tier};
+  const Prices at = flat.at(101);
+  EXPECT_EQ(at.reasoning, parse_usd("0.4").value());
+  EXPECT_EQ(at.audio, parse_usd("0.02").value());
+  EXPECT_TRUE(at.tiers.empty());
+}
+
 TEST(ChargeTest, ChargesWhatTheProviderReportsIfItIsTrusted) {
   const Usage usage{.input = 10, .output = 2, .total = 12};
   const Pricing table{.prices = prices("0.000001", "0.000002")};

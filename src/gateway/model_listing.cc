@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "core/json_writer.h"
+#include "gateway/price_names_internal.h"
 
 namespace gantry::gateway {
 namespace {
@@ -39,8 +40,9 @@ void write_tiers(core::JsonWriter& json, const std::vector<PriceTier>& tiers) {
     json.key("min_prompt_tokens").integer(tier.above_tokens + 1);
     write("prompt", tier.input);
     write("completion", tier.output);
-    write("input_cache_read", tier.cache_read);
-    write("input_cache_write", tier.cache_write);
+    for (const PriceName& name : kPriceNames) {
+      if (name.of_tier != nullptr) write(name.name, tier.*name.of_tier);
+    }
     json.end_object();
   }
   json.end_array();
@@ -56,8 +58,9 @@ void write_pricing(core::JsonWriter& json, const std::optional<Prices>& prices) 
   json.key("prompt").string(format_usd(prices->input));
   json.key("completion").string(format_usd(prices->output));
   json.key("request").string(format_usd(prices->request));
-  if (prices->cache_read) json.key("input_cache_read").string(format_usd(*prices->cache_read));
-  if (prices->cache_write) json.key("input_cache_write").string(format_usd(*prices->cache_write));
+  for (const PriceName& name : kPriceNames) {
+    if (const auto price = (*prices).*name.price) json.key(name.name).string(format_usd(*price));
+  }
   if (!prices->tiers.empty()) write_tiers(json, prices->tiers);
   json.end_object();
 }

@@ -56,6 +56,24 @@ TEST(ModelListing, PrintsWhatIsKnownAndNullForTheRest) {
   EXPECT_EQ(listing["data"][1]["context_length"], nullptr);
 }
 
+TEST(ModelListing, PrintsThePricesThatAreSet) {
+  CatalogueConfig config = sample();
+  Prices& prices = *config.models[0].prices;
+  prices.request = PicoUsd{1'000'000'000'000};
+  prices.image = PicoUsd{3'613'000'000};
+  prices.audio = PicoUsd{40'000'000};
+  prices.audio_output = PicoUsd{80'000'000};
+  prices.reasoning = PicoUsd{0};
+  prices.cache_write = PicoUsd{3'000'000};
+  prices.cache_write_1h = PicoUsd{5'000'000};
+  const auto catalogue = testing::make_catalogue(std::move(config));
+  EXPECT_EQ(json::parse(print_models(*catalogue, {}))["data"][0]["pricing"], json::parse(R"({
+    "prompt": "0.0000025", "completion": "0.00001", "request": "1", "image": "0.003613",
+    "audio": "0.00004", "audio_output": "0.00008", "internal_reasoning": "0",
+    "input_cache_read": "0.00000125", "input_cache_write": "0.000003",
+    "input_cache_write_1h": "0.000005"})"));
+}
+
 TEST(ModelListing, PrintsTiersFromTheirFirstToken) {
   CatalogueConfig config = sample();
   config.models[0].prices->tiers = {{.above_tokens = 200'000,

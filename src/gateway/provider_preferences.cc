@@ -99,6 +99,10 @@ class Parser {
         caps.completion = read_price("max_price.completion", kMillionTokens);
       } else if (member.key == "request") {
         caps.request = read_price("max_price.request", 1);
+      } else if (member.key == "image") {
+        caps.image = read_price("max_price.image", 1);
+      } else if (member.key == "audio") {
+        caps.audio = read_price("max_price.audio", kMillionTokens);
       }
     });
     if (!is_object) complain("max_price", "must be an object");

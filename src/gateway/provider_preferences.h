@@ -19,13 +19,19 @@ namespace gantry::gateway {
 /// PerModel: all endpoints of the first model come before those of the second.
 enum class SortPartition : bool { PerModel, None };
 
-/// Per token and per call, though clients write prices per million tokens.
+/// Per token, per call and per image, though clients write prices per million tokens. OpenRouter
+/// says of `audio` only that it is "per audio unit"; it is read as of a million tokens, as prompt
+/// and completion are, because the other reading would let every price pass.
 struct PriceCaps {
   std::optional<PicoUsd> prompt;
   std::optional<PicoUsd> completion;
   std::optional<PicoUsd> request;
+  std::optional<PicoUsd> image;
+  std::optional<PicoUsd> audio;
 
-  [[nodiscard]] bool is_empty() const { return !prompt && !completion && !request; }
+  [[nodiscard]] bool is_empty() const {
+    return !prompt && !completion && !request && !image && !audio;
+  }
 };
 
 /// By Percentile.

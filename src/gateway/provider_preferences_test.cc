@@ -24,7 +24,8 @@ TEST(ProviderPreferences, AreRead) {
   const auto preferences = parse_provider_preferences(R"({
     "order": ["azure/eu", "open\u0061i"], "only": ["a"], "ignore": [],
     "allow_fallbacks": false, "require_parameters": true,
-    "max_price": {"prompt": 2.5, "completion": "10", "request": 0.01, "image": 3},
+    "max_price": {"prompt": 2.5, "completion": "10", "request": 0.01, "image": "0.003",
+                  "audio": 40},
     "sort": {"by": "latency", "partition": "none"},
     "preferred_max_latency": 1.5,
     "preferred_min_throughput": {"p50": 100, "p99": 20, "p42": 1},
@@ -37,6 +38,8 @@ TEST(ProviderPreferences, AreRead) {
   EXPECT_EQ(preferences->max_price.prompt, PicoUsd{2'500'000});
   EXPECT_EQ(preferences->max_price.completion, PicoUsd{10'000'000});
   EXPECT_EQ(preferences->max_price.request, PicoUsd{10'000'000'000});
+  EXPECT_EQ(preferences->max_price.image, PicoUsd{3'000'000'000});
+  EXPECT_EQ(preferences->max_price.audio, PicoUsd{40'000'000});
   EXPECT_EQ(preferences->sort, SortBy::Latency);
   EXPECT_EQ(preferences->partition, SortPartition::None);
   EXPECT_EQ(preferences->latency_s_max, (PaceCutoffs{1.5, {}, {}, {}}));
@@ -88,6 +91,8 @@ INSTANTIATE_TEST_SUITE_P(
                     "provider: line 1, column 26: control character in a string"},
         RefusedCase{"price_bool", R"({"max_price":{"request":true}})",
                     "provider.max_price.request: must be a price in USD"},
+        RefusedCase{"price_image", R"({"max_price":{"image":"dear"}})",
+                    "provider.max_price.image: must be a price in USD"},
         RefusedCase{"prices", R"({"max_price":3})", "provider.max_price: must be an object"},
         RefusedCase{"sort", R"({"sort":"beauty"})",
                     "provider.sort: must be price, throughput or latency"},

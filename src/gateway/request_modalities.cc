@@ -28,7 +28,7 @@ class Finder {
  public:
   explicit Finder(std::string_view body) : json_(body) {}
 
-  std::vector<std::string> run(std::string_view list) {
+  InputMedia run(std::string_view list) {
     json_.object([&](const JsonMember& member) {
       if (member.key == list) messages();
     });
@@ -36,10 +36,13 @@ class Finder {
   }
 
  private:
+  /// "output": what Responses calls the content of a tool's result.
+  static bool is_holder(std::string_view key) { return key == "content" || key == "output"; }
+
   void messages() {
     json_.array([&] {
       json_.object([&](const JsonMember& member) {
-        if (member.key == "content") parts();
+        if (is_holder(member.key)) parts();
       });
     });
   }
@@ -50,7 +53,7 @@ class Finder {
       json_.object([&](const JsonMember& member) {
         if (member.key == "type") {
           if (const auto type = json_.string()) add(*type);
-        } else if (member.key == "content") {
+        } else if (is_holder(member.key)) {
           parts();  // a tool's result, which is made of parts itself
         }
       });
@@ -60,16 +63,19 @@ class Finder {
   void add(std::string_view type) {
     const auto part = std::ranges::find(kPartTypes, type, &PartType::type);
     if (part == kPartTypes.end()) return;
-    if (std::ranges::count(found_, part->modality) == 0) found_.emplace_back(part->modality);
+    auto& modalities = found_.modalities;
+    if (std::ranges::count(modalities, part->modality) == 0)
+      modalities.emplace_back(part->modality);
+    if (part->modality == "image") ++found_.images;
   }
 
   JsonReader json_;
-  std::vector<std::string> found_;
+  InputMedia found_;
 };
 
 }  // namespace
 
-std::vector<std::string> find_input_modalities(Api api, std::string_view body) {
+InputMedia find_input_media(Api api, std::string_view body) {
   const bool may_have_media =
       std::ranges::any_of(kWords, [&](std::string_view word) { return body.contains(word); });
   if (!may_have_media) return {};
@@ -78,9 +84,9 @@ std::vector<std::string> find_input_modalities(Api api, std::string_view body) {
     case Api::Messages:
       return Finder(body).run("messages");
     case Api::Responses:
+    case Api::Embeddings:
       return Finder(body).run("input");
     case Api::Completions:
-    case Api::Embeddings:
       return {};
   }
   return {};

@@ -14,6 +14,11 @@ bool contains(const Range& range, std::string_view value) {
   return std::ranges::count(range, value) > 0;
 }
 
+/// What has no price of its own, or no cap, exceeds nothing.
+bool exceeds(const std::optional<PicoUsd>& price, const std::optional<PicoUsd>& cap) {
+  return price && cap && *price > *cap;
+}
+
 bool is_named(const std::vector<std::string>& names, const Endpoint& endpoint) {
   return std::ranges::any_of(
       names, [&](const std::string& name) { return names_provider(name, endpoint); });
@@ -119,9 +124,13 @@ bool RoutingFilter::is_cheap_enough(const Endpoint& endpoint) const {
   // An unknown price may be any.
   if (!endpoint.prices) return false;
   const Prices prices = endpoint.prices->at(request_.input_tokens);
+  std::optional<PicoUsd> audio_as_text;
+  if (contains(request_.input_modalities, "audio")) audio_as_text = prices.input;
   return prices.input <= caps.prompt.value_or(prices.input) &&
          prices.output <= caps.completion.value_or(prices.output) &&
-         prices.request <= caps.request.value_or(prices.request);
+         prices.request <= caps.request.value_or(prices.request) &&
+         !exceeds(prices.image, caps.image) && !exceeds(prices.audio_output, caps.audio) &&
+         !exceeds(prices.audio ? prices.audio : audio_as_text, caps.audio);
 }
 
 bool RoutingFilter::knows_parameters(const Endpoint& endpoint) const {

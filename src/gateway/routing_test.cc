@@ -333,6 +333,32 @@ INSTANTIATE_TEST_SUITE_P(
                    "provider.allow_fallbacks", "constraint_filtered"}),
     [](const auto& info) { return info.param.name; });
 
+TEST_F(RoutingTest, ImagesAndAudioHaveCapsOfTheirOwn) {
+  request_.preferences.sort = SortBy::Price;
+  std::vector<EndpointConfig>& endpoints = config_.models[0].endpoints;
+  endpoints[0].prices->image = PicoUsd{100};
+  endpoints[1].prices->image = PicoUsd{50};
+  request_.preferences.max_price.image = PicoUsd{50};
+  EXPECT_EQ(routed(), "a/one mid, a/one dear/eu") << "what has no price costs nothing more";
+  request_.preferences.max_price = {};
+  endpoints[1].prices->audio = PicoUsd{20};
+  endpoints[2].prices->audio_output = PicoUsd{20};
+  request_.preferences.max_price.audio = PicoUsd{19};
+  EXPECT_EQ(routed(), "a/one cheap");
+  request_.preferences.max_price.audio = PicoUsd{20};
+  EXPECT_EQ(routed(), "a/one cheap, a/one mid, a/one dear/eu");
+}
+
+TEST_F(RoutingTest, AudioWithoutAPriceCostsWhatTextDoes) {
+  request_.preferences.sort = SortBy::Price;
+  request_.preferences.max_price.audio = PicoUsd{2};
+  EXPECT_EQ(routed(), "a/one cheap, a/one mid, a/one dear/eu");
+  request_.input_modalities = {"audio"};
+  for (EndpointConfig& endpoint : config_.models[0].endpoints)
+    endpoint.input_modalities = {"text", "audio"};
+  EXPECT_EQ(routed(), "a/one cheap, a/one mid");
+}
+
 TEST_F(RoutingTest, SaysAllThatStoodInTheWay) {
   request_.models = {"a/one", "a/two"};
   request_.preferences.only = {"mid", "dear"};

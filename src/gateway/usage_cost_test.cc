@@ -48,6 +48,18 @@ TEST(UsageCost, StandsBehindTheProvidersBytes) {
             R"("upstream_inference_completions_cost":0.00002},"is_byok":false})");
 }
 
+TEST(UsageCost, HasTheImagesInThePrompts) {
+  Pricing seeing = priced();
+  seeing.prices->image = PicoUsd{1'000'000'000};
+  seeing.prices->request = PicoUsd{2'000'000'000};
+  seeing.images = 3;
+  EXPECT_EQ(edited(R"({"prompt_tokens":10,"completion_tokens":2})", seeing),
+            R"({"prompt_tokens":10,"completion_tokens":2,"cost":0.005045,)"
+            R"("cost_details":{"upstream_inference_cost":null,)"
+            R"("upstream_inference_prompt_cost":0.003025,)"
+            R"("upstream_inference_completions_cost":0.00002},"is_byok":false})");
+}
+
 TEST(UsageCost, ReplacesTheProvidersOwn) {
   EXPECT_EQ(
       edited(R"({"cost":0.5,"prompt_tokens":10,"is_byok":true,"completion_tokens":2,"x":1})",

@@ -23,6 +23,12 @@ struct ReportedUsage {
 /// the reasoning tokens, these are added to the output.
 [[nodiscard]] ReportedUsage read_openai_usage(JsonReader& json);
 
+/// Anthropic's `cache_creation`: tokens written to a cache, by how long it lasts.
+struct CacheWrites {
+  std::optional<std::int64_t> of_5m;
+  std::optional<std::int64_t> of_1h;
+};
+
 /// Anthropic's `usage`, which a stream gives in parts, each later one replacing what it repeats.
 /// Its input_tokens leave out both caches.
 class AnthropicUsage {
@@ -38,8 +44,7 @@ class AnthropicUsage {
   std::optional<std::int64_t> output_;
   std::optional<std::int64_t> cache_read_;
   std::optional<std::int64_t> cache_write_;
-  std::optional<std::int64_t> cache_write_5m_;
-  std::optional<std::int64_t> cache_write_1h_;
+  CacheWrites cache_writes_;
 };
 
 }  // namespace gantry::gateway

@@ -66,6 +66,31 @@ TEST(OpenAiUsage, OfEmbeddingsHasInputOnly) {
   EXPECT_EQ(usage->total, 8);
 }
 
+TEST(OpenAiUsage, TellsModalities) {
+  const auto usage = openai(
+      R"({"prompt_tokens":120,"completion_tokens":90,
+          "prompt_tokens_details":{"text_tokens":50,"audio_tokens":60,"image_tokens":10},
+          "completion_tokens_details":{"audio_tokens":70,"text_tokens":15,"image_tokens":5,
+                                       "reasoning_tokens":0,"accepted_prediction_tokens":3}})");
+  ASSERT_TRUE(usage);
+  EXPECT_EQ(usage->input_text, 50);
+  EXPECT_EQ(usage->input_audio, 60);
+  EXPECT_EQ(usage->input_image, 10);
+  EXPECT_EQ(usage->output_audio, 70);
+  EXPECT_EQ(usage->output_text, 15);
+  EXPECT_EQ(usage->output_image, 5);
+}
+
+TEST(OpenAiUsage, ReadsWhatOpenRouterPassesOnOfAnthropic) {
+  const auto usage = openai(
+      R"({"prompt_tokens":120,"completion_tokens":9,
+          "cache_creation":{"ephemeral_5m_input_tokens":40,"ephemeral_1h_input_tokens":60}})");
+  ASSERT_TRUE(usage);
+  EXPECT_EQ(usage->input, 120);
+  EXPECT_EQ(usage->cache_write, 100);
+  EXPECT_EQ(usage->cache_write_1h, 60);
+}
+
 TEST(OpenAiUsage, IsNothingWithoutCounts) {
   for (const char* text :
        {"null", "{}", "[]", R"({"total_tokens":3})", R"({"completion_tokens":3})",
@@ -93,6 +118,17 @@ TEST(AnthropicUsage, AddsTheCachesToTheInput) {
   EXPECT_EQ(usage->cache_write, 1000);
   EXPECT_EQ(usage->cache_write_5m, 600);
   EXPECT_EQ(usage->cache_write_1h, 400);
+}
+
+TEST(AnthropicUsage, PartsOfWritesStandForTheirSum) {
+  AnthropicUsage reader;
+  JsonReader start(
+      R"({"input_tokens":5,"cache_creation":{"ephemeral_1h_input_tokens":400},"output_tokens":1})");
+  reader.read(start);
+  ASSERT_TRUE(reader.usage());
+  EXPECT_EQ(reader.usage()->input, 405);
+  EXPECT_EQ(reader.usage()->cache_write, 400);
+  EXPECT_EQ(reader.usage()->cache_write_5m, std::nullopt);
 }
 
 TEST(AnthropicUsage, KeepsWhatALaterPartLeavesOut) {

@@ -15,8 +15,9 @@ from gateway_setup import make_gateway, make_key, model, provider
 from recording_upstream import Stream, Upstream, Whole
 
 FIRST, SECOND = "sk-first-0123456789abcdefgh", "sk-second-0123456789abcdefg"
-PRICES = {"prompt": "0.000001", "completion": "0.000002",
-          "overrides": [{"above_tokens": 1000, "prompt": "0.000003"}]}
+PRICES = {"prompt": "0.000001", "completion": "0.000002", "image": "0.003", "audio": "0.00004", "audio_output": "0.00008",
+          "internal_reasoning": "0.000004", "input_cache_write_1h": "0.000006",
+          "overrides": [{"above_tokens": 1000, "prompt": "0.000003", "audio": "0.00005"}]}
 
 
 @pytest.fixture(scope="module")

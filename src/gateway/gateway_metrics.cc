@@ -9,9 +9,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "core/mutex.h"
 #include "gateway/api_names_internal.h"
 #include "gateway/error_answer.h"
+#include "gateway/token_modalities_internal.h"
 
 namespace gantry::gateway {
 namespace {
@@ -146,6 +149,7 @@ struct GatewayMetrics::Impl {
   void observe_attempt(const Generation& generation, const Attempt& attempt);
   void observe_chunks(const Generation& generation, const MetricLabels& labels);
   void observe_usage(const Generation& generation, const MetricLabels& labels);
+  void count_usage(const Generation& generation, const MetricLabels& labels);
   void observe_server(const Generation& generation, const MetricLabels& labels);
   void observe_own(const Generation& generation);
 
@@ -260,14 +264,35 @@ void GatewayMetrics::Impl::observe_usage(const Generation& generation, const Met
   if (!has_latest()) return;
   observe(kLatestInput, labels, static_cast<double>(usage.input));
   if (has_output) observe(kLatestOutput, labels, static_cast<double>(usage.output));
-  const auto count_tokens = [&](std::string_view name, std::optional<std::int64_t> tokens) {
-    if (tokens) count(name, "Tokens of calls.", labels, *tokens);
+  count_usage(generation, labels);
+}
+
+void GatewayMetrics::Impl::count_usage(const Generation& generation, const MetricLabels& labels) {
+  const auto count_tokens = [&](std::string_view kind, std::string_view modality,
+                                std::int64_t tokens) {
+    MetricLabels typed = labels;
+    typed.emplace_back("gen_ai_token_modality", modality);
+    count(fmt::format("gen_ai_client_inference_usage_{}_tokens_total", kind), "Tokens of calls.",
+          typed, tokens);
   };
-  count_tokens("gen_ai_client_inference_usage_input_tokens_total", usage.input);
-  if (has_output) count_tokens("gen_ai_client_inference_usage_output_tokens_total", usage.output);
-  count_tokens("gen_ai_client_inference_usage_cache_read_input_tokens_total", usage.cached);
-  count_tokens("gen_ai_client_inference_usage_cache_write_input_tokens_total", usage.cache_write);
-  count_tokens("gen_ai_client_inference_usage_reasoning_output_tokens_total", usage.reasoning);
+  const auto count_side = [&](std::string_view kind, const ModalityTokens& side) {
+    for (const auto& [modality, tokens] : side.told) {
+      if (tokens > 0) count_tokens(kind, modality, tokens);
+    }
+    if (side.rest > 0 || side.total == 0) count_tokens(kind, side.rest_modality, side.rest);
+  };
+  const auto count_part = [&](std::string_view kind, const ModalityTokens& side,
+                              const std::optional<std::int64_t>& tokens) {
+    if (tokens) count_tokens(kind, side.is_text() ? kTextModality : kUnknownModality, *tokens);
+  };
+  const Usage& usage = *generation.usage;
+  const ModalityTokens input = input_modalities(generation);
+  const ModalityTokens output = output_modalities(generation);
+  count_side("input", input);
+  if (generation.api != Api::Embeddings) count_side("output", output);
+  count_part("cache_read_input", input, usage.cached);
+  count_part("cache_write_input", input, usage.cache_write);
+  count_part("reasoning_output", output, usage.reasoning);
 }
 
 void GatewayMetrics::Impl::observe_server(const Generation& generation,

@@ -91,6 +91,36 @@ TEST_F(GatewayMetricsTest, ObservesACall) {
   EXPECT_DOUBLE_EQ(sum("gantry_gateway_cost_usd_total", {{"key", "batch"}}), 0.000285);
 }
 
+TEST_F(GatewayMetricsTest, TokensAreCountedByModality) {
+  GatewayMetrics metrics(registry_, {});
+  Generation made = finished();
+  made.usage->reasoning = 5;
+  metrics.observe(made);
+  constexpr std::string_view kPrefix = "gen_ai_client_inference_usage_";
+  const auto counted = [&](std::string_view kind, std::string_view modality) {
+    return sum(fmt::format("{}{}_tokens_total", kPrefix, kind),
+               {{"gen_ai_token_modality", std::string(modality)}});
+  };
+  EXPECT_EQ(counted("input", "text"), 10);
+  EXPECT_EQ(counted("output", "text"), 41);
+  EXPECT_EQ(counted("cache_read_input", "text"), 4);
+  EXPECT_EQ(counted("reasoning_output", "text"), 5);
+  EXPECT_EQ(counted("input", "audio"), -1) << "no series for what there was none of";
+
+  made.input_media.modalities = {"audio", "image"};
+  made.usage->input_audio = 3;
+  metrics.observe(made);
+  EXPECT_EQ(counted("input", "audio"), 3);
+  EXPECT_EQ(counted("input", "unknown"), 7);
+  EXPECT_EQ(counted("cache_read_input", "unknown"), 4);
+  EXPECT_EQ(sum("gen_ai_client_inference_usage_input_tokens_total"), 20) << "each token once";
+  EXPECT_EQ(sum("gen_ai_client_inference_operation_input_tokens_sum"), 20);
+  EXPECT_EQ(sum("gen_ai_client_inference_operation_input_tokens_sum",
+                {{"gen_ai_token_modality", "text"}}),
+            -1)
+      << "percentiles of parts do not add up";
+}
+
 TEST_F(GatewayMetricsTest, FailuresHaveTheirStatus) {
   GatewayMetrics metrics(registry_, {});
   Generation failed = finished();

@@ -291,8 +291,8 @@ void Call::take_stream(Attempt record, StreamOutcome stream) {
 }
 
 void Call::end_stream(StreamResult result) {
-  add_stream(result, *request_, generation_);
-  parts_.statistics.record(serving_->candidate.endpoint->id, measure_stream(result, generation_));
+  add_stream(result, generation_);
+  parts_.statistics.record(serving_->candidate.endpoint->id, measure_stream(result));
   if (generation_.is_ok) record_session();
   serving_.reset();
   {
@@ -300,6 +300,7 @@ void Call::end_stream(StreamResult result) {
     phase_ = Phase::Over;
     client_end_ = result.client_end;
   }
+  streamed_ = std::move(result.answer);
   complete();
 }
 
@@ -452,9 +453,27 @@ void Call::complete() {
     const core::Lock lock(mutex_);
     client_end = client_end_;
   }
-  if (answer_body_) add_whole_answer(*answer_body_, *request_, generation_);
-  answer_body_.reset();
+  if (answer_body_) reported_ = add_whole_answer(*answer_body_, request_->api(), generation_);
   add_client_end(*client_end, generation_);
+  const bool is_counted = streamed_ ? streamed_->usage.has_value()
+                                    : !answer_body_.has_value() || reported_.usage.has_value();
+  const BpeTokenizer* const tokenizer =
+      is_counted ? nullptr : catalogue_->tokenizer_of(generation_.served_model);
+  if (tokenizer == nullptr) return settle({});
+  // Counting may take longer than others on this thread should wait. When it is over before
+  // `submit` is, the gateway may be gone.
+  const std::shared_ptr<core::WorkerPool> counters = parts_.counters;
+  const auto queued =
+      counters->submit([self = shared_from_this(), tokenizer] { self->settle({tokenizer}); });
+  if (!queued) settle({});
+}
+
+/// With all that is known of the call, but for what is to be counted.
+void Call::settle(const TextCounting& counting) {
+  if (answer_body_) add_whole_usage(*answer_body_, reported_, *request_, counting, generation_);
+  if (streamed_) add_stream_usage(*streamed_, *request_, counting, generation_);
+  answer_body_.reset();
+  streamed_.reset();
   reservation_.settle(
       {.cost = generation_.cost ? std::optional(generation_.cost->total) : std::nullopt,
        .tokens = generation_.usage ? generation_.usage->total : 0});

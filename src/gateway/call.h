@@ -23,6 +23,8 @@
 #include "gateway/call_slots.h"
 #include "gateway/client_stream.h"
 #include "gateway/stream_pump.h"
+#include "gateway/token_estimate.h"
+#include "gateway/usage_reader.h"
 #include "net/answer_stream.h"
 
 namespace gantry::gateway {
@@ -85,6 +87,7 @@ class Call : public std::enable_shared_from_this<Call> {
   void answer(Continue give);
   void client_ended(const net::AnswerEnd& how);
   void complete();
+  void settle(const TextCounting& counting);
 
   void record_session();
   [[nodiscard]] net::Headers detail_headers() const;
@@ -111,6 +114,8 @@ class Call : public std::enable_shared_from_this<Call> {
   std::optional<CallSlots::Slot> slot_;  ///< Among all calls.
   std::optional<Serving> serving_;
   std::optional<std::string> answer_body_;  ///< The provider's, of an answer in one piece.
+  ReportedUsage reported_;                  ///< By that.
+  std::optional<StreamedAnswer> streamed_;  ///< Of a stream, when it is over.
 
   core::Mutex mutex_;
   Phase phase_ GANTRY_GUARDED_BY(mutex_) = Phase::Moving;

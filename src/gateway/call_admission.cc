@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::int64_t kMsPerSecond = 1000;
 constexpr std::int64_t kNsPerMs = 1'000'000;
+constexpr std::size_t kExactBytesMax = 64 << 10;    ///< Of a prompt: counted in about 2 ms.
 constexpr std::int64_t kTokensMax = 1'000'000'000;  ///< Of an estimate: bounds what is multiplied.
 
 TypedError invalid(const Error& error) {
@@ -193,7 +194,11 @@ class Doorkeeper {
 
   std::expected<Route, TypedError> find_route() {
     const RequestFields& fields = request_->parsed().fields();
-    input_tokens_ = estimate_input_tokens(api_, request_->body());
+    const auto& first_model =
+        fields.model.empty() && !fields.models.empty() ? fields.models.front() : fields.model;
+    input_tokens_ = estimate_input_tokens(
+        api_, request_->body(),
+        {.tokenizer = catalogue_->tokenizer_for(first_model), .exact_bytes_max = kExactBytesMax});
     RoutingRequest wanted{.api = api_,
                           .models = {},
                           .preferences = {},

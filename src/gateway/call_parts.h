@@ -10,6 +10,7 @@
 
 #include "core/metrics.h"
 #include "core/time.h"
+#include "core/worker_pool.h"
 #include "gateway/attempt_plan.h"
 #include "gateway/breaker.h"
 #include "gateway/budget.h"
@@ -64,7 +65,8 @@ struct CallParts {
   StickySessions& sessions;
   const Router& router;
   LiveCalls& live;
-  const std::shared_ptr<CallSlots> slots;  ///< Of all calls at once.
+  const std::shared_ptr<core::WorkerPool> counters;  ///< Of tokens that providers did not count.
+  const std::shared_ptr<CallSlots> slots;            ///< Of all calls at once.
   const CallOptions options;
 };
 

@@ -6,7 +6,6 @@
 #include "gateway/call_record_internal.h"
 #include "gateway/error_answer.h"
 #include "gateway/passthrough_answer.h"
-#include "gateway/token_estimate.h"
 
 namespace gantry::gateway {
 namespace {
@@ -25,11 +24,12 @@ Result<Answer> read(Api api, const std::string& body) {
   return is_passed_through ? read_passthrough_answer(api, body) : read_answer(api, body);
 }
 
-/// The recorded completion stands for its texts: its own JSON is a few bytes more.
-Usage estimated_usage(const Answer& answer, const InferenceRequest& request) {
-  const std::size_t output_bytes =
-      request.api() == Api::Embeddings ? 0 : answer.completion.json.size();
-  return estimate_usage(estimate_input_tokens(request.api(), request.body()), output_bytes);
+/// Without a tokenizer the recorded completion stands for its texts: its own JSON is a few bytes
+/// more.
+std::int64_t output_tokens(const std::string& body, Api api, const TextCounting& counting,
+                           const RecordedContent& completion) {
+  if (counting.tokenizer != nullptr) return estimate_output_tokens(api, body, counting);
+  return api == Api::Embeddings ? 0 : estimate_text_tokens(completion.json.size());
 }
 
 }  // namespace
@@ -47,7 +47,7 @@ std::optional<double> latency_s(const Attempt& attempt) {
   return (*attempt.body_end_ms - attempt.sent_ms) / kMsPerSecond;
 }
 
-CallMeasurement measure_stream(const StreamResult& result, const Generation& generation) {
+CallMeasurement measure_stream(const StreamResult& result) {
   CallMeasurement measured;
   if (result.end == StreamEnd::ProviderFailed) {
     measured.outcome = AttemptOutcome::Failure;
@@ -56,32 +56,42 @@ CallMeasurement measure_stream(const StreamResult& result, const Generation& gen
   const Attempt& attempt = result.record;
   if (!attempt.first_token_ms) return measured;
   measured.latency_s = (*attempt.first_token_ms - attempt.sent_ms) / kMsPerSecond;
-  const bool is_counted = generation.usage && !generation.usage->is_estimated;
-  if (!is_counted || !attempt.body_end_ms || generation.usage->output < 2) return measured;
+  const std::optional<Usage>& usage = result.answer.usage;
+  if (!usage || !attempt.body_end_ms || usage->output < 2) return measured;
   const double seconds = (*attempt.body_end_ms - *attempt.first_token_ms) / kMsPerSecond;
   if (seconds > 0) {
-    measured.tokens_per_second = static_cast<double>(generation.usage->output - 1) / seconds;
+    measured.tokens_per_second = static_cast<double>(usage->output - 1) / seconds;
   }
   return measured;
 }
 
-void add_whole_answer(const std::string& body, const InferenceRequest& request,
-                      Generation& generation) {
-  auto answer = read(request.api(), body);
+ReportedUsage add_whole_answer(const std::string& body, Api api, Generation& generation) {
+  auto answer = read(api, body);
   if (!answer) {
     // The client has it as it came.
     log::warn("provider's answer could not be read for the trace",
               {{"generation", generation.id}, {"error", answer.error().message}});
     answer.emplace();
   }
-  generation.usage = answer->usage ? answer->usage : estimated_usage(*answer, request);
-  add_cost(answer->reported_cost, generation);
   generation.upstream_id = std::move(answer->upstream_id);
   generation.finish_reason = std::move(answer->finish_reason);
   generation.native_finish_reason = std::move(answer->native_finish_reason);
   generation.finish_reasons = std::move(answer->finish_reasons);
   generation.tool_calls_count = answer->tool_calls_count;
   generation.completion = std::move(answer->completion);
+  return {.usage = answer->usage, .cost = answer->reported_cost};
+}
+
+void add_whole_usage(const std::string& body, const ReportedUsage& reported,
+                     const InferenceRequest& request, const TextCounting& counting,
+                     Generation& generation) {
+  generation.usage = reported.usage;
+  if (!generation.usage) {
+    const Api api = request.api();
+    generation.usage = estimated_usage(estimate_input_tokens(api, request.body(), counting),
+                                       output_tokens(body, api, counting, generation.completion));
+  }
+  add_cost(reported.cost, generation);
 }
 
 void add_client_end(const net::AnswerEnd& end, Generation& generation) {

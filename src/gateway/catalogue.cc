@@ -62,6 +62,14 @@ bool Provider::serves(Api api) const {
   return false;
 }
 
+bool TokenizerConfig::counts(std::string_view model_id) const {
+  return std::ranges::any_of(models, [&](std::string_view pattern) {
+    if (!pattern.ends_with('*')) return pattern == model_id;
+    pattern.remove_suffix(1);
+    return model_id.starts_with(pattern);
+  });
+}
+
 bool AllowedModels::allows(std::string_view id) const {
   return !ids || std::ranges::count(*ids, id) > 0;
 }
@@ -72,6 +80,7 @@ Result<std::shared_ptr<const Catalogue>> Catalogue::build(CatalogueConfig config
   }
   const std::shared_ptr<Catalogue> catalogue(new Catalogue());
   catalogue->allows_unlisted_ = config.allows_unlisted;
+  catalogue->tokenizers_ = std::move(config.tokenizers);
   for (Provider& each : config.providers) {
     if (each.name.empty()) each.name = each.slug;
     each.forwards_trace_context = config.forwards_trace_context;

@@ -21,6 +21,7 @@
 #include "core/ids.h"
 #include "core/time.h"
 #include "gateway/generation.h"
+#include "gateway/text_pieces.h"
 
 namespace gantry::gateway {
 
@@ -96,9 +97,19 @@ struct ModelConfig {
   std::vector<EndpointConfig> endpoints;
 };
 
+/// A vocabulary, and the models whose tokens are counted with it.
+struct TokenizerConfig {
+  Encoding encoding = Encoding::O200kBase;
+  std::string file;                 ///< See BpeTokenizer.
+  std::vector<std::string> models;  ///< Ids, or beginnings of ids with a * behind them.
+
+  [[nodiscard]] bool counts(std::string_view model_id) const;
+};
+
 struct CatalogueConfig {
   std::vector<Provider> providers;
   std::vector<ModelConfig> models;
+  std::vector<TokenizerConfig> tokenizers;  ///< The first that counts a model does.
   /// "<provider's slug>/<model>" goes to that provider, unpriced, though no model is called so.
   bool allows_unlisted = false;
   bool forwards_trace_context = false;  ///< Providers get the clients' traceparent and tracestate.
@@ -168,6 +179,9 @@ class Catalogue {
     return providers_;
   }
 
+  /// In the order of the configuration.
+  [[nodiscard]] const std::vector<TokenizerConfig>& tokenizers() const { return tokenizers_; }
+
   /// Of all listed models and, where they are allowed, of unlisted ones.
   [[nodiscard]] std::vector<EndpointId> endpoint_ids() const;
 
@@ -181,6 +195,7 @@ class Catalogue {
   std::vector<std::shared_ptr<const Model>> models_;
   std::map<std::string, std::shared_ptr<const Provider>, std::less<>> providers_by_slug_;
   std::map<std::string, std::shared_ptr<const Model>, std::less<>> models_by_name_;
+  std::vector<TokenizerConfig> tokenizers_;
   bool allows_unlisted_ = false;
 };
 

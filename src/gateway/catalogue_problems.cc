@@ -74,6 +74,9 @@ class Inspector {
     for (std::size_t i = 0; i < config_.models.size(); ++i) {
       model(fmt::format("gateway.models[{}]", i), config_.models[i]);
     }
+    for (std::size_t i = 0; i < config_.tokenizers.size(); ++i) {
+      tokenizer(fmt::format("gateway.tokenizers[{}]", i), config_.tokenizers[i]);
+    }
     return std::move(problems_);
   }
 
@@ -208,6 +211,17 @@ class Inspector {
     limit(path, "max_completion_tokens", endpoint.output_tokens_max);
     if (endpoint.input_modalities && endpoint.input_modalities->empty()) {
       add(path, "input_modalities", "must not be empty");
+    }
+  }
+
+  void tokenizer(const std::string& path, const TokenizerConfig& tokenizer) {
+    if (tokenizer.file.empty()) add(path, "file", "required");
+    if (tokenizer.models.empty()) add(path, "models", "at least one is required");
+    for (std::size_t i = 0; i < tokenizer.models.size(); ++i) {
+      const std::string& pattern = tokenizer.models[i];
+      if (is_visible_ascii(pattern) && pattern.find('*') >= pattern.size() - 1) continue;
+      add(path, fmt::format("models[{}]", i),
+          fmt::format("\"{}\" is not a model's id, or the beginning of one and a *", pattern));
     }
   }
 

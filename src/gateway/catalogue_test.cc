@@ -180,6 +180,33 @@ INSTANTIATE_TEST_SUITE_P(
                     "a variant"}),
     [](const auto& info) { return info.param.name; });
 
+INSTANTIATE_TEST_SUITE_P(
+    Tokenizers, CatalogueProblemTest,
+    ::testing::Values(
+        ProblemCase{"file", [](Config& c) { c.tokenizers = {{.models = {"*"}}}; },
+                    "gateway.tokenizers[0].file: required"},
+        ProblemCase{"no_models", [](Config& c) { c.tokenizers = {{.file = "x"}}; },
+                    "gateway.tokenizers[0].models: at least one is required"},
+        ProblemCase{"star",
+                    [](Config& c) { c.tokenizers = {{.file = "x", .models = {"a/*", "a*b"}}}; },
+                    "gateway.tokenizers[0].models[1]: \"a*b\" is not a model's id, or the "
+                    "beginning of one and a *"},
+        ProblemCase{"empty_model",
+                    [](Config& c) { c.tokenizers = {{.file = "x", .models = {""}}}; },
+                    "gateway.tokenizers[0].models[0]: \"\" is not a model's id, or the beginning "
+                    "of one and a *"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(Catalogue, TokenizersCountModelsByIdOrBeginning) {
+  const TokenizerConfig config{.models = {"openai/gpt-4", "openai/o*", "azure/*"}};
+  for (const auto* const id : {"openai/gpt-4", "openai/o3", "openai/o", "azure/gpt-4o"}) {
+    EXPECT_TRUE(config.counts(id)) << id;
+  }
+  for (const auto* const id : {"openai/gpt-4o", "openai/gpt", "azur", "x/openai/o3"}) {
+    EXPECT_FALSE(config.counts(id)) << id;
+  }
+}
+
 TEST(Catalogue, TellsAllProblemsAtOnce) {
   CatalogueConfig config = sample();
   config.providers[0].max_concurrent = 0;

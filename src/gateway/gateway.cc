@@ -21,6 +21,9 @@
 namespace gantry::gateway {
 namespace {
 
+/// Calls that wait for their tokens to be counted. More are not counted exactly.
+constexpr std::size_t kUncountedMax = 256;
+
 std::uint64_t seed_of(std::uint64_t given) {
   while (given == 0) {
     const int failed = ::getentropy(&given, sizeof given);
@@ -105,6 +108,8 @@ struct Gateway::Impl {
                    .sessions = sessions,
                    .router = router,
                    .live = live,
+                   .counters = std::make_shared<core::WorkerPool>(core::WorkerPool::Options{
+                       .thread_count = 1, .queue_length_max = kUncountedMax, .name = "counter"}),
                    .slots = std::make_shared<CallSlots>(options.calls_max, waiting_room),
                    .options = options.calls} {
     register_gauges();

@@ -68,8 +68,8 @@ class Gateway {
   Gateway& operator=(const Gateway&) = delete;
 
   /// Requests from now on are served by it; before the first one there are no models. What was
-  /// learnt of endpoints that stay is kept. Blocks on files of secrets. Errors: those of reading
-  /// them; the catalogue before stays then.
+  /// learnt of endpoints that stay is kept. Blocks on files of secrets and vocabularies. Errors:
+  /// those of reading them; the catalogue before stays then.
   Result<void> serve(std::shared_ptr<const Catalogue> catalogue);
 
   /// POST /chat/completions, /completions, /embeddings, /responses and /messages; GET /models,

@@ -1,7 +1,8 @@
 #pragma once
 
 // The single values of the section `gateway`, as read_gateway_settings knows them: for the printed
-// configuration and the documentation. The lists `providers` and `models` are not among them.
+// configuration and the documentation. The lists `providers`, `models` and `tokenizers` are not
+// among them.
 
 #include <span>
 #include <string>

@@ -39,6 +39,8 @@ constexpr std::array kStreamUsages = {Word{"request", StreamUsageSupport::Reques
 constexpr std::array kConventions = {Word{"stable-1.41", SemanticConventions::Stable141},
                                      Word{"latest", SemanticConventions::Latest},
                                      Word{"both", SemanticConventions::Both}};
+constexpr std::array kEncodings = {Word{"o200k_base", Encoding::O200kBase},
+                                   Word{"cl100k_base", Encoding::Cl100kBase}};
 constexpr std::array kSwitches = {Word{"true", true}, Word{"false", false}};
 constexpr std::array kDetails = {Word{"true", AnswerDetails::Shown},
                                  Word{"false", AnswerDetails::Hidden}};
@@ -50,7 +52,7 @@ class SettingsReader {
     map(section, "gateway",
         [&](std::string_view key, const SettingNode& value, const std::string& path) {
           // What is not in the list would be neither printed nor documented.
-          const bool is_list = key == "providers" || key == "models";
+          const bool is_list = key == "providers" || key == "models" || key == "tokenizers";
           const bool is_listed =
               is_list || std::ranges::count(gateway_setting_list(), key, &GatewaySetting::key) > 0;
           return is_listed && (gateway_member(key, value, path) || call_member(key, value, path));
@@ -207,6 +209,12 @@ class SettingsReader {
       });
       return true;
     }
+    if (key == "tokenizers") {
+      list(value, path, [&](const SettingNode& item, const std::string& item_path) {
+        read_tokenizer(item, item_path, settings_.catalogue.tokenizers.emplace_back());
+      });
+      return true;
+    }
     if (key != "models") return false;
     list(value, path, [&](const SettingNode& item, const std::string& item_path) {
       read_model(item, item_path, settings_.catalogue.models.emplace_back());
@@ -354,6 +362,14 @@ class SettingsReader {
     });
   }
 
+  void read_tokenizer(const SettingNode& node, const std::string& at, TokenizerConfig& out) {
+    map(node, at, [&](std::string_view key, const SettingNode& value, const std::string& path) {
+      if (key == "encoding") return choice(value, path, kEncodings, out.encoding);
+      if (key == "file") return text(value, path, out.file);
+      return key == "models" && texts(value, path, out.models);
+    });
+  }
+
   GatewaySettings settings_;
   std::optional<Error> error_;
 };
@@ -365,7 +381,7 @@ Result<GatewaySettings> read_gateway_settings(const SettingNode& section) {
 }
 
 bool is_reloadable_setting(std::string_view key) {
-  return key == "providers" || key == "models" || key == "allow_unlisted" ||
+  return key == "providers" || key == "models" || key == "tokenizers" || key == "allow_unlisted" ||
          key == "prices_as_of" || key == "forward_trace_context";
 }
 

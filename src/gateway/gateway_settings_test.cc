@@ -138,6 +138,25 @@ TEST(GatewaySettings, ReadsThePricesOfEveryKindOfToken) {
             "gantry.yaml:1:1: gateway.models[0].pricing.overrides[0].image: unknown key");
 }
 
+TEST(GatewaySettings, ReadsTokenizers) {
+  const auto settings = read(R"({"tokenizers": [
+    {"encoding": "cl100k_base", "file": "/c.tiktoken", "models": ["openai/gpt-4", "azure/*"]},
+    {"file": "/o.tiktoken", "models": ["*"]}]})");
+  ASSERT_TRUE(settings) << settings.error().message;
+  const auto& tokenizers = settings->catalogue.tokenizers;
+  ASSERT_EQ(tokenizers.size(), 2U);
+  EXPECT_EQ(tokenizers[0].encoding, Encoding::Cl100kBase);
+  EXPECT_EQ(tokenizers[0].file, "/c.tiktoken");
+  EXPECT_EQ(tokenizers[0].models, (std::vector<std::string>{"openai/gpt-4", "azure/*"}));
+  EXPECT_EQ(tokenizers[1].encoding, Encoding::O200kBase);
+  EXPECT_TRUE(is_reloadable_setting("tokenizers"));
+  EXPECT_EQ(error_of(R"({"tokenizers": [{"encoding": "p50k_base"}]})"),
+            "gantry.yaml:1:1: gateway.tokenizers[0].encoding: \"p50k_base\" is not one of "
+            "o200k_base, cl100k_base");
+  EXPECT_EQ(error_of(R"({"tokenizers": [{"name": "x"}]})"),
+            "gantry.yaml:1:1: gateway.tokenizers[0].name: unknown key");
+}
+
 TEST(GatewaySettings, IsOffByDefault) {
   const auto settings = read("{}");
   ASSERT_TRUE(settings);

@@ -55,6 +55,19 @@ Result<std::vector<std::string>> read_secrets(const Provider& provider,
   return secrets;
 }
 
+Result<std::vector<std::shared_ptr<const BpeTokenizer>>> load_tokenizers(
+    const std::vector<TokenizerConfig>& configs) {
+  std::vector<std::shared_ptr<const BpeTokenizer>> tokenizers;
+  for (std::size_t i = 0; i < configs.size(); ++i) {
+    auto tokenizer = BpeTokenizer::load(configs[i].encoding, configs[i].file);
+    if (!tokenizer)
+      return fail(tokenizer.error().code,
+                  fmt::format("gateway.tokenizers[{}]: {}", i, tokenizer.error().message));
+    tokenizers.push_back(*std::move(tokenizer));
+  }
+  return tokenizers;
+}
+
 }  // namespace
 
 Result<std::string> read_secret(std::string_view reference) {
@@ -126,6 +139,7 @@ Result<std::shared_ptr<const ServedCatalogue>> ServedCatalogue::make(const Optio
                                                    provider, std::move(secrets), std::move(slots),
                                                    options.steady_clock, options.random));
   }
+  GANTRY_TRY(served->tokenizers_, load_tokenizers(options.catalogue->tokenizers()));
   // Once nothing can fail any more: these are shared with the calls of the previous one.
   for (const auto& provider : options.catalogue->providers()) {
     served->providers_.at(provider->slug)->slots()->set_slots_max(provider->max_concurrent);
@@ -137,6 +151,20 @@ ServedProvider& ServedCatalogue::provider_of(const Endpoint& endpoint) const {
   const auto found = providers_.find(endpoint.provider->slug);
   GANTRY_ASSERT(found != providers_.end(), "endpoints are of the catalogue's providers");
   return *found->second;
+}
+
+const BpeTokenizer* ServedCatalogue::tokenizer_of(std::string_view model_id) const {
+  const std::vector<TokenizerConfig>& configs = catalogue_->tokenizers();
+  for (std::size_t i = 0; i < configs.size(); ++i) {
+    if (configs[i].counts(model_id)) return tokenizers_[i].get();
+  }
+  return nullptr;
+}
+
+const BpeTokenizer* ServedCatalogue::tokenizer_for(std::string_view model_name) const {
+  if (tokenizers_.empty()) return nullptr;
+  const auto match = catalogue_->find(model_name);
+  return match ? tokenizer_of(match->model->config.id) : nullptr;
 }
 
 }  // namespace gantry::gateway

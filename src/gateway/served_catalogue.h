@@ -1,7 +1,7 @@
 #pragma once
 
 // The catalogue with what calls to its providers need besides: the secrets of their keys, which of
-// these are put aside, and the places for calls at once.
+// these are put aside, the places for calls at once, and the tokenizers of models.
 
 #include <cstddef>
 #include <functional>
@@ -14,6 +14,7 @@
 
 #include "core/error.h"
 #include "core/time.h"
+#include "gateway/bpe_tokenizer.h"
 #include "gateway/call_slots.h"
 #include "gateway/catalogue.h"
 #include "gateway/provider_keys.h"
@@ -67,7 +68,8 @@ class ServedCatalogue {
     const ServedCatalogue* previous = nullptr;
   };
 
-  /// Errors: those of reading secrets, with the provider's slug before them.
+  /// Errors: those of reading secrets, with the provider's slug before them, and vocabularies, with
+  /// the setting's name.
   static Result<std::shared_ptr<const ServedCatalogue>> make(const Options& options);
 
   [[nodiscard]] const Catalogue& catalogue() const { return *catalogue_; }
@@ -75,11 +77,18 @@ class ServedCatalogue {
   /// Of an endpoint in the catalogue.
   [[nodiscard]] ServedProvider& provider_of(const Endpoint& endpoint) const;
 
+  /// What counts the tokens of the model with that id. Null: nothing does.
+  [[nodiscard]] const BpeTokenizer* tokenizer_of(std::string_view model_id) const;
+
+  /// The same, by the name that a client gives the model.
+  [[nodiscard]] const BpeTokenizer* tokenizer_for(std::string_view model_name) const;
+
  private:
   ServedCatalogue() = default;
 
   std::shared_ptr<const Catalogue> catalogue_;
   std::map<std::string, std::unique_ptr<ServedProvider>, std::less<>> providers_;
+  std::vector<std::shared_ptr<const BpeTokenizer>> tokenizers_;  ///< As the catalogue's.
 };
 
 }  // namespace gantry::gateway

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "gateway/testing/catalogues.h"
+#include "gateway/testing/small_vocabulary.h"
 
 namespace gantry::gateway {
 namespace {
@@ -20,6 +21,7 @@ class ServedCatalogueTest : public ::testing::Test {
     CatalogueConfig config;
     config.models = {model};
     config.providers = {std::move(provider)};
+    config.tokenizers = tokenizers_;
     return ServedCatalogue::make({.catalogue = testing::make_catalogue(std::move(config)),
                                   .read_secret = reader_,
                                   .waiting_room = room_,
@@ -32,6 +34,7 @@ class ServedCatalogueTest : public ::testing::Test {
     return *served.catalogue().models().front()->endpoints.front();
   }
 
+  std::vector<TokenizerConfig> tokenizers_;
   ManualClock clock_{{1000}};
   RandomSource random_{1};
   std::shared_ptr<WaitingRoom> room_ = std::make_shared<WaitingRoom>(10);
@@ -110,6 +113,27 @@ TEST_F(ServedCatalogueTest, PlacesOutliveAReload) {
   const auto third = serve(provider, second->get());
   ASSERT_TRUE(third);
   EXPECT_TRUE((*third)->provider_of(endpoint(**third)).slots()->try_take());
+}
+
+TEST_F(ServedCatalogueTest, LoadsTokenizersAndFindsThoseOfModels) {
+  const auto path = std::filesystem::path(::testing::TempDir()) / "gantry_test_vocabulary";
+  std::ofstream(path) << testing::small_vocabulary({"ab"});
+  tokenizers_ = {{.encoding = Encoding::Cl100kBase, .file = path, .models = {"author/mod*"}},
+                 {.encoding = Encoding::O200kBase, .file = path, .models = {"*"}}};
+  const auto served = serve(testing::make_provider("openai"));
+  std::ofstream(path) << "ab 1\n";
+  const auto refused = serve(testing::make_provider("openai"));
+  std::filesystem::remove(path);
+  ASSERT_TRUE(served) << served.error().message;
+  ASSERT_NE((*served)->tokenizer_of("author/model"), nullptr);
+  EXPECT_EQ((*served)->tokenizer_of("author/model")->count("abab"), 2);
+  EXPECT_NE((*served)->tokenizer_of("a/b"), (*served)->tokenizer_of("author/model"));
+  EXPECT_EQ((*served)->tokenizer_for("author/model:nitro"),
+            (*served)->tokenizer_of("author/model"));
+  EXPECT_EQ((*served)->tokenizer_for("unknown/model"), nullptr);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message,
+            "gateway.tokenizers[0]: " + path.string() + ":1: the token is not base64");
 }
 
 TEST_F(ServedCatalogueTest, SaysWhoseSecretIsMissing) {

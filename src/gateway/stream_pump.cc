@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "core/error.h"
-#include "gateway/token_estimate.h"
 
 namespace gantry::gateway {
 namespace {
@@ -35,14 +34,15 @@ StreamEnd end_of(StreamState state, const net::AnswerEnd& client) {
 
 /// What the provider did not tell is counted here. Of a stream that broke off, Anthropic told the
 /// input.
-Usage usage_of(const StreamedAnswer& answer, const InferenceRequest& request) {
+Usage usage_of(const StreamedAnswer& answer, const InferenceRequest& request,
+               const TextCounting& counting) {
   if (answer.usage) return *answer.usage;
+  const std::int64_t output = estimate_output_tokens(answer, counting);
   if (!answer.usage_at_start) {
-    return estimate_usage(estimate_input_tokens(request.api(), request.body()),
-                          answer.output_bytes);
+    return estimated_usage(estimate_input_tokens(request.api(), request.body(), counting), output);
   }
   Usage usage = *answer.usage_at_start;
-  usage.output = std::max(usage.output, estimate_text_tokens(answer.output_bytes));
+  usage.output = std::max(usage.output, output);
   usage.total = usage.input + usage.output;
   usage.is_estimated = true;
   return usage;
@@ -50,8 +50,7 @@ Usage usage_of(const StreamedAnswer& answer, const InferenceRequest& request) {
 
 }  // namespace
 
-void add_stream(const StreamResult& result, const InferenceRequest& request,
-                Generation& generation) {
+void add_stream(const StreamResult& result, Generation& generation) {
   const StreamedAnswer& answer = result.answer;
   generation.end_ms = result.end_ms;
   generation.attempts.push_back(result.record);
@@ -62,14 +61,18 @@ void add_stream(const StreamResult& result, const InferenceRequest& request,
   generation.finish_reasons = answer.finish_reasons;
   generation.tool_calls_count = answer.tool_calls_count;
   generation.completion = record_streamed(answer);
-  generation.usage = usage_of(answer, request);
-  add_cost(answer.reported_cost, generation);
   generation.is_ok = !result.error;
   generation.is_cancelled =
       result.end == StreamEnd::ClientLeft || result.end == StreamEnd::ClientTooSlow;
   if (!result.error) return;
   generation.error_type = error_word(result.error->type);
   generation.error_message = result.error->message;
+}
+
+void add_stream_usage(const StreamedAnswer& answer, const InferenceRequest& request,
+                      const TextCounting& counting, Generation& generation) {
+  generation.usage = usage_of(answer, request, counting);
+  add_cost(answer.reported_cost, generation);
 }
 
 StreamPump::StreamPump(Options options, OnDone on_done)

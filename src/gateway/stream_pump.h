@@ -20,6 +20,7 @@
 #include "gateway/client_stream.h"
 #include "gateway/stream_reader.h"
 #include "gateway/stream_translate.h"
+#include "gateway/token_estimate.h"
 
 namespace gantry::gateway {
 
@@ -41,11 +42,13 @@ struct StreamResult {
   double end_ms = 0;  ///< When the client's answer was over.
 };
 
-/// Adds the stream to what is known of its call: attempt, usage (estimated if the provider did not
-/// tell all of it), cost by the pricing that `generation` has, finish reasons, content and how it
-/// ended.
-void add_stream(const StreamResult& result, const InferenceRequest& request,
-                Generation& generation);
+/// Adds the stream to what is known of its call: attempt, finish reasons, content and how it ended.
+void add_stream(const StreamResult& result, Generation& generation);
+
+/// Adds its usage, estimated if the provider did not tell all of it, and the cost by the pricing
+/// that `generation` has. Takes as long as counting does.
+void add_stream_usage(const StreamedAnswer& answer, const InferenceRequest& request,
+                      const TextCounting& counting, Generation& generation);
 
 /// Thread-safe. Goes on without a handle.
 class StreamPump : public std::enable_shared_from_this<StreamPump> {

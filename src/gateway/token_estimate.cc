@@ -5,7 +5,9 @@
 #include <optional>
 #include <string>
 
+#include "gateway/bpe_tokenizer.h"
 #include "gateway/json_reader.h"
+#include "gateway/stream_reader.h"
 
 namespace gantry::gateway {
 namespace {
@@ -31,14 +33,45 @@ constexpr std::array kMedia = {
 /// OpenAI: any image in low detail.
 constexpr std::int64_t kLowDetail = 85;
 
-class InputCounter {
+/// Adds up the tokens of texts.
+class TextTally {
  public:
-  InputCounter(Api api, std::string_view body) : api_(api), json_(body) {}
+  explicit TextTally(const TextCounting& counting)
+      : tokenizer_(counting.tokenizer), exact_bytes_left_(counting.exact_bytes_max) {}
 
-  std::int64_t run() {
-    json_.object([this](const JsonMember& member) { top_member(member.key); });
+  void add(std::string_view text) {
+    if (tokenizer_ == nullptr || text.size() > exact_bytes_left_) return add_bytes(text.size());
+    exact_bytes_left_ -= text.size();
+    tokens_ += tokenizer_->count(text);
+  }
+
+  void add_bytes(std::size_t bytes) { bytes_ += bytes; }
+
+  [[nodiscard]] std::int64_t tokens() const { return tokens_ + estimate_text_tokens(bytes_); }
+
+ private:
+  const BpeTokenizer* tokenizer_;
+  std::size_t exact_bytes_left_;
+  std::int64_t tokens_ = 0;
+  std::size_t bytes_ = 0;  ///< Of the texts that are not counted exactly.
+};
+
+/// Reads a request's body or an answer's.
+class BodyCounter {
+ public:
+  BodyCounter(Api api, std::string_view body, const TextCounting& counting)
+      : api_(api), body_(body), json_(body), texts_(counting) {}
+
+  std::int64_t input() {
+    json_.object([this](const JsonMember& member) { request_member(member.key); });
     if (api_ != Api::Completions && api_ != Api::Embeddings) tokens_ += kPerAnswer;
-    return std::max<std::int64_t>(tokens_ + estimate_text_tokens(bytes_), 1);
+    return std::max<std::int64_t>(tokens_ + texts_.tokens(), 1);
+  }
+
+  std::int64_t output() {
+    side_ = Side::Output;
+    json_.object([this](const JsonMember& member) { answer_member(member.key); });
+    return tokens_ + texts_.tokens();
   }
 
  private:
@@ -46,9 +79,11 @@ class InputCounter {
   struct Part {
     std::string type;
     bool is_low_detail = false;
+    bool has_reasoning = false;
+    std::string reasoning_content;  ///< Some say the same under both names.
   };
 
-  void top_member(std::string_view key) {
+  void request_member(std::string_view key) {
     if (key == "tools" || key == "functions") {
       raw();
     } else if (key == "messages" && (api_ == Api::Chat || api_ == Api::Messages)) {
@@ -64,6 +99,26 @@ class InputCounter {
                (key == "input" && api_ == Api::Embeddings)) {
       texts_or_tokens();
     }
+  }
+
+  void answer_member(std::string_view key) {
+    const bool is_openai = api_ == Api::Chat || api_ == Api::Completions;
+    if (key == "choices" && is_openai) {
+      json_.array([this] { choice(); });
+    } else if ((key == "content" && api_ == Api::Messages) ||
+               (key == "output" && api_ == Api::Responses)) {
+      content();
+    }
+  }
+
+  void choice() {
+    json_.object([this](const JsonMember& member) {
+      if (member.key == "message") {
+        part();
+      } else if (member.key == "text") {
+        text();
+      }
+    });
   }
 
   void messages() {
@@ -83,6 +138,7 @@ class InputCounter {
   void part() {
     Part part;
     json_.object([&](const JsonMember& member) { part_member(member.key, part); });
+    if (!part.has_reasoning) texts_.add(part.reasoning_content);
     const auto* const media = std::ranges::find(kMedia, part.type, &MediaTokens::part_type);
     if (media != kMedia.end()) tokens_ += part.is_low_detail ? kLowDetail : media->tokens;
   }
@@ -100,7 +156,12 @@ class InputCounter {
       content();
     } else if (key == "text" || key == "thinking" || key == "refusal" || key == "reasoning" ||
                key == "name" || key == "arguments") {
+      part.has_reasoning |= key == "reasoning" && json_.kind() == JsonKind::String;
       text();
+    } else if (key == "reasoning_content" && side_ == Side::Output) {
+      json_.append_string(part.reasoning_content);
+    } else if (key == "summary" && side_ == Side::Output) {
+      content();
     } else if (key == "input") {
       raw();
     } else if (key == "function") {
@@ -124,33 +185,59 @@ class InputCounter {
   void text() {
     scratch_.clear();
     json_.append_string(scratch_);
-    bytes_ += scratch_.size();
+    texts_.add(scratch_);
   }
 
-  void raw() {
-    const ByteRange range = json_.skip();
-    bytes_ += range.end - range.begin;
-  }
+  void raw() { texts_.add(json_.skip().of(body_)); }
+
+  enum class Side : bool { Input, Output };
 
   Api api_;
+  std::string_view body_;
   JsonReader json_;
+  TextTally texts_;
+  Side side_ = Side::Input;
   std::string scratch_;
-  std::size_t bytes_ = 0;
-  std::int64_t tokens_ = 0;
+  std::int64_t tokens_ = 0;  ///< Of what is no text.
 };
 
 }  // namespace
 
-std::int64_t estimate_input_tokens(Api api, std::string_view body) {
-  return InputCounter(api, body).run();
+std::int64_t estimate_input_tokens(Api api, std::string_view body, const TextCounting& counting) {
+  return BodyCounter(api, body, counting).input();
+}
+
+std::int64_t estimate_output_tokens(Api api, std::string_view body, const TextCounting& counting) {
+  return BodyCounter(api, body, counting).output();
+}
+
+std::int64_t estimate_output_tokens(const StreamedAnswer& answer, const TextCounting& counting) {
+  TextTally texts(counting);
+  std::size_t kept_bytes = 0;
+  const auto add = [&](std::string_view text) {
+    texts.add(text);
+    kept_bytes += text.size();
+  };
+  for (const auto* const text : {&answer.text, &answer.reasoning, &answer.refusal}) {
+    if (*text) add(**text);
+  }
+  for (const StreamedToolCall& call : answer.tool_calls) {
+    add(call.name);
+    add(call.arguments);
+  }
+  texts.add_bytes(answer.output_bytes - std::min(kept_bytes, answer.output_bytes));
+  return texts.tokens();
+}
+
+Usage estimated_usage(std::int64_t input_tokens, std::int64_t output_tokens) {
+  return {.input = input_tokens,
+          .output = output_tokens,
+          .total = input_tokens + output_tokens,
+          .is_estimated = true};
 }
 
 Usage estimate_usage(std::int64_t input_tokens, std::size_t output_bytes) {
-  const std::int64_t output = estimate_text_tokens(output_bytes);
-  return {.input = input_tokens,
-          .output = output,
-          .total = input_tokens + output,
-          .is_estimated = true};
+  return estimated_usage(input_tokens, estimate_text_tokens(output_bytes));
 }
 
 }  // namespace gantry::gateway

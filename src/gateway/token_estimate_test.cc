@@ -1,8 +1,13 @@
 #include "gateway/token_estimate.h"
 
+#include <memory>
 #include <string>
 
 #include <gtest/gtest.h>
+
+#include "gateway/bpe_tokenizer.h"
+#include "gateway/stream_reader.h"
+#include "gateway/testing/small_vocabulary.h"
 
 namespace gantry::gateway {
 namespace {
@@ -83,6 +88,76 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"other_apis_fields", Api::Completions,
              R"({"messages":[{"content":"abcd"}],"prompt":"a"})", 1}),
     [](const auto& c) { return c.param.name; });
+
+class ExactCountTest : public ::testing::Test {
+ protected:
+  const std::shared_ptr<const BpeTokenizer> tokenizer_ =
+      BpeTokenizer::parse(Encoding::O200kBase, testing::small_vocabulary({"Hello", " world"}), "v")
+          .value();
+  const TextCounting exact_{.tokenizer = tokenizer_.get()};
+};
+
+TEST_F(ExactCountTest, CountsEachTextOfARequest) {
+  const std::string body =
+      R"({"messages":[{"content":"Hello world"},{"content":[{"type":"text","text":"Hello"},)"
+      R"({"type":"image_url","image_url":{"url":"data:AAAA"}}]}],"tools":[]})";
+  EXPECT_EQ(estimate_input_tokens(Api::Chat, body, exact_), 8 + 3 + 2 + 1 + 765 + 2);
+}
+
+TEST_F(ExactCountTest, CountsWhatIsAboveItsLimitByTheBytes) {
+  const std::string body = R"({"prompt":["Hello world","Hello"]})";
+  const auto count = [&](std::size_t bytes_max) {
+    return estimate_input_tokens(Api::Completions, body,
+                                 {.tokenizer = tokenizer_.get(), .exact_bytes_max = bytes_max});
+  };
+  EXPECT_EQ(count(16), 2 + 1);
+  EXPECT_EQ(count(15), 2 + 2);
+  EXPECT_EQ(count(10), 3 + 1) << "a shorter text still fits";
+  EXPECT_EQ(count(0), 4);
+}
+
+TEST_F(ExactCountTest, CountsWholeAnswersOfEachApi) {
+  EXPECT_EQ(
+      estimate_output_tokens(
+          Api::Chat,
+          R"({"choices":[{"message":{"role":"assistant","content":"Hello world","refusal":null,)"
+          R"("tool_calls":[{"id":"c","function":{"name":"Hello","arguments":"{}"}}]}},)"
+          R"({"message":{"reasoning":"Hello","reasoning_content":"Hello","content":" world"}}]})",
+          exact_),
+      2 + 1 + 2 + 1 + 1);
+  EXPECT_EQ(estimate_output_tokens(Api::Completions,
+                                   R"({"choices":[{"text":"Hello"},{"text":" world"}]})", exact_),
+            2);
+  EXPECT_EQ(
+      estimate_output_tokens(
+          Api::Messages,
+          R"({"content":[{"type":"text","text":"Hello"},{"type":"thinking","thinking":"Hello"},)"
+          R"({"type":"tool_use","id":"x","name":"Hello","input":{}}]})",
+          exact_),
+      3 + 2);
+  EXPECT_EQ(
+      estimate_output_tokens(
+          Api::Responses,
+          R"({"output":[{"type":"reasoning","summary":[{"type":"summary_text","text":"Hello"}]},)"
+          R"({"type":"message","content":[{"type":"output_text","text":"Hello world"}]},)"
+          R"({"type":"function_call","name":"Hello","arguments":"{}"}]})",
+          exact_),
+      1 + 2 + 1 + 2);
+  EXPECT_EQ(estimate_output_tokens(Api::Embeddings, R"({"data":[{"text":"Hello"}]})", exact_), 0);
+  EXPECT_EQ(estimate_output_tokens(Api::Chat, "no JSON", exact_), 0);
+}
+
+TEST_F(ExactCountTest, CountsOfStreamsWhatWasKeptAndTheRestByItsBytes) {
+  StreamedAnswer answer;
+  answer.text = "Hello world";
+  answer.reasoning = "Hello";
+  answer.tool_calls = {{.id = "call", .name = "Hello", .arguments = "{}"}};
+  answer.output_bytes = 11 + 5 + 5 + 2;
+  EXPECT_EQ(estimate_output_tokens(answer, exact_), 2 + 1 + 1 + 2);
+  answer.output_bytes += 9;
+  EXPECT_EQ(estimate_output_tokens(answer, exact_), 2 + 1 + 1 + 2 + 3);
+  EXPECT_EQ(estimate_output_tokens(answer, {}), 8) << "of 32 bytes";
+}
 
 }  // namespace
 }  // namespace gantry::gateway

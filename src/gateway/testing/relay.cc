@@ -102,7 +102,8 @@ void Relay::take(const std::shared_ptr<Call>& call, AttemptResult outcome) {
 }
 
 void Relay::done(const std::shared_ptr<Call>& call, StreamResult result) {
-  add_stream(result, *call->request, call->generation);
+  add_stream(result, call->generation);
+  add_stream_usage(result.answer, *call->request, {}, call->generation);
   const core::Lock lock(mutex_);
   generations_.push_back(call->generation);
   results_.push_back(std::move(result));

@@ -173,15 +173,16 @@ std::string gateway_yaml(const gateway::SettingNode& section) {
 constexpr std::string_view kGatewayText = R"(
 ## gateway
 
-In the YAML file only. A `SIGHUP` reads `providers`, `models` and the settings marked so again; calls under way keep what they began
-with.
+In the YAML file only. A `SIGHUP` reads `providers`, `models`, `tokenizers` and the settings marked so again; calls under way keep what
+they began with.
 
 | key | default | type | reload | meaning |
 | --- | --- | --- | --- | --- |
 )";
 
 constexpr std::string_view kGatewayListsText = R"(
-`gateway.providers` and `gateway.models` are lists of maps: [their keys](llm-gateway.md#providers-and-models).
+`gateway.providers` and `gateway.models` are lists of maps: [their keys](llm-gateway.md#providers-and-models). So is
+`gateway.tokenizers`: [its keys](llm-gateway.md#tokens).
 )";
 
 std::string gateway_markdown() {

@@ -348,6 +348,26 @@ TEST_F(GatewayPartsTest, AStartWithoutTheProvidersSecretFails) {
       << server.error().message;
 }
 
+TEST_F(GatewayPartsTest, ABrokenVocabularyIsRefused) {
+  start_provider();
+  const auto file = (directory_ / "o200k_base.tiktoken").string();
+  std::ofstream(file) << "SGVsbG8= 0\nSGVsbG8 1\n";
+  const Config config = with_gateway(
+      "openai/gpt-4o", "",
+      fmt::format("  tokenizers: [{{file: \"{}\", models: [\"openai/*\"]}}]\n", file));
+  const std::string why = "gateway.tokenizers[0]: " + file + ":2: the token is not base64";
+  const auto server = Server::start(config, [&] { return config; });
+  ASSERT_FALSE(server);
+  EXPECT_TRUE(server.error().message.contains(why)) << server.error().message;
+  start(with_gateway("openai/gpt-4o"));
+  make_key();
+  next_ = config;
+  const auto reloaded = server_->reload();
+  ASSERT_FALSE(reloaded);
+  EXPECT_TRUE(reloaded.error().message.contains(why)) << reloaded.error().message;
+  EXPECT_EQ(chat().status, 200);
+}
+
 TEST_F(GatewayPartsTest, AReloadChangesModels) {
   start_provider();
   start(with_gateway("openai/gpt-4"));

@@ -18,10 +18,14 @@ constexpr std::int64_t kRetryAfterS = 1;
 /// Of an answer in one piece. Compressing a smaller one takes longer than sending what it saves.
 constexpr std::size_t kCompressBytesMin = 16 << 10;
 
-TypedError too_many_calls() {
+TypedError too_many_calls(const InferenceRequest& request) {
+  Availability availability{.code = "temporarily_unavailable",
+                            .is_retryable = true,
+                            .requested_models = request.parsed().fields().requested_models()};
   return {.type = ErrorType::ProviderOverloaded,
           .message = "Too many calls at once, try again",
-          .retry_after_s = kRetryAfterS};
+          .retry_after_s = kRetryAfterS,
+          .availability = std::move(availability)};
 }
 
 TypedError client_left() {
@@ -71,7 +75,7 @@ net::Response Call::start(CallParts& parts, AdmittedCall admitted) {
     call->begin();
     return response;
   }
-  net::Response refusal = error_answer(api, too_many_calls(), id);
+  net::Response refusal = error_answer(api, too_many_calls(*call->request_), id);
   refusal.headers.set("X-Generation-Id", id);
   return refusal;
 }
@@ -375,14 +379,14 @@ void Call::wait_for_slot(const std::shared_ptr<CallSlots>& slots, CallSlots::OnS
   const auto self = shared_from_this();
   start_timer(wait, parts_.options.queue_wait_max, [self, slots] {
     slots->leave(self.get());
-    self->fail(too_many_calls());
+    self->fail(too_many_calls(*self->request_));
   });
   // From here on another thread may move the call on.
   const bool is_waiting =
       slots->wait(this, [self, wait, then = std::move(then)](CallSlots::Slot slot) mutable {
         if (self->end_wait(wait)) then(std::move(slot));
       });
-  if (!is_waiting && end_wait(wait)) fail(too_many_calls());
+  if (!is_waiting && end_wait(wait)) fail(too_many_calls(*request_));
 }
 
 // The end.

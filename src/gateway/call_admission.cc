@@ -200,7 +200,7 @@ class Doorkeeper {
         api_, request_->body(),
         {.tokenizer = catalogue_->tokenizer_for(first_model), .exact_bytes_max = kExactBytesMax});
     RoutingRequest wanted{.api = api_,
-                          .models = {},
+                          .models = fields.requested_models(),
                           .preferences = {},
                           .passed_keys = fields.passed_keys,
                           .input_modalities = generation_.input_media.modalities,
@@ -208,8 +208,6 @@ class Doorkeeper {
                           .session_owner = key_->hash,
                           .session = session_,
                           .input_tokens = input_tokens_};
-    if (!fields.model.empty()) wanted.models.push_back(fields.model);
-    wanted.models.insert(wanted.models.end(), fields.models.begin(), fields.models.end());
     if (!fields.provider.empty()) {
       auto preferences = parse_provider_preferences(fields.provider);
       if (!preferences) return std::unexpected(invalid(preferences.error()));

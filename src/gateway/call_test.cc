@@ -387,6 +387,10 @@ TEST_F(CallTest, WaitsForAPlaceAndNoLongerThanItMay) {
   const RawResponse second = post(kChatPath, kChatBody);
   EXPECT_EQ(second.status, 503) << second.body;
   EXPECT_EQ(second.field("retry-after"), "1");
+  const json availability = json::parse(second.body)["error"]["availability"];
+  EXPECT_EQ(availability["code"], "temporarily_unavailable");
+  EXPECT_EQ(availability["retryable"], true);
+  EXPECT_EQ(availability["requested_models"], json({"openai/gpt-4o"}));
   may_answer = true;
   EXPECT_EQ(first.receive().status, 200);
   EXPECT_EQ(sink_.wait_for(1).size(), 1U) << "what never went to a provider is no generation";

@@ -46,6 +46,13 @@ std::string printable_key(std::string_view key) {
 
 }  // namespace
 
+std::vector<std::string> RequestFields::requested_models() const {
+  std::vector<std::string> all;
+  if (!model.empty()) all.push_back(model);
+  all.insert(all.end(), models.begin(), models.end());
+  return all;
+}
+
 class RequestBody::Parser {
  public:
   explicit Parser(RequestBody& request) : request_(request), json_(request.body_) {}

@@ -32,6 +32,9 @@ struct RequestFields {
   std::string prompt_cache_key;
   std::string_view provider;             ///< An object's JSON; "": absent. Into the body.
   std::vector<std::string> passed_keys;  ///< Members that go to the provider, in order.
+
+  /// `model`, then `models`: at least one.
+  [[nodiscard]] std::vector<std::string> requested_models() const;
 };
 
 enum class StreamUsage : bool { AsClientSaid, Ask };

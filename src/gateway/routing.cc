@@ -20,9 +20,13 @@ namespace {
 
 constexpr double kWorst = std::numeric_limits<double>::infinity();
 
-TypedError unknown_model(std::string_view name) {
-  return {.type = ErrorType::InvalidRequest,
-          .message = fmt::format("{} is not a valid model ID", name)};
+TypedError unknown_model(std::string_view name, const std::vector<std::string>& requested) {
+  return {
+      .type = ErrorType::InvalidRequest,
+      .message = fmt::format("{} is not a valid model ID", name),
+      .availability = Availability{.code = "model_not_found",
+                                   .requested_models = requested,
+                                   .fallback_models = {requested.begin() + 1, requested.end()}}};
 }
 
 /// One number for an endpoint's prices, in 10^-12 USD: of a token in and a token out. Nothing:
@@ -100,7 +104,7 @@ std::expected<Route, TypedError> Router::route(const Catalogue& catalogue,
   std::vector<Group> groups;
   for (const std::string& name : request.models) {
     auto match = catalogue.find(name);
-    if (!match) return std::unexpected(unknown_model(name));
+    if (!match) return std::unexpected(unknown_model(name, request.models));
     if (std::ranges::count(seen, match->model->config.id) > 0) continue;
     seen.push_back(match->model->config.id);
     Group group{.candidates = {}, .sort = preferences.sort ? preferences.sort : match->sort};

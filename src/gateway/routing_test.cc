@@ -220,7 +220,11 @@ TEST_F(RoutingTest, AnUnknownModelIsTheClientsError) {
   EXPECT_EQ(route.error().message, "acme/fake-1.0 is not a valid model ID");
   EXPECT_EQ(openai_error_body(route.error()),
             R"({"error":{"code":400,"message":"acme/fake-1.0 is not a valid model ID",)"
-            R"("metadata":{"error_type":"invalid_request"}}})");
+            R"("metadata":{"error_type":"invalid_request"},"availability":{)"
+            R"("code":"model_not_found","retryable":false,"retry_after":null,)"
+            R"("requested_models":["a/one","acme/fake-1.0"],"affected_providers":[],)"
+            R"("excluded_by":[],"fallback_models":["acme/fake-1.0"],"constraint":null,)"
+            R"("docs_url":null}}})");
 }
 
 TEST_F(RoutingTest, OpenBreakersTakeEndpointsOutUnlessNoneIsLeft) {

@@ -45,9 +45,8 @@ AttemptOutcome endpoint_outcome(const FailedOutcome& failed, const AttemptFailur
 }  // namespace
 
 net::Response error_answer(Api api, const TypedError& error, const std::string& request_id) {
-  net::Response response = net::json_response(
-      http_status(error.type),
-      api == Api::Messages ? anthropic_error_body(error, request_id) : openai_error_body(error));
+  net::Response response =
+      net::json_response(http_status(error.type), error_body(api, error, request_id));
   if (error.retry_after_s) {
     response.headers.set("Retry-After", std::to_string(*error.retry_after_s));
   }
@@ -94,7 +93,8 @@ net::Response Call::open() {
   headers.add("X-Generation-Id", generation_.id);
   auto opened = ClientStream::open(parts_.client, {.shape = {.api = request_->api(),
                                                              .generation_id = generation_.id,
-                                                             .model = generation_.requested_model},
+                                                             .model = generation_.requested_model,
+                                                             .created_unix_s = created_unix_s()},
                                                    .headers = std::move(headers),
                                                    .keep_alive = parts_.options.keep_alive,
                                                    .write_timeout = parts_.options.write_timeout});
@@ -154,13 +154,17 @@ std::optional<Breaker::Permit> Call::ask_breaker(const NextAttempt& next) {
   return breaker->try_begin();
 }
 
-AnswerShape Call::shape_for(const Candidate& candidate) const {
+std::int64_t Call::created_unix_s() const {
   constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+  return generation_.start_unix_ns / kNsPerSecond;
+}
+
+AnswerShape Call::shape_for(const Candidate& candidate) const {
   return {.api = request_->api(),
           .generation_id = generation_.id,
           .model = candidate.model->config.id,
           .provider_name = candidate.endpoint->provider->name,
-          .created_unix_s = generation_.start_unix_ns / kNsPerSecond,
+          .created_unix_s = created_unix_s(),
           .forwards_usage =
               request_->parsed().fields().wants_usage || parts_.options.always_includes_usage,
           .pricing = pricing_of(candidate)};

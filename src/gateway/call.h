@@ -91,6 +91,7 @@ class Call : public std::enable_shared_from_this<Call> {
 
   void record_session();
   [[nodiscard]] net::Headers detail_headers() const;
+  [[nodiscard]] std::int64_t created_unix_s() const;
   [[nodiscard]] AnswerShape shape_for(const Candidate& candidate) const;
   [[nodiscard]] Pricing pricing_of(const Candidate& candidate) const;
 
@@ -127,7 +128,7 @@ class Call : public std::enable_shared_from_this<Call> {
   double waiting_since_ms_ GANTRY_GUARDED_BY(mutex_) = 0;
 };
 
-/// An error as the API says it, with its status and Retry-After. `request_id`: of Messages.
+/// An error as the API says it, with its status and Retry-After. `request_id`: as error_body's.
 [[nodiscard]] net::Response error_answer(Api api, const TypedError& error,
                                          const std::string& request_id);
 

@@ -107,11 +107,9 @@ void ClientStream::abort() {
 }
 
 net::Response ClientStream::error_response(const TypedError& error) const {
-  const bool is_anthropic = options_.shape.api == Api::Messages;
-  net::Response response =
-      net::json_response(http_status(error.type),
-                         is_anthropic ? anthropic_error_body(error, options_.shape.generation_id)
-                                      : openai_error_body(error));
+  const AnswerShape& shape = options_.shape;
+  net::Response response = net::json_response(http_status(error.type),
+                                              error_body(shape.api, error, shape.generation_id));
   for (const auto& [name, value] : options_.headers.fields()) response.headers.add(name, value);
   if (error.retry_after_s) {
     response.headers.set("Retry-After", std::to_string(*error.retry_after_s));

@@ -18,33 +18,43 @@ struct Row {
   std::string_view word;
   int status;
   std::string_view anthropic = "api_error";
+  std::string_view responses = "server_error";
 };
 
 constexpr std::string_view kAnthropicRequest = "invalid_request_error";
+constexpr std::string_view kAnthropicOther = "api_error";
+constexpr std::string_view kResponsesPrompt = "invalid_prompt";
 
 constexpr std::array kRows = {
-    Row{ErrorType::InvalidRequest, "invalid_request", 400, kAnthropicRequest},
-    Row{ErrorType::InvalidPrompt, "invalid_prompt", 400},
-    Row{ErrorType::ContextLengthExceeded, "context_length_exceeded", 400, kAnthropicRequest},
-    Row{ErrorType::MaxTokensExceeded, "max_tokens_exceeded", 400},
-    Row{ErrorType::TokenLimitExceeded, "token_limit_exceeded", 400},
-    Row{ErrorType::StringTooLong, "string_too_long", 400},
-    Row{ErrorType::ContentPolicyViolation, "content_policy_violation", 400, kAnthropicRequest},
-    Row{ErrorType::Refusal, "refusal", 400},
-    Row{ErrorType::InvalidImage, "invalid_image", 400},
-    Row{ErrorType::ImageTooLarge, "image_too_large", 400},
-    Row{ErrorType::ImageTooSmall, "image_too_small", 400},
-    Row{ErrorType::UnsupportedImageFormat, "unsupported_image_format", 400},
-    Row{ErrorType::ImageDownloadFailed, "image_download_failed", 400},
+    Row{ErrorType::InvalidRequest, "invalid_request", 400, kAnthropicRequest, kResponsesPrompt},
+    Row{ErrorType::InvalidPrompt, "invalid_prompt", 400, kAnthropicOther, kResponsesPrompt},
+    Row{ErrorType::ContextLengthExceeded, "context_length_exceeded", 400, kAnthropicRequest,
+        kResponsesPrompt},
+    Row{ErrorType::MaxTokensExceeded, "max_tokens_exceeded", 400, kAnthropicOther,
+        kResponsesPrompt},
+    Row{ErrorType::TokenLimitExceeded, "token_limit_exceeded", 400, kAnthropicOther,
+        kResponsesPrompt},
+    Row{ErrorType::StringTooLong, "string_too_long", 400, kAnthropicOther, kResponsesPrompt},
+    Row{ErrorType::ContentPolicyViolation, "content_policy_violation", 400, kAnthropicRequest,
+        "image_content_policy_violation"},
+    Row{ErrorType::Refusal, "refusal", 400, kAnthropicOther, kResponsesPrompt},
+    Row{ErrorType::InvalidImage, "invalid_image", 400, kAnthropicOther, "invalid_image"},
+    Row{ErrorType::ImageTooLarge, "image_too_large", 400, kAnthropicOther, "image_too_large"},
+    Row{ErrorType::ImageTooSmall, "image_too_small", 400, kAnthropicOther, "image_too_small"},
+    Row{ErrorType::UnsupportedImageFormat, "unsupported_image_format", 400, kAnthropicOther,
+        "unsupported_image_media_type"},
+    Row{ErrorType::ImageDownloadFailed, "image_download_failed", 400, kAnthropicOther,
+        "failed_to_download_image"},
     Row{ErrorType::Authentication, "authentication", 401, "authentication_error"},
     Row{ErrorType::PaymentRequired, "payment_required", 402, "billing_error"},
     Row{ErrorType::PermissionDenied, "permission_denied", 403, "permission_error"},
     Row{ErrorType::NotFound, "not_found", 404, "not_found_error"},
-    Row{ErrorType::ImageNotFound, "image_not_found", 404},
+    Row{ErrorType::ImageNotFound, "image_not_found", 404, kAnthropicOther, "image_file_not_found"},
     Row{ErrorType::PreconditionFailed, "precondition_failed", 412},
     Row{ErrorType::PayloadTooLarge, "payload_too_large", 413},
     Row{ErrorType::Unprocessable, "unprocessable", 422},
-    Row{ErrorType::RateLimitExceeded, "rate_limit_exceeded", 429, "rate_limit_error"},
+    Row{ErrorType::RateLimitExceeded, "rate_limit_exceeded", 429, "rate_limit_error",
+        "rate_limit_exceeded"},
     Row{ErrorType::ClientDisconnected, "client_disconnected", 499},
     Row{ErrorType::Server, "server", 500},
     Row{ErrorType::Unmapped, "unmapped", 500},
@@ -133,10 +143,21 @@ void write_metadata(core::JsonWriter& json, const TypedError& error) {
   json.end_object();
 }
 
-void write_error(core::JsonWriter& json, const TypedError& error) {
+/// The family of an error at OpenAI: what its clients call `error.type`.
+std::string_view openai_family(int status) {
+  if (status == 402) return "insufficient_quota";
+  if (status == 429) return "rate_limit_error";
+  return status >= 500 ? "server_error" : "invalid_request_error";
+}
+
+void write_error(core::JsonWriter& json, const TypedError& error, Api api, int status) {
   json.begin_object();
-  json.key("code").integer(http_status(error.type));
+  json.key("code").integer(status);
   json.key("message").string(error.message);
+  if (api == Api::Responses) {
+    json.key("type").string(openai_family(status));
+    json.key("param").null();
+  }
   json.key("metadata");
   write_metadata(json, error);
   if (error.availability) write_availability(json, error);
@@ -163,20 +184,19 @@ std::string_view anthropic_error_word(ErrorType type) {
   return row(type).anthropic;
 }
 
+std::string_view responses_error_word(ErrorType type) {
+  return row(type).responses;
+}
+
 std::string openai_error_object(const TypedError& error) {
   std::string out;
   core::JsonWriter json(out);
-  write_error(json, error);
+  write_error(json, error, Api::Chat, http_status(error.type));
   return out;
 }
 
 std::string openai_error_body(const TypedError& error) {
-  std::string out;
-  core::JsonWriter json(out);
-  json.begin_object().key("error");
-  write_error(json, error);
-  json.end_object();
-  return out;
+  return error_body(Api::Chat, error, {});
 }
 
 std::string anthropic_error_body(const TypedError& error, std::string_view request_id) {
@@ -191,6 +211,18 @@ std::string anthropic_error_body(const TypedError& error, std::string_view reque
   json.end_object();
   json.key("request_id");
   request_id.empty() ? json.null() : json.string(request_id);
+  json.end_object();
+  return out;
+}
+
+std::string error_body(Api api, const TypedError& error, std::string_view request_id,
+                       std::optional<int> status) {
+  if (api == Api::Messages) return anthropic_error_body(error, request_id);
+  std::string out;
+  core::JsonWriter json(out);
+  json.begin_object().key("error");
+  write_error(json, error, api, status.value_or(http_status(error.type)));
+  if (api == Api::Responses) json.key("error_type").string(error_word(error.type));
   json.end_object();
   return out;
 }

@@ -1,7 +1,8 @@
 #pragma once
 
 // What goes wrong with a call, as one of a fixed list of words, and how each API says it. The
-// words, codes and shapes are OpenRouter's; Messages answers in Anthropic's.
+// words, codes and shapes are OpenRouter's; Messages answers in Anthropic's, and Responses adds
+// what OpenAI's clients look for.
 
 #include <cstdint>
 #include <optional>
@@ -9,6 +10,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "gateway/generation.h"
 
 namespace gantry::gateway {
 
@@ -50,6 +53,10 @@ enum class ErrorType : std::uint8_t {
 
 /// "rate_limit_error": what Anthropic's API calls it.
 [[nodiscard]] std::string_view anthropic_error_word(ErrorType type);
+
+/// "rate_limit_exceeded": the code of a failed response of OpenAI's Responses API, whose list is
+/// short: what it has no word for is a server_error.
+[[nodiscard]] std::string_view responses_error_word(ErrorType type);
 
 /// metadata.previous_errors: never what a provider wrote.
 struct PreviousError {
@@ -97,6 +104,13 @@ struct TypedError {
 /// `request_id` is written as null.
 [[nodiscard]] std::string anthropic_error_body(const TypedError& error,
                                                std::string_view request_id);
+
+/// The body that the API's clients expect: one of the above, or for Responses the first of them
+/// with OpenAI's `type` and `param` added to `error`, and `error_type` beside it, where a failed
+/// response has it. `request_id` is of Messages. `status`: of the answer, if it is another than the
+/// error's own (405, say).
+[[nodiscard]] std::string error_body(Api api, const TypedError& error, std::string_view request_id,
+                                     std::optional<int> status = {});
 
 /// Seconds, or an HTTP date as seconds from now (never below 0); nothing if it is neither.
 [[nodiscard]] std::optional<std::int64_t> parse_retry_after(std::string_view value,

@@ -65,6 +65,19 @@ TEST(ErrorTypes, HaveAnthropicsNames) {
   EXPECT_EQ(native(ErrorType::Server), "api_error");
 }
 
+/// As the SDKs of OpenAI list them.
+TEST(ErrorTypes, HaveTheCodesOfResponses) {
+  const auto native = [](ErrorType type) { return responses_error_word(type); };
+  EXPECT_EQ(native(ErrorType::RateLimitExceeded), "rate_limit_exceeded");
+  EXPECT_EQ(native(ErrorType::InvalidRequest), "invalid_prompt");
+  EXPECT_EQ(native(ErrorType::ContextLengthExceeded), "invalid_prompt");
+  EXPECT_EQ(native(ErrorType::ContentPolicyViolation), "image_content_policy_violation");
+  EXPECT_EQ(native(ErrorType::ImageDownloadFailed), "failed_to_download_image");
+  EXPECT_EQ(native(ErrorType::ImageNotFound), "image_file_not_found");
+  EXPECT_EQ(native(ErrorType::Authentication), "server_error");
+  EXPECT_EQ(native(ErrorType::Timeout), "server_error");
+}
+
 TEST(ErrorBodies, AreOpenAis) {
   EXPECT_EQ(openai_error_body({.type = ErrorType::InvalidRequest,
                                .message = "session_id: at most 256 characters"}),
@@ -109,6 +122,37 @@ TEST(ErrorBodies, CutWhatModerationFlagged) {
   EXPECT_EQ(metadata["flagged_input"], flagged.substr(0, 200));
   EXPECT_EQ(metadata["provider_name"], "P");
   EXPECT_EQ(metadata["model_slug"], "a/b");
+}
+
+TEST(ErrorBodies, OfResponsesHaveWhatOpenAisClientsLookFor) {
+  TypedError error{.type = ErrorType::RateLimitExceeded, .message = "m", .provider_code = "slow"};
+  error.availability = Availability{.code = "capacity_exhausted", .is_retryable = true};
+  const auto body = json::parse(error_body(Api::Responses, error, "gen-1"));
+  EXPECT_EQ(body["error_type"], "rate_limit_exceeded");
+  EXPECT_EQ(body["error"]["code"], 429);
+  EXPECT_EQ(body["error"]["message"], "m");
+  EXPECT_EQ(body["error"]["type"], "rate_limit_error");
+  EXPECT_TRUE(body["error"].at("param").is_null());
+  EXPECT_EQ(body["error"]["metadata"],
+            json({{"error_type", "rate_limit_exceeded"}, {"provider_code", "slow"}}));
+  EXPECT_EQ(body["error"]["availability"]["code"], "capacity_exhausted");
+  const auto family = [](ErrorType type) {
+    return json::parse(error_body(Api::Responses, {.type = type}, {}))["error"]["type"];
+  };
+  EXPECT_EQ(family(ErrorType::InvalidRequest), "invalid_request_error");
+  EXPECT_EQ(family(ErrorType::Authentication), "invalid_request_error");
+  EXPECT_EQ(family(ErrorType::PaymentRequired), "insufficient_quota");
+  EXPECT_EQ(family(ErrorType::ProviderOverloaded), "server_error");
+}
+
+TEST(ErrorBodies, AreThoseOfTheApi) {
+  const TypedError error{.type = ErrorType::InvalidRequest, .message = "m"};
+  for (const Api api : {Api::Chat, Api::Completions, Api::Embeddings}) {
+    EXPECT_EQ(error_body(api, error, "gen-1"), openai_error_body(error));
+    EXPECT_EQ(json::parse(error_body(api, error, "gen-1", 405))["error"]["code"], 405);
+  }
+  EXPECT_EQ(json::parse(error_body(Api::Responses, error, "gen-1", 405))["error"]["code"], 405);
+  EXPECT_EQ(error_body(Api::Messages, error, "gen-1"), anthropic_error_body(error, "gen-1"));
 }
 
 TEST(ErrorBodies, AreAnthropics) {
@@ -174,6 +218,9 @@ INSTANTIATE_TEST_SUITE_P(
             ErrorType::ContentPolicyViolation, "m", "x"},
         Case{"moderated", 403, R"({"error":{"code":"content_filter","message":"m"}})",
              ErrorType::ContentPolicyViolation, "m", "content_filter"},
+        Case{"response_failed", 200,
+             R"({"status":"failed","error":{"code":"vector_store_timeout","message":"m"}})",
+             ErrorType::Timeout, kMasked, "vector_store_timeout"},
         Case{"bad_key", 401,
              R"({"error":{"code":"invalid_api_key","message":"Incorrect key sk-1"}})",
              ErrorType::ProviderUnavailable, kMasked, "invalid_api_key"},

@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 #include <sys/random.h>
 
-#include "core/json_writer.h"
 #include "core/log.h"
 #include "gateway/call.h"
 #include "gateway/call_admission.h"
@@ -38,26 +37,8 @@ net::Response server_error(Api api, int status, std::string_view message, std::s
                          : status == 404 ? ErrorType::NotFound
                          : status >= 500 ? ErrorType::Server
                                          : ErrorType::InvalidRequest;
-  std::string body;
-  core::JsonWriter json(body);
-  json.begin_object();
-  if (api == Api::Messages) {
-    json.key("type").string("error");
-    json.key("error").begin_object();
-    json.key("type").string(anthropic_error_word(type));
-    json.key("message").string(message);
-    json.key("error_type").string(error_word(type));
-    json.end_object();
-    json.key("request_id").string(id);
-  } else {
-    json.key("error").begin_object();
-    json.key("code").integer(status);
-    json.key("message").string(message);
-    json.key("metadata").begin_object().key("error_type").string(error_word(type)).end_object();
-    json.end_object();
-  }
-  json.end_object();
-  return net::json_response(status, std::move(body));
+  const TypedError error{.type = type, .message = std::string(message)};
+  return net::json_response(status, error_body(api, error, id, status));
 }
 
 double gauge_of(BreakerState state) {

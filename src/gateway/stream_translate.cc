@@ -2,10 +2,14 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/json_writer.h"
+#include "gateway/byte_edits.h"
 #include "gateway/chunk_editor_internal.h"
 
 namespace gantry::gateway {
@@ -52,19 +56,6 @@ std::string error_chunk(const AnswerShape& shape, const TypedError& error) {
   return out;
 }
 
-std::string responses_error(const TypedError& error) {
-  std::string out;
-  core::JsonWriter json(out);
-  json.begin_object();
-  json.key("type").string("error");
-  json.key("code").string(error_word(error.type));
-  json.key("message").string(error.message);
-  json.key("param").null();
-  json.key("error_type").string(error_word(error.type));
-  json.end_object();
-  return out;
-}
-
 /// The event's name, or the `type` that says the same.
 std::string event_type(const SseEvent& event) {
   std::string type(event.name);
@@ -91,6 +82,38 @@ std::string failed_response_error(std::string_view data) {
     });
   });
   return error;
+}
+
+/// `data` with the error's word in the object `holder` of the event; "": in the event itself. What
+/// has no such object, or an `error_type` of the provider's, stays as it is.
+std::string with_error_type(std::string_view data, std::string_view holder, ErrorType type) {
+  JsonReader json(data);
+  std::optional<ByteRange> object;
+  bool is_empty = true;
+  bool has_type = false;
+  const auto read_holder = [&] {
+    if (json.kind() != JsonKind::Object) return;
+    const std::size_t begin = json.position();
+    json.object([&](const JsonMember& member) {
+      is_empty = false;
+      has_type |= member.key == "error_type";
+    });
+    object = ByteRange{begin, json.value_end()};
+  };
+  if (holder.empty()) {
+    read_holder();
+  } else {
+    json.object([&](const JsonMember& member) {
+      if (member.key == holder) read_holder();
+    });
+  }
+  if (!json.finish() || !object || has_type) return std::string(data);
+  ByteEdits edits;
+  edits.insert(object->end - 1, fmt::format("{}\"error_type\":{}", is_empty ? "" : ",",
+                                            json_string(error_word(type))));
+  std::string out;
+  edits.apply(data, out);
+  return out;
 }
 
 }  // namespace
@@ -126,16 +149,64 @@ void StreamTranslator::translate_chunk(const SseEvent& event, std::string& out) 
 }
 
 void StreamTranslator::pass_on(const SseEvent& event, std::string& out) {
-  if (!event.name.empty()) out.append("event: ").append(event.name).append("\n");
-  append_frame(out, event.data);
+  // The first event says it, unless a provider that is a gateway put events of its own before.
+  constexpr std::int64_t kFirstEvents = 8;
+  const bool is_begin = response_.id.empty() && events_count_ < kFirstEvents;
+  if (shape_.api == Api::Responses && is_begin) note_response(event.data);
+  ++events_count_;
   const std::string type = event_type(event);
-  if (type == "error" || type == "response.failed") {
-    error_ = classify_stream_error(type == "error" ? std::string(event.data)
-                                                   : failed_response_error(event.data));
-    state_ = StreamState::Failed;
-  } else if (is_last_event(type)) {
-    state_ = StreamState::Done;
+  const bool is_failed_response = type == "response.failed";
+  if (!event.name.empty()) out.append("event: ").append(event.name).append("\n");
+  if (type != "error" && !is_failed_response) {
+    append_frame(out, event.data);
+    if (is_last_event(type)) state_ = StreamState::Done;
+    return;
   }
+  error_ = classify_stream_error(is_failed_response ? failed_response_error(event.data)
+                                                    : std::string(event.data));
+  const std::string_view holder = is_failed_response            ? "response"
+                                  : shape_.api == Api::Messages ? "error"
+                                                                : "";
+  append_frame(out, with_error_type(event.data, holder, error_.type));
+  state_ = StreamState::Failed;
+}
+
+void StreamTranslator::note_response(std::string_view data) {
+  JsonReader json(data);
+  json.object([&](const JsonMember& member) {
+    if (member.key != "response") return;
+    json.object([&](const JsonMember& part) {
+      if (part.key == "id") response_.id = json.string().value_or("");
+      if (part.key == "model") response_.model = json.string().value_or("");
+      if (part.key == "created_at") response_.created_at = json.integer();
+    });
+  });
+}
+
+/// The response that had begun, and now has failed. Its output is what the client has got.
+std::string StreamTranslator::failed_response() const {
+  std::string out;
+  core::JsonWriter json(out);
+  json.begin_object();
+  json.key("type").string("response.failed");
+  json.key("response").begin_object();
+  json.key("id").string(response_.id.empty() ? shape_.generation_id : response_.id);
+  json.key("object").string("response");
+  json.key("created_at").integer(response_.created_at.value_or(shape_.created_unix_s));
+  json.key("status").string("failed");
+  json.key("error").begin_object();
+  json.key("code").string(responses_error_word(error_.type));
+  json.key("message").string(error_.message);
+  json.end_object();
+  json.key("error_type").string(error_word(error_.type));
+  json.key("incomplete_details").null();
+  json.key("model").string(response_.model.empty() ? shape_.model : response_.model);
+  json.key("output").begin_array().end_array();
+  json.key("usage").null();
+  json.end_object();
+  json.key("sequence_number").integer(events_count_);
+  json.end_object();
+  return out;
 }
 
 StreamState StreamTranslator::finish(std::string& out) {
@@ -158,8 +229,8 @@ void StreamTranslator::fail(TypedError error, std::string& out) {
       out.append("event: error\n");
       return append_frame(out, anthropic_error_body(error_, shape_.generation_id));
     case Api::Responses:
-      out.append("event: error\n");
-      return append_frame(out, responses_error(error_));
+      out.append("event: response.failed\n");
+      return append_frame(out, failed_response());
     case Api::Chat:
     case Api::Completions:
     case Api::Embeddings:

@@ -4,9 +4,10 @@
 //
 // Chat and Completions: each chunk is the provider's but for what must change: id, model, provider,
 // usage that the client did not ask for, tool-call indexes and finish reasons outside the standard.
-// Responses and Messages: each event is passed on as it came.
+// Responses and Messages: each event is passed on as it came, an error with its `error_type` added.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,12 +50,23 @@ class StreamTranslator {
  private:
   void translate_chunk(const SseEvent& event, std::string& out);
   void pass_on(const SseEvent& event, std::string& out);
+  void note_response(std::string_view data);
+  [[nodiscard]] std::string failed_response() const;
+
+  /// What the provider said of its response when it began.
+  struct BegunResponse {
+    std::string id;
+    std::string model;
+    std::optional<std::int64_t> created_at;
+  };
 
   AnswerShape shape_;
   StreamState state_ = StreamState::Open;
   TypedError error_;
   ToolCallIndex tool_calls_;
   bool has_finish_reason_ = false;
+  BegunResponse response_;         ///< Of Responses.
+  std::int64_t events_count_ = 0;  ///< Passed on: what comes next has this number.
 };
 
 }  // namespace gantry::gateway

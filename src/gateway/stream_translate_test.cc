@@ -288,8 +288,59 @@ TEST(StreamTranslate, PassesOnResponses) {
                 out),
             StreamState::Failed);
   EXPECT_EQ(out, "event: response.failed\n" +
-                     frame(R"({"response":{"error":{"code":"server_error","message":"m"}}})"));
+                     frame(R"({"response":{"error":{"code":"server_error","message":"m"},)"
+                           R"("error_type":"server"}})"));
   EXPECT_EQ(translator.error().type, ErrorType::Server);
+}
+
+/// What a client gets of a provider's last event.
+std::string passed_error(Api api, const std::string& name, const std::string& data) {
+  StreamTranslator translator(options(api));
+  std::string out;
+  EXPECT_EQ(translator.translate({.name = name, .data = data}, out), StreamState::Failed) << data;
+  const std::string head = "event: " + name + "\ndata: ";
+  EXPECT_TRUE(out.starts_with(head) && out.ends_with("\n\n")) << out;
+  return out.substr(head.size(), out.size() - head.size() - 2);
+}
+
+TEST(StreamTranslate, AddsItsWordToAProvidersError) {
+  EXPECT_EQ(passed_error(Api::Messages, "error",
+                         R"({"type":"error","error":{"type":"overloaded_error","message":"m"}})"),
+            R"({"type":"error","error":{"type":"overloaded_error","message":"m",)"
+            R"("error_type":"provider_overloaded"}})");
+  EXPECT_EQ(
+      passed_error(Api::Responses, "error",
+                   R"({"type":"error","code":"rate_limit_exceeded","message":"m","param":null} )"),
+      R"({"type":"error","code":"rate_limit_exceeded","message":"m","param":null,)"
+      R"("error_type":"rate_limit_exceeded"} )");
+  EXPECT_EQ(passed_error(Api::Responses, "response.failed", R"({"response":{}})"),
+            R"({"response":{"error_type":"provider_unavailable"}})");
+  // A gateway behind this one has said it, and what is no object cannot.
+  for (const char* same : {R"({"response":{"error":{"code":"server_error"},"error_type":"x"}})",
+                           R"({"response":null})", "[]", "{"}) {
+    EXPECT_EQ(passed_error(Api::Responses, "response.failed", same), same);
+  }
+}
+
+TEST(StreamTranslate, FailsTheResponseThatHadBegun) {
+  StreamTranslator translator(options(Api::Responses));
+  std::string out;
+  translator.translate(
+      {.name = "response.created",
+       .data = R"({"type":"response.created","response":{"id":"resp_1","created_at":5,)"
+               R"("model":"gpt-4o","status":"in_progress"},"sequence_number":0})"},
+      out);
+  translator.translate({.name = "response.output_text.delta",
+                        .data = R"({"type":"response.output_text.delta","delta":"Hel"})"},
+                       out);
+  out.clear();
+  translator.fail({.type = ErrorType::Timeout, .message = "too \"slow\""}, out);
+  EXPECT_EQ(out, "event: response.failed\n" +
+                     frame(R"({"type":"response.failed","response":{"id":"resp_1",)"
+                           R"("object":"response","created_at":5,"status":"failed",)"
+                           R"("error":{"code":"server_error","message":"too \"slow\""},)"
+                           R"("error_type":"timeout","incomplete_details":null,"model":"gpt-4o",)"
+                           R"("output":[],"usage":null},"sequence_number":2})"));
 }
 
 TEST(StreamTranslate, TellsMessagesAndResponsesOfABreak) {
@@ -302,9 +353,12 @@ TEST(StreamTranslate, TellsMessagesAndResponsesOfABreak) {
                       R"("request_id":"gen-1"})"));
   out.clear();
   EXPECT_EQ(StreamTranslator(options(Api::Responses)).finish(out), StreamState::Failed);
-  EXPECT_EQ(out, "event: error\n" + frame(R"({"type":"error","code":"provider_unavailable",)"
-                                          R"("message":"Provider disconnected","param":null,)"
-                                          R"("error_type":"provider_unavailable"})"));
+  EXPECT_EQ(out, "event: response.failed\n" +
+                     frame(R"({"type":"response.failed","response":{"id":"gen-1",)"
+                           R"("object":"response","created_at":17,"status":"failed",)"
+                           R"("error":{"code":"server_error","message":"Provider disconnected"},)"
+                           R"("error_type":"provider_unavailable","incomplete_details":null,)"
+                           R"("model":"a/b","output":[],"usage":null},"sequence_number":0})"));
 }
 
 RC_GTEST_PROP(StreamTranslateProperty, KeepsEveryOtherValue, ()) {

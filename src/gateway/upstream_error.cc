@@ -112,6 +112,7 @@ constexpr std::array kWords = {
     Word{"insufficient_quota", ErrorType::RateLimitExceeded},
     Word{"overloaded_error", ErrorType::ProviderOverloaded},
     Word{"timeout_error", ErrorType::Timeout},
+    Word{"vector_store_timeout", ErrorType::Timeout},
     Word{"server_error", ErrorType::Server},
     Word{"api_error", ErrorType::Server},
     Word{"not_found_error", ErrorType::NotFound},

@@ -231,6 +231,36 @@ def test_responses_are_passed_through(one_client, upstream):
     assert came[-1].response.output_text == "Hello!" and came[-1].response.usage.total_tokens == 14
 
 
+@pytest.mark.parametrize("streams", [False, True], ids=["whole", "stream"])
+def test_a_failed_response_is_the_sdks_exception(one_client, upstream, streams):
+    upstream.script(Whole({"error": {"message": "input: too odd", "type": "invalid_request_error", "code": "odd"}}, 400))
+    with pytest.raises(openai.BadRequestError) as raised:
+        one_client.responses.create(model="openai/gpt-4o", input="hello", stream=streams)
+    error = raised.value
+    assert (error.status_code, error.code, error.type, error.param) == (400, 400, "invalid_request_error", None)
+    assert error.body["message"] == "input: too odd"
+    assert error.body["metadata"] == {"error_type": "invalid_request", "provider_code": "odd"}
+    assert error.response.json()["error_type"] == "invalid_request"
+
+
+@pytest.mark.parametrize("how", ["event", "close"])
+def test_a_response_that_fails_in_its_middle(one_client, upstream, how):
+    begun = {"id": "resp_1", "object": "response", "created_at": 1705312800, "status": "in_progress", "model": "gpt-4o", "output": [],
+             "parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
+    events = [{"type": "response.created", "response": begun, "sequence_number": 0}]
+    if how == "event":
+        failed = begun | {"status": "failed", "error": {"code": "server_error", "message": "it broke"}}
+        upstream.script(Stream([*events, {"type": "response.failed", "response": failed, "sequence_number": 1}]))
+    else:
+        upstream.script(Stream(events, then="close"))
+    last = list(one_client.responses.create(model="openai/gpt-4o", input="hello", stream=True))[-1]
+    assert last.type == "response.failed" and last.sequence_number == 1
+    assert last.response.id == "resp_1" and last.response.status == "failed" and last.response.output_text == ""
+    assert last.response.error.code == "server_error"
+    assert last.response.error.message == ("it broke" if how == "event" else "Provider disconnected")
+    assert last.response.error_type == ("server" if how == "event" else "provider_unavailable")
+
+
 def test_models_are_listed(client):
     listed = client.models.list()
     assert listed.object == "list"

@@ -18,10 +18,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t header_bytes = text.find('\n');
   const std::string_view body =
       header_bytes == std::string_view::npos ? text : text.substr(header_bytes + 1);
-  const TypedError error = classify_upstream({.status = 200 + data[0] + data[1],
+  TypedError error = classify_upstream({.status = 200 + data[0] + data[1],
                                         .body = body,
                                         .retry_after = text.substr(0, header_bytes),
                                         .now_unix_s = 1'700'000'000});
+  name_moderator(error, "P", "a/b");
   for (const std::string& answer : {openai_error_body(error), anthropic_error_body(error, "gen-1"),
                                     error_body(Api::Responses, error, "gen-1"),
                                     openai_error_body(classify_stream_error(body))}) {

@@ -256,6 +256,7 @@ void RunningAttempt::fail_call(const net::CallError& error) {
 }
 
 void RunningAttempt::fail(FailedOutcome failed) {
+  name_moderator(failed.error, options_.upstream.name, options_.shape.model);
   record_.error_type = error_word(failed.error.type);
   record_.message = failed.error.message;
   if (!record_.headers_ms) record_.failed_ms = options_.stopwatch.elapsed_ms();

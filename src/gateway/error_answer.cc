@@ -103,19 +103,27 @@ void write_availability(core::JsonWriter& json, const TypedError& error) {
   json.end_object();
 }
 
-std::string_view cut_to_characters(std::string_view text, std::size_t characters) {
-  std::size_t end = 0;
-  for (std::size_t i = 0; i < characters && end < text.size(); ++i) {
-    static_cast<void>(core::next_code_point(text, end));
+/// At most 100 characters: of what is longer, the middle gives way to "...".
+std::string shorten(std::string_view text) {
+  constexpr std::size_t kCharactersMax = 100;
+  constexpr std::size_t kHeadCharacters = 49;
+  constexpr std::size_t kTailCharacters = 48;
+  std::vector<std::size_t> begins;  ///< Of the characters.
+  for (std::size_t at = 0; at < text.size(); static_cast<void>(core::next_code_point(text, at))) {
+    begins.push_back(at);
   }
-  return text.substr(0, end);
+  if (begins.size() <= kCharactersMax) return std::string(text);
+  return fmt::format("{}...{}", text.substr(0, begins[kHeadCharacters]),
+                     text.substr(begins[begins.size() - kTailCharacters]));
 }
 
 void write_moderation(core::JsonWriter& json, const Moderation& moderation) {
-  constexpr std::size_t kFlaggedCharactersMax = 100;
-  write_strings(json, "reasons", moderation.reasons);
-  json.key("flagged_input")
-      .string(cut_to_characters(moderation.flagged_input, kFlaggedCharactersMax));
+  json.key("reasons").begin_array();
+  for (const std::string& reason : moderation.reasons) json.string(shorten(reason));
+  json.end_array();
+  if (!moderation.flagged_input.empty()) {
+    json.key("flagged_input").string(shorten(moderation.flagged_input));
+  }
   json.key("provider_name").string(moderation.provider_name);
   json.key("model_slug").string(moderation.model_slug);
 }
@@ -186,6 +194,13 @@ std::string_view anthropic_error_word(ErrorType type) {
 
 std::string_view responses_error_word(ErrorType type) {
   return row(type).responses;
+}
+
+void name_moderator(TypedError& error, std::string_view provider_name, std::string_view model) {
+  if (!error.moderation) return;
+  Moderation& moderation = *error.moderation;
+  if (moderation.provider_name.empty()) moderation.provider_name = provider_name;
+  if (moderation.model_slug.empty()) moderation.model_slug = model;
 }
 
 std::string openai_error_object(const TypedError& error) {

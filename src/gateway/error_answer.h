@@ -77,9 +77,11 @@ struct Availability {
   std::string docs_url;
 };
 
+/// What a provider tells of content that it refused. `flagged_input` is content: it is the client's
+/// alone.
 struct Moderation {
   std::vector<std::string> reasons;
-  std::string flagged_input;  ///< Cut to 100 characters when written.
+  std::string flagged_input;  ///< At most 100 characters are written; "": the provider said none.
   std::string provider_name;
   std::string model_slug;
 };
@@ -93,6 +95,9 @@ struct TypedError {
   std::optional<Availability> availability;
   std::optional<Moderation> moderation;
 };
+
+/// Who refused, where the provider did not say it. Nothing happens to an error without moderation.
+void name_moderator(TypedError& error, std::string_view provider_name, std::string_view model);
 
 /// {"error":{"code":…,"message":…,"metadata":{"error_type":…,…}}}
 [[nodiscard]] std::string openai_error_body(const TypedError& error);

@@ -111,17 +111,31 @@ TEST(ErrorBodies, SayWhyNothingWasAvailable) {
               "fallback_models":[],"constraint":"max_price","docs_url":null})"));
 }
 
+std::string repeated(std::string_view character, int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) text += character;
+  return text;
+}
+
 TEST(ErrorBodies, CutWhatModerationFlagged) {
-  TypedError error{.type = ErrorType::PermissionDenied, .message = "m"};
-  std::string flagged;
-  for (int i = 0; i < 101; ++i) flagged += "\xc3\xa9";
-  error.moderation = Moderation{
-      .reasons = {"violence"}, .flagged_input = flagged, .provider_name = "P", .model_slug = "a/b"};
-  const auto metadata = json::parse(openai_error_body(error))["error"]["metadata"];
-  EXPECT_EQ(metadata["reasons"], json({"violence"}));
-  EXPECT_EQ(metadata["flagged_input"], flagged.substr(0, 200));
+  const std::string e = "\xc3\xa9";
+  TypedError error{.type = ErrorType::ContentPolicyViolation, .message = "m"};
+  error.moderation = Moderation{.reasons = {"violence", repeated("x", 101)},
+                                .flagged_input = repeated(e, 100),
+                                .provider_name = "P",
+                                .model_slug = "a/b"};
+  auto metadata = json::parse(openai_error_body(error))["error"]["metadata"];
+  EXPECT_EQ(metadata["reasons"],
+            json::array({"violence", repeated("x", 49) + "..." + repeated("x", 48)}));
+  EXPECT_EQ(metadata["flagged_input"], repeated(e, 100));
   EXPECT_EQ(metadata["provider_name"], "P");
   EXPECT_EQ(metadata["model_slug"], "a/b");
+  error.moderation->flagged_input = "a" + repeated(e, 99) + "z";
+  metadata = json::parse(openai_error_body(error))["error"]["metadata"];
+  EXPECT_EQ(metadata["flagged_input"], "a" + repeated(e, 48) + "..." + repeated(e, 47) + "z");
+  error.moderation->flagged_input.clear();
+  metadata = json::parse(openai_error_body(error))["error"]["metadata"];
+  EXPECT_FALSE(metadata.contains("flagged_input"));
 }
 
 TEST(ErrorBodies, OfResponsesHaveWhatOpenAisClientsLookFor) {
@@ -218,6 +232,16 @@ INSTANTIATE_TEST_SUITE_P(
             ErrorType::ContentPolicyViolation, "m", "x"},
         Case{"moderated", 403, R"({"error":{"code":"content_filter","message":"m"}})",
              ErrorType::ContentPolicyViolation, "m", "content_filter"},
+        Case{"moderated_without_a_word", 403,
+             R"({"error":{"code":403,"message":"m","metadata":{"reasons":["violence"]}}})",
+             ErrorType::ContentPolicyViolation, "m", ""},
+        Case{"reasons_of_something_else", 401,
+             R"({"error":{"code":401,"message":"m","metadata":{"reasons":["key"]}}})",
+             ErrorType::ProviderUnavailable, kMasked, ""},
+        Case{"image_moderated", 400,
+             R"({"error":{"code":"moderation_blocked","type":"image_generation_user_error",)"
+             R"("message":"m"}})",
+             ErrorType::ContentPolicyViolation, "m", "moderation_blocked"},
         Case{"response_failed", 200,
              R"({"status":"failed","error":{"code":"vector_store_timeout","message":"m"}})",
              ErrorType::Timeout, kMasked, "vector_store_timeout"},
@@ -267,6 +291,56 @@ INSTANTIATE_TEST_SUITE_P(
              R"({"error":{"code":401,"message":"m","metadata":{"error_type":"authentication"}}})",
              ErrorType::ProviderUnavailable, kMasked, ""}),
     [](const auto& c) { return c.param.name; });
+
+TEST(UpstreamErrors, KeepWhatOpenRouterSaysOfModeration) {
+  TypedError error = classify_upstream(
+      {.status = 403,
+       .body = R"({"error":{"code":403,"message":"flagged","metadata":{"reasons":["violence",7,)"
+               R"("hate"],"flagged_input":"kill \u00e9","provider_name":"Meta",)"
+               R"("model_slug":"meta/guard"}}})"});
+  ASSERT_TRUE(error.moderation);
+  EXPECT_EQ(error.moderation->reasons, (std::vector<std::string>{"violence", "hate"}));
+  EXPECT_EQ(error.moderation->flagged_input, "kill \xc3\xa9");
+  name_moderator(error, "OpenRouter", "a/b");
+  EXPECT_EQ(error.moderation->provider_name, "Meta");
+  EXPECT_EQ(error.moderation->model_slug, "meta/guard");
+}
+
+TEST(UpstreamErrors, KeepWhatAzureFiltered) {
+  for (const std::string& name :
+       {std::string("content_filter_result"), std::string("content_filter_results")}) {
+    TypedError error = classify_upstream(
+        {.status = 400,
+         .body = R"({"error":{"code":"content_filter","message":"m","status":400,"innererror":{)"
+                 R"("code":"ResponsibleAIPolicyViolation",")" +
+                 name +
+                 R"(":{"hate":{"filtered":false,"severity":"safe"},)"
+                 R"("jailbreak":{"detected":true,"filtered":true},"odd":1,)"
+                 R"("violence":{"filtered":true,"severity":"high"}}}}})"});
+    EXPECT_EQ(error.provider_code, "content_filter");
+    ASSERT_TRUE(error.moderation) << name;
+    EXPECT_EQ(error.moderation->reasons, (std::vector<std::string>{"jailbreak", "violence"}));
+    EXPECT_EQ(error.moderation->flagged_input, "");
+    name_moderator(error, "Azure", "a/b");
+    EXPECT_EQ(error.moderation->provider_name, "Azure");
+    EXPECT_EQ(error.moderation->model_slug, "a/b");
+  }
+}
+
+TEST(UpstreamErrors, HaveModerationWhereContentWasRefusedAlone) {
+  TypedError other = classify_upstream(
+      {.status = 400, .body = R"({"error":{"message":"m","metadata":{"flagged_input":"x"}}})"});
+  EXPECT_EQ(other.type, ErrorType::InvalidRequest);
+  name_moderator(other, "P", "a/b");
+  EXPECT_FALSE(other.moderation);
+  std::string reasons;
+  for (int i = 0; i < 40; ++i) reasons += R"("r",)";
+  const TypedError many = classify_upstream(
+      {.status = 403,
+       .body = R"({"error":{"message":"m","metadata":{"reasons":[)" + reasons + R"("r"]}}})"});
+  ASSERT_TRUE(many.moderation);
+  EXPECT_EQ(many.moderation->reasons.size(), 32U);
+}
 
 TEST(UpstreamErrors, KeepRetryAfter) {
   EXPECT_EQ(classify_upstream({.status = 429, .body = "", .retry_after = "20"}).retry_after_s, 20);

@@ -223,6 +223,7 @@ StreamState StreamTranslator::finish(std::string& out) {
 void StreamTranslator::fail(TypedError error, std::string& out) {
   GANTRY_ASSERT(state_ == StreamState::Open, "a stream ends once");
   error_ = std::move(error);
+  name_moderator(error_, shape_.provider_name, shape_.model);
   state_ = StreamState::Failed;
   switch (shape_.api) {
     case Api::Messages:

@@ -224,6 +224,19 @@ TEST(StreamTranslate, UnderstandsNamedErrors) {
           kDone);
 }
 
+TEST(StreamTranslate, SaysWhoRefusedTheContent) {
+  AnswerShape shape = options();
+  shape.provider_name = "P";
+  StreamTranslator translator(shape);
+  std::string out;
+  translator.translate({.data = R"({"error":{"code":"content_filter","message":"m","innererror":)"
+                                R"({"content_filter_result":{"hate":{"filtered":true}}}}})"},
+                       out);
+  const auto sent = json::parse(out.substr(6, out.find("\n\n") - 6));
+  EXPECT_EQ(sent["error"]["metadata"], json::parse(R"({"error_type":"content_policy_violation",
+    "provider_code":"content_filter","reasons":["hate"],"provider_name":"P","model_slug":"a/b"})"));
+}
+
 TEST(StreamTranslate, WritesErrorsOfCompletionsAsText) {
   StreamTranslator translator(options(Api::Completions));
   std::string out;

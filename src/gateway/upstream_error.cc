@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "gateway/error_answer.h"
 #include "gateway/json_reader.h"
@@ -23,7 +24,58 @@ struct ErrorFields {
   std::string type;        ///< OpenAI's and Anthropic's `error.type`.
   std::string error_type;  ///< A gateway's `error.metadata.error_type`.
   std::string message;
+  Moderation moderation;
 };
+
+constexpr std::size_t kReasonsMax = 32;  ///< Of a refusal; what is more is left out.
+
+void add_reason(std::string reason, ErrorFields& fields) {
+  std::vector<std::string>& reasons = fields.moderation.reasons;
+  if (reasons.size() < kReasonsMax) reasons.push_back(std::move(reason));
+}
+
+/// OpenRouter's, of any error and of content that was refused.
+void read_metadata(JsonReader& json, ErrorFields& fields) {
+  Moderation& moderation = fields.moderation;
+  json.object([&](const JsonMember& member) {
+    if (member.key == "error_type") {
+      json.append_string(fields.error_type);
+    } else if (member.key == "reasons") {
+      json.array([&] {
+        if (auto reason = json.string()) add_reason(*std::move(reason), fields);
+      });
+    } else if (member.key == "flagged_input") {
+      json.append_string(moderation.flagged_input);
+    } else if (member.key == "provider_name") {
+      json.append_string(moderation.provider_name);
+    } else if (member.key == "model_slug") {
+      json.append_string(moderation.model_slug);
+    }
+  });
+}
+
+/// {"hate":{"filtered":true,"severity":"high"},…}
+void read_filter_result(JsonReader& json, ErrorFields& fields) {
+  json.object([&](const JsonMember& category) {
+    std::string name(category.key);
+    bool is_filtered = false;
+    json.object([&](const JsonMember& member) {
+      if (member.key == "filtered") is_filtered = json.boolean().value_or(false);
+    });
+    if (is_filtered) add_reason(std::move(name), fields);
+  });
+}
+
+/// Azure's: the content filter's own code and what it found are one level down.
+void read_inner_error(JsonReader& json, ErrorFields& fields) {
+  json.object([&](const JsonMember& member) {
+    if (member.key == "code" && fields.type.empty()) {
+      json.append_string(fields.type);
+    } else if (member.key == "content_filter_result" || member.key == "content_filter_results") {
+      read_filter_result(json, fields);
+    }
+  });
+}
 
 void read_error_value(JsonReader& json, ErrorFields& fields) {
   if (json.kind() == JsonKind::String) {
@@ -42,14 +94,9 @@ void read_error_value(JsonReader& json, ErrorFields& fields) {
     } else if (member.key == "message") {
       json.append_string(fields.message);
     } else if (member.key == "innererror") {
-      // Azure: the content filter's own code is one level down.
-      json.object([&](const JsonMember& inner) {
-        if (inner.key == "code" && fields.type.empty()) json.append_string(fields.type);
-      });
+      read_inner_error(json, fields);
     } else if (member.key == "metadata") {
-      json.object([&](const JsonMember& inner) {
-        if (inner.key == "error_type") json.append_string(fields.error_type);
-      });
+      read_metadata(json, fields);
     }
   });
 }
@@ -93,6 +140,8 @@ constexpr std::array kWords = {
     Word{"content_policy_violation", ErrorType::ContentPolicyViolation},
     Word{"ResponsibleAIPolicyViolation", ErrorType::ContentPolicyViolation},
     Word{"image_content_policy_violation", ErrorType::ContentPolicyViolation},
+    Word{"moderation_blocked", ErrorType::ContentPolicyViolation},
+    Word{"bio_policy", ErrorType::ContentPolicyViolation},
     Word{"refusal", ErrorType::Refusal},
     Word{"invalid_image", ErrorType::InvalidImage},
     Word{"invalid_image_url", ErrorType::InvalidImage},
@@ -207,12 +256,15 @@ ErrorType type_of(int status, const ErrorFields& fields) {
   }
   const ErrorType by_status = type_of_status(status);
   // The statuses that say no more than "your request" are told apart by words; 401 and the like
-  // are not: a moderation error is the only 403 that concerns the client.
+  // are not: a moderation error is the only 403 that concerns the client. Reasons make one, which
+  // OpenRouter gives without any word.
   if (by_status == ErrorType::InvalidRequest || by_status == ErrorType::Unprocessable ||
       by_status == ErrorType::PayloadTooLarge) {
     return type_of_words(fields).value_or(by_status);
   }
-  if (status == 403 && type_of_words(fields) == ErrorType::ContentPolicyViolation) {
+  const bool is_moderation = !fields.moderation.reasons.empty() ||
+                             type_of_words(fields) == ErrorType::ContentPolicyViolation;
+  if (status == 403 && is_moderation) {
     return ErrorType::ContentPolicyViolation;
   }
   return by_status;
@@ -233,6 +285,7 @@ TypedError make_error(ErrorType type, ErrorFields fields, std::string_view maske
   if (error.provider_code.empty()) error.provider_code = std::move(fields.type);
   const bool is_told = is_clients(type) && !fields.message.empty();
   error.message = is_told ? std::move(fields.message) : std::string(masked);
+  if (type == ErrorType::ContentPolicyViolation) error.moderation = std::move(fields.moderation);
   return error;
 }
 

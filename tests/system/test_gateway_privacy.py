@@ -126,6 +126,13 @@ def openai_calls() -> list[Call]:
     add_chat("moderation", lambda p: failure(p, 403, code="content_policy_violation"))
     add_chat("filtered", lambda p: failure(p, 400, code="content_filter"))
     add_chat("too long", lambda p: failure(p, 400, code="context_length_exceeded"))
+    # What moderation flagged reaches the client.
+    add_chat("flagged", lambda p: Whole({"error": {"code": 403, "message": f"You said: {p('error message')}", "metadata": {
+        "reasons": [p("reason")], "flagged_input": p("flagged"), "provider_name": p("moderator"), "model_slug": p("moderator model")}}}, 403))
+    add_chat("azure filter", lambda p: failure(p, 400, code="content_filter", innererror={
+        "code": "ResponsibleAIPolicyViolation", "content_filter_result": {p("category"): {"filtered": True, "severity": "high"}}}))
+    add_chat("flagged stream", lambda p: Stream([*deltas(p), {"error": {"code": "content_filter", "message": p("stream error"), "metadata": {
+        "reasons": [p("reason")], "flagged_input": p("flagged")}}}]), stream=True)
     add_chat("failing stream at once", lambda p: failure(p, 400), stream=True)
     add_chat("error as success", lambda p: Whole({"error": {"message": p("hidden error"), "code": 500}}))
     add_chat("web page", lambda p: Whole(f"<html>{p('page')}</html>".encode(), content_type="text/html"))
@@ -325,6 +332,19 @@ def test_no_byte_of_content_goes_where_privacy_is_on(start, upstream, recorder):
     assert leaks("the data directory", files_of(gantry.data)) == []
 
 
+def test_the_client_gets_what_nobody_else_does(start, upstream):
+    gantry = start()
+    key = make_key(gantry).secret
+    got = {}
+    for call in (call for call in CALLS if call.name in ("flagged",)):
+        upstream.script(call.answer)
+        got[call.name] = requests.post(gantry.url + call.path, json=call.body, timeout=SECONDS, headers={"Authorization": f"Bearer {key}"}).text
+    p = Plant("flagged")
+    metadata = json.loads(got["flagged"])["error"]["metadata"]
+    assert metadata == {"error_type": "content_policy_violation", "reasons": [p("reason")], "flagged_input": p("flagged"),
+                        "provider_name": p("moderator"), "model_slug": p("moderator model")}
+
+
 def test_the_markers_come_through_where_privacy_is_off(start, upstream, recorder):
     gantry = start()
     add(gantry, recorder.url, verify=False)
@@ -338,6 +358,11 @@ def test_the_markers_come_through_where_privacy_is_off(start, upstream, recorder
     whole = Plant("whole")
     for place in ("system", "user part", "user text", "tool result", "argument", "completion", "answered reasoning", "answered arguments"):
         assert whole(place).encode() in found, place
+    # What moderation flagged is the client's alone, whatever the destination may have.
+    flagged = Plant("flagged")
+    assert flagged("error message").encode() in found
+    for place in ("flagged", "reason", "moderator", "moderator model"):
+        assert flagged(place).encode() not in found, place
     # What is not text never comes through.
     for place in ("image data", "image name", "audio data", "file data", "file name"):
         assert whole(place).encode() not in found, place

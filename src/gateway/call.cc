@@ -188,6 +188,7 @@ void Call::attempt(const NextAttempt& next, CallSlots::Slot slot, Breaker::Permi
                            .permit = std::move(permit),
                            .shape = shape_for(next.candidate),
                            .timeouts = upstream.timeouts});
+  echo_.add(*request_, upstream, serving_->shape);
   constexpr std::int64_t kMsPerSecond = 1000;
   const auto running = RunningAttempt::make(
       parts_.client,
@@ -228,6 +229,7 @@ void Call::take(AttemptResult outcome) {
 }
 
 void Call::take_failure(Attempt record, const FailedOutcome& failed) {
+  if (failed.failure == FailureKind::NotSent) echo_.forget_last();
   AttemptFailure failure{.error = failed.error, .status = failed.status};
   ServedProvider& provider = serving_->provider;
   if (const auto pause = key_pause(failure); pause && serving_->key_index) {
@@ -294,7 +296,8 @@ void Call::take_stream(Attempt record, StreamOutcome stream) {
        .shape = serving_->shape,
        .timeouts = serving_->timeouts,
        .stopwatch = stopwatch_,
-       .headers = std::move(headers)},
+       .headers = std::move(headers),
+       .first_events = echo_.take_events()},
       [self = shared_from_this()](StreamResult result) { self->end_stream(std::move(result)); });
 }
 

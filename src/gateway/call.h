@@ -25,6 +25,7 @@
 #include "gateway/stream_pump.h"
 #include "gateway/token_estimate.h"
 #include "gateway/usage_reader.h"
+#include "gateway/upstream_echo.h"
 #include "net/answer_stream.h"
 
 namespace gantry::gateway {
@@ -114,6 +115,7 @@ class Call : public std::enable_shared_from_this<Call> {
   Generation generation_;
   std::optional<CallSlots::Slot> slot_;  ///< Among all calls.
   std::optional<Serving> serving_;
+  UpstreamEcho echo_;
   std::optional<std::string> answer_body_;  ///< The provider's, of an answer in one piece.
   ReportedUsage reported_;                  ///< By that.
   std::optional<StreamedAnswer> streamed_;  ///< Of a stream, when it is over.

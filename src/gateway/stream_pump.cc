@@ -92,6 +92,7 @@ void StreamPump::begin() {
   net::Headers headers = std::move(options_.upstream.headers);
   for (const auto& [name, value] : options_.headers.fields()) headers.add(name, value);
   options_.client->begin(std::move(headers));
+  out_ = std::move(options_.first_events);
   const auto has_ended = options_.client->set_on_end(
       [self = shared_from_this()](const net::AnswerEnd& how) { self->client_ended(how); });
   if (has_ended) client_ended(*has_ended);

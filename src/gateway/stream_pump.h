@@ -60,7 +60,8 @@ class StreamPump : public std::enable_shared_from_this<StreamPump> {
     AnswerShape shape;
     UpstreamTimeouts timeouts;  ///< Those that the attempt ran under.
     Stopwatch stopwatch;
-    net::Headers headers;  ///< Of the answer, besides what the provider said.
+    net::Headers headers;      ///< Of the answer, besides what the provider said.
+    std::string first_events;  ///< Of the gateway's own, before the provider's.
   };
 
   using OnDone = std::move_only_function<void(StreamResult)>;

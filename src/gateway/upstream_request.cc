@@ -175,6 +175,10 @@ bool speaks(UpstreamType type, Api api) {
   return (type == UpstreamType::Anthropic) == (api == Api::Messages);
 }
 
+UpstreamShape shape_of(const Upstream& upstream) {
+  return {.model = upstream.model, .usage = upstream.usage, .fields = upstream.gateway_fields};
+}
+
 /// What the pieces of a body refer to.
 struct SharedBody {
   std::shared_ptr<const InferenceRequest> request;
@@ -183,10 +187,8 @@ struct SharedBody {
 
 net::CallBody shared_body(const std::shared_ptr<const InferenceRequest>& request,
                           const Upstream& upstream) {
-  const UpstreamShape shape{
-      .model = upstream.model, .usage = upstream.usage, .fields = upstream.gateway_fields};
   const auto owner = std::make_shared<const SharedBody>(
-      SharedBody{.request = request, .edits = request->parsed().edits(shape)});
+      SharedBody{.request = request, .edits = request->parsed().edits(shape_of(upstream))});
   return {.pieces = owner->edits.pieces(request->body()), .owner = owner};
 }
 
@@ -228,6 +230,10 @@ Result<net::CallRequest> make_upstream_request(
                           .header_timeout = upstream.timeouts.headers,
                           .idle_timeout = upstream.timeouts.idle,
                           .total_timeout = upstream.timeouts.total};
+}
+
+std::string upstream_body(const InferenceRequest& request, const Upstream& upstream) {
+  return request.parsed().splice(shape_of(upstream));
 }
 
 net::Headers passed_answer_headers(const net::Headers& upstream) {

@@ -97,6 +97,9 @@ class InferenceRequest {
 [[nodiscard]] Result<net::CallRequest> make_upstream_request(
     const std::shared_ptr<const InferenceRequest>& request, const Upstream& upstream);
 
+/// The body of that request in one piece.
+[[nodiscard]] std::string upstream_body(const InferenceRequest& request, const Upstream& upstream);
+
 /// What a client may see of the fields of a provider's answer: x-request-id, as
 /// X-Upstream-Request-Id, and openai-processing-ms.
 [[nodiscard]] net::Headers passed_answer_headers(const net::Headers& upstream);

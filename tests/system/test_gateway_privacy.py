@@ -126,13 +126,15 @@ def openai_calls() -> list[Call]:
     add_chat("moderation", lambda p: failure(p, 403, code="content_policy_violation"))
     add_chat("filtered", lambda p: failure(p, 400, code="content_filter"))
     add_chat("too long", lambda p: failure(p, 400, code="context_length_exceeded"))
-    # What moderation flagged reaches the client.
+    # These reach the client: what moderation flagged, and the body that the provider got.
     add_chat("flagged", lambda p: Whole({"error": {"code": 403, "message": f"You said: {p('error message')}", "metadata": {
         "reasons": [p("reason")], "flagged_input": p("flagged"), "provider_name": p("moderator"), "model_slug": p("moderator model")}}}, 403))
     add_chat("azure filter", lambda p: failure(p, 400, code="content_filter", innererror={
         "code": "ResponsibleAIPolicyViolation", "content_filter_result": {p("category"): {"filtered": True, "severity": "high"}}}))
     add_chat("flagged stream", lambda p: Stream([*deltas(p), {"error": {"code": "content_filter", "message": p("stream error"), "metadata": {
         "reasons": [p("reason")], "flagged_input": p("flagged")}}}]), stream=True)
+    add_chat("echo", lambda p: Stream([*deltas(p), chunk({}, "tool_calls"), "[DONE]"]), stream=True, debug={"echo_upstream_body": True})
+    add_chat("echo of a failure", lambda p: failure(p, 500), stream=True, debug={"echo_upstream_body": True})
     add_chat("failing stream at once", lambda p: failure(p, 400), stream=True)
     add_chat("error as success", lambda p: Whole({"error": {"message": p("hidden error"), "code": 500}}))
     add_chat("web page", lambda p: Whole(f"<html>{p('page')}</html>".encode(), content_type="text/html"))
@@ -336,13 +338,16 @@ def test_the_client_gets_what_nobody_else_does(start, upstream):
     gantry = start()
     key = make_key(gantry).secret
     got = {}
-    for call in (call for call in CALLS if call.name in ("flagged",)):
+    for call in (call for call in CALLS if call.name in ("flagged", "echo")):
         upstream.script(call.answer)
         got[call.name] = requests.post(gantry.url + call.path, json=call.body, timeout=SECONDS, headers={"Authorization": f"Bearer {key}"}).text
-    p = Plant("flagged")
+    p, q = Plant("flagged"), Plant("echo")
     metadata = json.loads(got["flagged"])["error"]["metadata"]
     assert metadata == {"error_type": "content_policy_violation", "reasons": [p("reason")], "flagged_input": p("flagged"),
                         "provider_name": p("moderator"), "model_slug": p("moderator model")}
+    first = json.loads(got["echo"].split("\n")[0].removeprefix("data: "))
+    assert first["choices"] == [] and first["debug"]["echo_upstream_body"] == upstream.last.json()
+    assert q("user text") in json.dumps(first)
 
 
 def test_the_markers_come_through_where_privacy_is_off(start, upstream, recorder):

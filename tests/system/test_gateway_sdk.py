@@ -261,6 +261,14 @@ def test_a_response_that_fails_in_its_middle(one_client, upstream, how):
     assert last.response.error_type == ("server" if how == "event" else "provider_unavailable")
 
 
+def test_a_stream_that_echoes_what_the_provider_got(one_client, upstream):
+    upstream.script(Stream(chunks("Hel", "lo")))
+    came = list(one_client.chat.completions.create(model="openai/gpt-4o", messages=HELLO, stream=True,
+                                                   extra_body={"debug": {"echo_upstream_body": True}}))
+    assert came[0].choices == [] and came[0].debug == {"echo_upstream_body": upstream.last.json()}
+    assert "".join(each.choices[0].delta.content or "" for each in came[1:]) == "Hello"
+
+
 def test_models_are_listed(client):
     listed = client.models.list()
     assert listed.object == "list"

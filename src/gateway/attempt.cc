@@ -183,6 +183,7 @@ void RunningAttempt::judge_first_event() {
     return fail(
         {.failure = FailureKind::ErrorBody,
          .status = head_.status,
+         .headers = passed_answer_headers(head_.headers),
          .error = classify_upstream(
              {.status = head_.status, .body = event.data, .now_unix_s = options_.now_unix_s})});
   }
@@ -242,6 +243,7 @@ void RunningAttempt::judge_body() {
 void RunningAttempt::fail_answer(FailureKind failure, std::string_view body) {
   fail({.failure = failure,
         .status = head_.status,
+        .headers = passed_answer_headers(head_.headers),
         .error = classify_upstream({.status = head_.status,
                                     .body = body,
                                     .retry_after = head_.headers.find("Retry-After"),

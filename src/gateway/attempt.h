@@ -40,6 +40,7 @@ struct FailedOutcome {
   FailureKind failure = FailureKind::Connection;
   std::optional<net::CallFailure> call;  ///< When the call itself failed.
   std::optional<int> status;             ///< When there was an answer.
+  net::Headers headers;                  ///< Of passed_answer_headers.
   TypedError error;                      ///< Of Cancelled: client_disconnected.
 };
 

@@ -230,6 +230,7 @@ void Call::take(AttemptResult outcome) {
 
 void Call::take_failure(Attempt record, const FailedOutcome& failed) {
   if (failed.failure == FailureKind::NotSent) echo_.forget_last();
+  failure_headers_ = failed.headers;
   AttemptFailure failure{.error = failed.error, .status = failed.status};
   ServedProvider& provider = serving_->provider;
   if (const auto pause = key_pause(failure); pause && serving_->key_index) {
@@ -403,10 +404,11 @@ void Call::fail(const TypedError& error) {
   generation_.error_type = error_word(error.type);
   generation_.error_message = error.message;
   if (stream_ != nullptr) {
-    return answer([this, error] { stream_->fail(error); });
+    return answer([this, error] { stream_->fail(error, failure_headers_); });
   }
   net::Response response = error_answer(request_->api(), error, generation_.id);
   response.headers.set("X-Generation-Id", generation_.id);
+  for (const auto& [name, value] : failure_headers_.fields()) response.headers.add(name, value);
   answer(
       [this, response = std::move(response)]() mutable { whole_->respond(std::move(response)); });
 }

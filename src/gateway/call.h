@@ -116,6 +116,7 @@ class Call : public std::enable_shared_from_this<Call> {
   std::optional<CallSlots::Slot> slot_;  ///< Among all calls.
   std::optional<Serving> serving_;
   UpstreamEcho echo_;
+  net::Headers failure_headers_;  ///< What the client may see of the last answer that failed.
   std::optional<std::string> answer_body_;  ///< The provider's, of an answer in one piece.
   ReportedUsage reported_;                  ///< By that.
   std::optional<StreamedAnswer> streamed_;  ///< Of a stream, when it is over.

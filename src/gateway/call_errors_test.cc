@@ -205,6 +205,24 @@ TEST_F(CallErrorsTest, BusyProvidersAreTemporarilyUnavailable) {
   EXPECT_EQ(error["metadata"]["previous_errors"].size(), 1U);
 }
 
+TEST_F(CallErrorsTest, AFailureHasTheProvidersRequestId) {
+  GatewayOptions options;
+  options.calls.attempts.max_retries = 0;
+  start(answering([](const std::string&) {
+          return whole_answer(400, R"({"error":{"message":"odd"}})",
+                              "Content-Type: application/json\r\nX-Request-Id: req_9\r\n"
+                              "Set-Cookie: c=1\r\n");
+        }),
+        one_model(), options);
+  for (const std::string_view body : {kChatBody, kChatStreamBody}) {
+    const RawResponse answer = post(kChatPath, body);
+    EXPECT_EQ(answer.status, 400);
+    EXPECT_EQ(answer.field("x-upstream-request-id"), "req_9");
+    EXPECT_EQ(answer.field("x-generation-id"), next_id_);
+    EXPECT_EQ(answer.field("set-cookie"), "");
+  }
+}
+
 TEST_F(CallErrorsTest, TheClientAloneLearnsWhatModerationFlagged) {
   start_failing(
       403,

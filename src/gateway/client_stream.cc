@@ -84,14 +84,14 @@ void ClientStream::finish() {
   stream_->finish();
 }
 
-void ClientStream::fail(const TypedError& error) {
+void ClientStream::fail(const TypedError& error, const net::Headers& more) {
   const core::Lock lock(mutex_);
   if (is_finished_) return;
   is_finished_ = true;
   timer_->cancel();
   if (!has_begun_) {
     has_begun_ = true;
-    return stream_->respond(error_response(error));
+    return stream_->respond(error_response(error, more));
   }
   std::string events;
   StreamTranslator(options_.shape).fail(error, events);
@@ -106,11 +106,13 @@ void ClientStream::abort() {
   stream_->abort();
 }
 
-net::Response ClientStream::error_response(const TypedError& error) const {
+net::Response ClientStream::error_response(const TypedError& error,
+                                           const net::Headers& more) const {
   const AnswerShape& shape = options_.shape;
   net::Response response = net::json_response(http_status(error.type),
                                               error_body(shape.api, error, shape.generation_id));
   for (const auto& [name, value] : options_.headers.fields()) response.headers.add(name, value);
+  for (const auto& [name, value] : more.fields()) response.headers.add(name, value);
   if (error.retry_after_s) {
     response.headers.set("Retry-After", std::to_string(*error.retry_after_s));
   }

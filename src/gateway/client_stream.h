@@ -62,8 +62,9 @@ class ClientStream : public std::enable_shared_from_this<ClientStream> {
   void on_writable(std::move_only_function<void()> ready);
   void finish();
 
-  /// Ends the answer with an error: with its status, or as an event if 200 went out already.
-  void fail(const TypedError& error);
+  /// Ends the answer with an error: with its status and `more` in the header, or as an event if 200
+  /// went out already.
+  void fail(const TypedError& error, const net::Headers& more = {});
 
   /// Cuts the answer.
   void abort();
@@ -73,7 +74,8 @@ class ClientStream : public std::enable_shared_from_this<ClientStream> {
   void begin_locked(net::Headers more) GANTRY_REQUIRES(mutex_);
   void watch(DurationMs after) GANTRY_REQUIRES(mutex_);
   void keep_alive();
-  [[nodiscard]] net::Response error_response(const TypedError& error) const;
+  [[nodiscard]] net::Response error_response(const TypedError& error,
+                                             const net::Headers& more) const;
 
   const Options options_;
   const std::shared_ptr<net::Timer> timer_;

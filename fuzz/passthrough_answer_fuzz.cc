@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const std::string_view body(reinterpret_cast<const char*>(data) + 1, size - 1);
   const auto api = static_cast<Api>(data[0] % 5U);
-  if (find_input_modalities(api, body).size() > 4) std::abort();
+  if (find_input_media(api, body).modalities.size() > 4) std::abort();
   const auto answer =
       read_passthrough_answer(data[0] % 2U == 0 ? Api::Responses : Api::Messages, body);
   if (!answer || answer->completion.json.empty()) return 0;

@@ -180,7 +180,7 @@ class Reader {
   void read_rules(std::string_view name, Into&&... into) {
     const dom::element* const value = fields_.find(name);
     if (value == nullptr) return;
-    if (auto problem = pipeline::read_rules(*value, std::forward<Into>(into)...))
+    if (auto problem = pipeline::read_rules(simdjson::minify(*value), std::forward<Into>(into)...))
       problems_.push_back(*std::move(problem));
   }
 

@@ -88,7 +88,7 @@ RC_GTEST_PROP(InfluxEncoder, LinesParseToWhatTheyWereMadeOf, ()) {
   InfluxLineParser parser(encoded.lines, {}, arena);
   InfluxPoint point;
   const auto has_point = parser.next(point);
-  RC_ASSERT(has_point.has_value() && *has_point);
+  RC_ASSERT((has_point.has_value() && *has_point));
   RC_ASSERT(point.measurement == name);
   std::map<std::string, std::string> read;
   for (const InfluxTag& tag : point.tags) read.emplace(tag.key, tag.value);
@@ -97,7 +97,7 @@ RC_GTEST_PROP(InfluxEncoder, LinesParseToWhatTheyWereMadeOf, ()) {
   RC_ASSERT(point.fields[0].value.number == value);
   RC_ASSERT(point.timestamp == timestamp_ms * 1'000'000);
   const auto has_more = parser.next(point);
-  RC_ASSERT(has_more.has_value() && !*has_more);
+  RC_ASSERT((has_more.has_value() && !*has_more));
 }
 
 }  // namespace

@@ -140,7 +140,7 @@ RC_GTEST_PROP(AnswerReaderTest, SurvivesBrokenAnswers, ()) {
     body[random() % body.size()] = kBytes[random() % kBytes.size()];
   }
   const auto answer = read(body);
-  RC_ASSERT(!answer || !answer->usage || answer->usage->input >= 0);
+  RC_ASSERT((!answer || !answer->usage || answer->usage->input >= 0));
 }
 
 TEST(CutTextTest, EndsWithAWholeCharacter) {

@@ -24,8 +24,8 @@
 #include "gateway/client_stream.h"
 #include "gateway/stream_pump.h"
 #include "gateway/token_estimate.h"
-#include "gateway/usage_reader.h"
 #include "gateway/upstream_echo.h"
+#include "gateway/usage_reader.h"
 #include "net/answer_stream.h"
 
 namespace gantry::gateway {

@@ -440,7 +440,7 @@ RC_GTEST_PROP(RequestContextTest, SurvivesBrokenRequests, ()) {
   std::mt19937 random(*rc::gen::arbitrary<std::uint32_t>());
   RC_ASSERT(!read(std::string_view(body).substr(0, random() % body.size())));
   const auto context = read(broken(body, random));
-  RC_ASSERT(!context || context->trace.metadata.size() <= 64);
+  RC_ASSERT((!context || context->trace.metadata.size() <= 64));
 }
 
 TEST(RequestContextTest, PassesNumbersOfAnySize) {

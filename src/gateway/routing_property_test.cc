@@ -143,7 +143,7 @@ RC_GTEST_PROP(RoutingProperty, CandidatesAreThoseThatMeetTheDemands, ()) {
     RC_ASSERT(expected.contains(candidate.endpoint->id));
     RC_ASSERT(route->is_forced == broken.contains(candidate.endpoint->id));
   }
-  RC_ASSERT(!route->is_forced || got.size() == 1);
+  RC_ASSERT((!route->is_forced || got.size() == 1));
   const bool is_single = !request.preferences.allows_fallbacks && request.preferences.order.empty();
   if (is_single) {
     RC_ASSERT(got.size() <= models.size());

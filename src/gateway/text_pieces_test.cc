@@ -97,8 +97,8 @@ INSTANTIATE_TEST_SUITE_P(Texts, TextPiecesTest, ::testing::ValuesIn(kCases));
 
 std::string random_text() {
   const auto code_points = *rc::gen::container<std::vector<int>>(
-      rc::gen::element('a', 'B', '1', ' ', ' ', '\n', '\r', '\t', '\'', 's', 'L', '/', '.', 0xe9,
-                       0xc9, 0x301, 0x4e2d, 0x1f600, 0x663, 0x3000, 0x1c5, 0x2b0));
+      rc::gen::element<int>('a', 'B', '1', ' ', ' ', '\n', '\r', '\t', '\'', 's', 'L', '/', '.',
+                            0xe9, 0xc9, 0x301, 0x4e2d, 0x1f600, 0x663, 0x3000, 0x1c5, 0x2b0));
   std::string text;
   for (const int code_point : code_points) {
     core::append_utf8(text, static_cast<char32_t>(code_point));

@@ -69,8 +69,9 @@ TEST_F(TokenCountingTest, AStreamWithoutUsage) {
         }),
         with_vocabulary());
   EXPECT_EQ(post(kChatPath, body("Hello world Hello", R"(,"stream":true)")).status, 200);
-  // 4 for the message, 3 for the answer, and Hello, world, a space and Hello.
-  expect_usage(4 + 3 + 4, 2);
+  // 4 for the message, 3 for the answer; Hello and " world"; the six bytes of " Hello", of which no
+  // two together are a token.
+  expect_usage(4 + 3 + 2 + 6, 2);
 }
 
 TEST_F(TokenCountingTest, AStreamWhoseClientLeaves) {

@@ -89,7 +89,7 @@ struct StackRulesBody::Impl {
   void read_part(std::string_view name, std::vector<FieldProblem>& problems, Into&&... into) const {
     const dom::element* const value = find(name);
     if (value == nullptr) return;
-    if (auto problem = read_rules(*value, std::forward<Into>(into)...))
+    if (auto problem = read_rules(simdjson::minify(*value), std::forward<Into>(into)...))
       problems.push_back(*std::move(problem));
   }
 };

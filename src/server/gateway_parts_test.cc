@@ -352,9 +352,9 @@ TEST_F(GatewayPartsTest, ABrokenVocabularyIsRefused) {
   start_provider();
   const auto file = (directory_ / "o200k_base.tiktoken").string();
   std::ofstream(file) << "SGVsbG8= 0\nSGVsbG8 1\n";
-  const Config config = with_gateway(
-      "openai/gpt-4o", "",
-      fmt::format("  tokenizers: [{{file: \"{}\", models: [\"openai/*\"]}}]\n", file));
+  const Config config =
+      with_gateway("openai/gpt-4o", "",
+                   fmt::format("  tokenizers: [{{file: \"{}\", models: [\"openai/*\"]}}]\n", file));
   const std::string why = "gateway.tokenizers[0]: " + file + ":2: the token is not base64";
   const auto server = Server::start(config, [&] { return config; });
   ASSERT_FALSE(server);

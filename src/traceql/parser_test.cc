@@ -235,14 +235,14 @@ RC_GTEST_PROP(ParserProperty, CutTextsAreReadOrRefused, (std::uint64_t seed, std
   std::string text = testing::random_query(seed, testing::QueryKind::Metrics);
   text.resize(text.size() * cut / 256);
   const auto parsed = parse(text);
-  RC_ASSERT(parsed.has_value() || !parsed.error().message.empty());
+  RC_ASSERT((parsed.has_value() || !parsed.error().message.empty()));
   const FieldPtr field = parse_partial_filter(text);
   if (field) RC_ASSERT(parse("{ " + format(*field) + " }").has_value());
 }
 
 RC_GTEST_PROP(ParserProperty, AnyBytesAreReadOrRefused, (const std::string& text)) {
   const auto parsed = parse("{" + text);
-  RC_ASSERT(parsed.has_value() || !parsed.error().message.empty());
+  RC_ASSERT((parsed.has_value() || !parsed.error().message.empty()));
   static_cast<void>(parse_identifier(text));
   static_cast<void>(parse_partial_filter(text));
 }

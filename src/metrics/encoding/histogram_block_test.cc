@@ -140,7 +140,7 @@ RC_GTEST_PROP(HistogramBlockProperty, DamagedBytesNeverReadPastTheEnd, ()) {
   for (int i = 0; i < 2; ++i) bytes[random() % bytes.size()] = static_cast<std::byte>(random());
   std::vector<NativeHistogram> decoded(histograms.size());
   const auto result = decode_histograms(bytes, decoded);
-  RC_ASSERT(result.has_value() || result.error().code == Code::DataLoss);
+  RC_ASSERT((result.has_value() || result.error().code == Code::DataLoss));
 }
 
 }  // namespace

@@ -195,7 +195,7 @@ RC_GTEST_PROP(ValueBlockProperty, DamagedBytesNeverReadPastTheEnd, ()) {
   }
   std::vector<double> decoded(values.size());
   const auto result = decode_values(bytes, decoded);
-  RC_ASSERT(result.has_value() || result.error().code == Code::DataLoss);
+  RC_ASSERT((result.has_value() || result.error().code == Code::DataLoss));
 }
 
 }  // namespace

@@ -190,7 +190,7 @@ RC_GTEST_PROP(IntegerBlockProperty, DamagedBytesNeverReadPastTheEnd, ()) {
   bytes[random() % bytes.size()] = static_cast<std::byte>(random());
   Integers into(150);
   const auto result = decode_integers(bytes, into);
-  RC_ASSERT(result.has_value() || result.error().code == Code::DataLoss);
+  RC_ASSERT((result.has_value() || result.error().code == Code::DataLoss));
 }
 
 }  // namespace

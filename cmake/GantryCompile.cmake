@@ -1,11 +1,12 @@
 # Flags that every target of ours gets: warnings as errors, no fused multiply-add (PromQL's compensated sums need the plain
 # operations), hardening, sanitizers.
 
+# -pthread: some libraries ask for it, and precompiled headers are shared by those that use them and those that do not.
 add_library(gantry_compile INTERFACE)
 target_include_directories(gantry_compile INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_options(gantry_compile INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Wold-style-cast -Wimplicit-fallthrough
-  -Werror -ffp-contract=off -fno-omit-frame-pointer -fstack-protector-strong -march=x86-64-v2)
+  -Werror -pthread -ffp-contract=off -fno-omit-frame-pointer -fstack-protector-strong -march=x86-64-v2)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # A designated initialiser that leaves out defaulted fields is how options are meant to be written.
   # libstdc++ 12's stable_sort calls a deprecated function of its own.

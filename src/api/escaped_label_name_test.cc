@@ -11,7 +11,7 @@ struct NameCase {
   std::string_view name, escaped, expected;
 };
 
-class EscapedLabelNameTest : public testing::TestWithParam<NameCase> {};
+class EscapedLabelNameTest : public ::testing::TestWithParam<NameCase> {};
 
 TEST_P(EscapedLabelNameTest, IsUnescaped) {
   EXPECT_EQ(unescape_label_name(GetParam().escaped), GetParam().expected);
@@ -19,7 +19,7 @@ TEST_P(EscapedLabelNameTest, IsUnescaped) {
 
 INSTANTIATE_TEST_SUITE_P(
     Names, EscapedLabelNameTest,
-    testing::Values(
+    ::testing::Values(
         NameCase{"plain", "job", "job"}, NameCase{"dots", "U__service_2e_name", "service.name"},
         NameCase{"underscores", "U__a__b____c", "a_b__c"},
         NameCase{"capital_digits", "U__a_2E_b", "a.b"},

@@ -16,8 +16,10 @@ START_SECONDS = 20
 
 
 # Below the ports that the system gives to outgoing connections: one of those could take a listener's port while its
-# process is being restarted.
-_LISTENER_PORTS = range(15000, 32000)
+# process is being restarted. Test processes that run beside each other share them out.
+_process_number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_process_count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_LISTENER_PORTS = range(15000, 32000)[_process_number::_process_count]
 _given_ports = set()
 
 

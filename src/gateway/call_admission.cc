@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::int64_t kMsPerSecond = 1000;
 constexpr std::int64_t kNsPerMs = 1'000'000;
-constexpr std::size_t kExactBytesMax = 64 << 10;    ///< Of a prompt: counted in about 2 ms.
+constexpr std::size_t kExactBytesMax = 4 << 10;  ///< Of a prompt: counted in under a millisecond.
 constexpr std::int64_t kTokensMax = 1'000'000'000;  ///< Of an estimate: bounds what is multiplied.
 
 TypedError invalid(const Error& error) {

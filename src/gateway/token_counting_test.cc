@@ -152,16 +152,16 @@ TEST_F(TokenReservationTest, WithoutAVocabularyByItsBytes) {
 }
 
 TEST_F(TokenReservationTest, CountsALongPromptByItsBytes) {
-  // 69,996 bytes, of 11,666 tokens; by their number 17,499.
+  // 4,200 bytes, of 700 tokens; by their number 1,050.
   std::string prompt;
-  for (int i = 0; i < 11'666; ++i) prompt += " world";
+  for (int i = 0; i < 700; ++i) prompt += " world";
   start(answering([](const std::string&) {
           return whole_stream(content_event("Hello") + std::string(kEnd));
         }),
         with_vocabulary());
-  secret_ = make_key({.name = "limited", .tpm = 12'000});
+  secret_ = make_key({.name = "limited", .tpm = 900});
   EXPECT_EQ(post(kChatPath, body(prompt, R"(,"max_tokens":1)")).status, 429);
-  prompt.resize(60'000);
+  prompt.resize(3'600);  // 600 tokens; by their number 900
   EXPECT_EQ(post(kChatPath, body(prompt, R"(,"stream":true,"max_tokens":1)")).status, 200);
 }
 

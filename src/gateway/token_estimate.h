@@ -19,7 +19,7 @@ struct StreamedAnswer;
 /// else, as without one, by a fourth of their bytes.
 struct TextCounting {
   const BpeTokenizer* tokenizer = nullptr;
-  std::size_t exact_bytes_max = 4 << 20;  ///< A million tokens, within half a second.
+  std::size_t exact_bytes_max = 4 << 20;  ///< A million tokens, in about a second.
 };
 
 /// A fourth of the bytes, rounded up: 0 for no bytes only.

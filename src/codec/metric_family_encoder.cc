@@ -7,17 +7,14 @@
 #include <protozero/pbf_writer.hpp>
 #include <protozero/varint.hpp>
 
+#include "codec/protobuf_tag_internal.h"
+
 namespace gantry::codec {
 
 namespace {
 
 namespace client = wire::client;
 using Writer = protozero::basic_pbf_writer<std::string>;
-
-template <class Field>
-constexpr protozero::pbf_tag_type tag(Field field) {
-  return static_cast<protozero::pbf_tag_type>(field);
-}
 
 void write_labels(Writer& metric, std::span<const telemetry::Label> labels) {
   for (const telemetry::Label& label : labels) {

@@ -6,6 +6,7 @@
 
 #include <protozero/pbf_writer.hpp>
 
+#include "codec/protobuf_tag_internal.h"
 #include "codec/remote_write_fields.h"
 #include "codec/remote_write_histogram.h"
 
@@ -14,11 +15,6 @@ namespace gantry::codec {
 namespace {
 
 using Writer = protozero::basic_pbf_writer<std::string>;
-
-template <class Field>
-constexpr protozero::pbf_tag_type tag(Field field) {
-  return static_cast<protozero::pbf_tag_type>(field);
-}
 
 void write_labels_v1(Writer& writer, protozero::pbf_tag_type field,
                      const telemetry::Labels& labels) {

@@ -8,6 +8,7 @@
 #include <protozero/pbf_writer.hpp>
 
 #include "codec/histogram_buckets.h"
+#include "codec/protobuf_tag_internal.h"
 #include "codec/remote_write_fields.h"
 
 namespace gantry::codec {
@@ -253,10 +254,6 @@ std::vector<std::int64_t> deltas_of_counts(const std::vector<std::uint64_t>& cou
 }
 
 using Writer = protozero::basic_pbf_writer<std::string>;
-
-constexpr protozero::pbf_tag_type tag(Histogram field) {
-  return static_cast<protozero::pbf_tag_type>(field);
-}
 
 void write_spans(Writer& writer, Histogram field, const std::vector<BucketSpan>& spans) {
   for (const BucketSpan& span : spans) {

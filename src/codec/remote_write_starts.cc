@@ -5,17 +5,13 @@
 #include <protozero/pbf_reader.hpp>
 #include <protozero/pbf_writer.hpp>
 
+#include "codec/protobuf_tag_internal.h"
 #include "codec/remote_write_fields.h"
 
 namespace gantry::codec {
 namespace {
 
 using Writer = protozero::basic_pbf_writer<std::string>;
-
-template <class Field>
-constexpr protozero::pbf_tag_type tag(Field field) {
-  return static_cast<protozero::pbf_tag_type>(field);
-}
 
 struct WireField {
   protozero::pbf_tag_type tag = 0;

@@ -26,6 +26,7 @@ using nlohmann::json;
 using testing::answering;
 using testing::content_event;
 using testing::kChatBody;
+using testing::kChatPath;
 using testing::kChatStreamBody;
 using testing::last_events;
 using testing::payloads;
@@ -33,7 +34,6 @@ using testing::whole_answer;
 using testing::whole_stream;
 using Peer = net::testing::RawServer::Connection;
 
-constexpr std::string_view kChatPath = "/api/v1/chat/completions";
 constexpr std::string_view kResponsesPath = "/v1/responses";
 constexpr std::string_view kResponsesBody = R"({"model":"openai/gpt-4o","input":"Hi"})";
 constexpr std::string_view kResponsesStreamBody =
@@ -53,20 +53,6 @@ json sent_body(const std::string& request) {
 
 class CallErrorsTest : public testing::GatewayFixture {
  protected:
-  /// OpenAI, and then Azure, who has the same model as deployment.
-  static CatalogueConfig two_providers() {
-    CatalogueConfig config = one_model();
-    Provider azure = config.providers.front();
-    azure.slug = "azure";
-    azure.name = "Azure";
-    config.providers.push_back(azure);
-    EndpointConfig endpoint = config.models.front().endpoints.front();
-    endpoint.provider = "azure";
-    endpoint.model = "deployment";
-    config.models.front().endpoints.push_back(endpoint);
-    return config;
-  }
-
   void start_failing(int status, std::string body, CatalogueConfig config = one_model()) {
     GatewayOptions options;
     options.calls.attempts.max_retries = 0;

@@ -24,6 +24,7 @@ using nlohmann::json;
 using testing::answering;
 using testing::content_event;
 using testing::kChatBody;
+using testing::kChatPath;
 using testing::kChatStreamBody;
 using testing::last_events;
 using testing::payloads;
@@ -31,7 +32,6 @@ using testing::whole_answer;
 using testing::whole_stream;
 using Peer = net::testing::RawServer::Connection;
 
-constexpr std::string_view kChatPath = "/api/v1/chat/completions";
 constexpr std::string_view kAnswer =
     R"({"id":"chatcmpl-1","object":"chat.completion","model":"gpt-4o-2024-08-06",)"
     R"("choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},)"
@@ -42,20 +42,6 @@ class CallTest : public testing::GatewayFixture {
  protected:
   static std::string error_type(const RawResponse& answer) {
     return json::parse(answer.body)["error"]["metadata"]["error_type"];
-  }
-
-  /// A second provider, dearer than the first by far, so that it comes second.
-  static CatalogueConfig two_providers() {
-    CatalogueConfig config = one_model();
-    Provider azure = config.providers.front();
-    azure.slug = "azure";
-    azure.name = "Azure";
-    config.providers.push_back(azure);
-    EndpointConfig endpoint = config.models.front().endpoints.front();
-    endpoint.provider = "azure";
-    endpoint.model = "deployment";
-    config.models.front().endpoints.push_back(endpoint);
-    return config;
   }
 
   /// Asks for OpenAI before Azure.

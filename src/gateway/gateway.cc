@@ -20,9 +20,6 @@
 namespace gantry::gateway {
 namespace {
 
-/// Calls that wait for their tokens to be counted. More are not counted exactly.
-constexpr std::size_t kUncountedMax = 256;
-
 std::uint64_t seed_of(std::uint64_t given) {
   while (given == 0) {
     const int failed = ::getentropy(&given, sizeof given);
@@ -70,29 +67,30 @@ struct Gateway::Impl {
         sessions(parts.steady_clock),
         router(breakers, statistics, sessions, random),
         waiting_room(std::make_shared<WaitingRoom>(options.queue_max)),
-        call_parts{.clock = parts.clock,
-                   .steady_clock = parts.steady_clock,
-                   .random = random,
-                   .make_id = parts.make_id,
-                   .client = parts.client,
-                   .keys = parts.keys,
-                   .budgets = parts.budgets,
-                   .records = parts.records,
-                   .metrics = parts.metrics,
-                   .queue_seconds = parts.registry.histogram(
-                       "gantry_gateway_queue_seconds",
-                       "How long calls waited for a place, of those that had to.",
-                       core::default_duration_bounds()),
-                   .sinks = parts.sinks,
-                   .breakers = breakers,
-                   .statistics = statistics,
-                   .sessions = sessions,
-                   .router = router,
-                   .live = live,
-                   .counters = std::make_shared<core::WorkerPool>(core::WorkerPool::Options{
-                       .thread_count = 1, .queue_length_max = kUncountedMax, .name = "counter"}),
-                   .slots = std::make_shared<CallSlots>(options.calls_max, waiting_room),
-                   .options = options.calls} {
+        call_parts{
+            .clock = parts.clock,
+            .steady_clock = parts.steady_clock,
+            .random = random,
+            .make_id = parts.make_id,
+            .client = parts.client,
+            .keys = parts.keys,
+            .budgets = parts.budgets,
+            .records = parts.records,
+            .metrics = parts.metrics,
+            .queue_seconds =
+                parts.registry.histogram("gantry_gateway_queue_seconds",
+                                         "How long calls waited for a place, of those that had to.",
+                                         core::default_duration_bounds()),
+            .sinks = parts.sinks,
+            .breakers = breakers,
+            .statistics = statistics,
+            .sessions = sessions,
+            .router = router,
+            .live = live,
+            .counters = std::make_shared<core::WorkerPool>(core::WorkerPool::Options{
+                .thread_count = 1, .queue_length_max = options.uncounted_max, .name = "counter"}),
+            .slots = std::make_shared<CallSlots>(options.calls_max, waiting_room),
+            .options = options.calls} {
     register_gauges();
   }
 

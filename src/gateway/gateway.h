@@ -37,6 +37,8 @@ struct GatewayOptions {
   BreakerOptions breaker;
   std::size_t calls_max = 5'000;  ///< At once; more wait, as do those of a provider that is full.
   std::size_t queue_max = 1'000;  ///< Who may wait.
+  /// Finished calls that wait for their tokens to be counted. Of more, bytes are counted.
+  std::size_t uncounted_max = 256;
   std::uint64_t body_bytes_max = 32 << 20;  ///< Of a request.
 };
 

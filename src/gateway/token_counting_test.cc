@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -22,11 +23,11 @@ namespace {
 using net::testing::RawClient;
 using testing::answering;
 using testing::content_event;
+using testing::kChatPath;
 using testing::whole_answer;
 using testing::whole_stream;
 using Peer = net::testing::RawServer::Connection;
 
-constexpr std::string_view kChatPath = "/api/v1/chat/completions";
 constexpr std::string_view kEnd =
     R"(data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]})"
     "\n\ndata: [DONE]\n\n";
@@ -49,13 +50,30 @@ class TokenCountingTest : public testing::GatewayFixture {
   }
 
   void expect_usage(std::int64_t input, std::int64_t output) {
-    const auto finished = generation();
-    ASSERT_TRUE(finished->usage);
-    EXPECT_EQ(finished->usage->input, input);
-    EXPECT_EQ(finished->usage->output, output);
-    EXPECT_EQ(finished->usage->total, input + output);
-    EXPECT_TRUE(finished->usage->is_estimated);
-    EXPECT_EQ(finished->cost->total.value, input * 2'500'000 + output * 10'000'000);
+    expect_usage(*generation(), input, output);
+  }
+
+  static void expect_usage(const Generation& finished, std::int64_t input, std::int64_t output) {
+    ASSERT_TRUE(finished.usage);
+    EXPECT_EQ(finished.usage->input, input);
+    EXPECT_EQ(finished.usage->output, output);
+    EXPECT_EQ(finished.usage->total, input + output);
+    EXPECT_TRUE(finished.usage->is_estimated);
+    EXPECT_EQ(finished.cost->total.value, input * 2'500'000 + output * 10'000'000);
+  }
+
+  /// Of "Hello world", both ways, through a stream.
+  void call() { EXPECT_EQ(post(kChatPath, body("Hello world", R"(,"stream":true)")).status, 200); }
+
+  /// A gateway for such calls. The first of them keeps the thread that counts.
+  void start_held(GatewayOptions options) {
+    start(answering([](const std::string&) {
+            return whole_stream(content_event("Hello world") + std::string(kEnd));
+          }),
+          with_vocabulary(), std::move(options));
+    sink_.hold_next();
+    call();
+    sink_.wait_until_held();
   }
 
   const std::string file_ = (std::filesystem::temp_directory_path() /
@@ -127,6 +145,34 @@ TEST_F(TokenCountingTest, WhatTheProviderCountsHolds) {
   EXPECT_EQ(post(kChatPath, body("Hello world", R"(,"stream":true)")).status, 200);
   EXPECT_EQ(generation()->usage->input, 11);
   EXPECT_FALSE(generation()->usage->is_estimated);
+}
+
+TEST_F(TokenCountingTest, AFullQueueCountsBytes) {
+  GatewayOptions options;
+  options.uncounted_max = 1;
+  start_held(options);
+  // One of them waits, and the other is over at once: eleven bytes are three tokens, each way.
+  call();
+  call();
+  expect_usage(4 + 3 + 3, 3);
+  sink_.release();
+  const auto finished = sink_.wait_for(3);
+  expect_usage(*finished[1], 4 + 3 + 2, 2);
+  expect_usage(*finished[2], 4 + 3 + 2, 2);
+}
+
+TEST_F(TokenCountingTest, AStopWaitsForCallsToBeCounted) {
+  start_held({});
+  call();
+  server_.reset();
+  std::jthread stopping([this] { gateway_->stop(); });
+  EXPECT_EQ(gateway_->live_call_count(), 2);
+  EXPECT_EQ(sink_.count(), 0);
+  sink_.release();
+  stopping.join();
+  const auto finished = sink_.wait_for(2);
+  ASSERT_EQ(finished.size(), 2);
+  for (const auto& generation : finished) expect_usage(*generation, 4 + 3 + 2, 2);
 }
 
 /// The status of a call by a key that may have 1,000 tokens a minute.

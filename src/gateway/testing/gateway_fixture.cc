@@ -14,8 +14,32 @@ using net::testing::TestServer;
 
 void RecordingSink::take(access::OrgId, StackId,
                          const std::shared_ptr<const Generation>& generation) {
-  const core::Lock lock(mutex_);
+  core::Lock lock(mutex_);
+  if (hold_ == Hold::Next) {
+    hold_ = Hold::Held;
+    while (hold_ == Hold::Held) changed_.wait(lock);
+  }
   generations_.push_back(generation);
+}
+
+void RecordingSink::hold_next() {
+  const core::Lock lock(mutex_);
+  hold_ = Hold::Next;
+}
+
+void RecordingSink::wait_until_held() {
+  net::testing::wait_until([&] {
+    const core::Lock lock(mutex_);
+    return hold_ == Hold::Held;
+  });
+}
+
+void RecordingSink::release() {
+  {
+    const core::Lock lock(mutex_);
+    hold_ = Hold::Off;
+  }
+  changed_.notify_all();
 }
 
 std::vector<std::shared_ptr<const Generation>> RecordingSink::wait_for(std::size_t count) {
@@ -42,6 +66,7 @@ GatewayFixture::~GatewayFixture() {
 }
 
 void GatewayFixture::stop() {
+  sink_.release();
   // Answers end with the server, and with them the calls that the gateway waits for.
   server_.reset();
   gateway_.reset();
@@ -113,6 +138,19 @@ CatalogueConfig GatewayFixture::one_model() {
   CatalogueConfig config;
   config.providers = {std::move(provider)};
   config.models = {std::move(model)};
+  return config;
+}
+
+CatalogueConfig GatewayFixture::two_providers() {
+  CatalogueConfig config = one_model();
+  Provider azure = config.providers.front();
+  azure.slug = "azure";
+  azure.name = "Azure";
+  config.providers.push_back(azure);
+  EndpointConfig endpoint = config.models.front().endpoints.front();
+  endpoint.provider = "azure";
+  endpoint.model = "deployment";
+  config.models.front().endpoints.push_back(endpoint);
   return config;
 }
 

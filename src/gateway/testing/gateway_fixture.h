@@ -3,6 +3,7 @@
 // The whole gateway behind a server, in front of a provider that the test scripts.
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -21,6 +22,8 @@
 
 namespace gantry::gateway::testing {
 
+inline constexpr std::string_view kChatPath = "/api/v1/chat/completions";
+
 class RecordingSink final : public GenerationSink {
  public:
   void take(access::OrgId org, StackId stack,
@@ -33,8 +36,18 @@ class RecordingSink final : public GenerationSink {
 
   void clear();
 
+  /// The next `take` does not return before `release`, nor is its generation counted.
+  void hold_next();
+
+  void wait_until_held();
+  void release();
+
  private:
+  enum class Hold : std::uint8_t { Off, Next, Held };
+
   mutable core::Mutex mutex_;
+  core::ConditionVariable changed_;
+  Hold hold_ GANTRY_GUARDED_BY(mutex_) = Hold::Off;
   std::vector<std::shared_ptr<const Generation>> generations_ GANTRY_GUARDED_BY(mutex_);
 };
 
@@ -54,6 +67,9 @@ class GatewayFixture : public access::ControlFixture {
 
   /// One model, openai/gpt-4o, of one provider, OpenAI, at 2.5 and 10 USD per million tokens.
   [[nodiscard]] static CatalogueConfig one_model();
+
+  /// OpenAI, and then Azure, who has the same model as deployment.
+  [[nodiscard]] static CatalogueConfig two_providers();
 
   /// A key's secret.
   std::string make_key(GatewayKeySettings settings = {});

@@ -179,7 +179,7 @@ void RunningAttempt::judge_first_event() {
     return fail_answer(is_error ? FailureKind::ErrorBody : FailureKind::InvalidAnswer, text);
   }
   const SseEvent& event = **first;
-  if (event.name == "error" || is_error_body(event.data)) {
+  if (is_error_event(event.name) || is_error_body(event.data)) {
     return fail(
         {.failure = FailureKind::ErrorBody,
          .status = head_.status,

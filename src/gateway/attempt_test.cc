@@ -227,6 +227,13 @@ INSTANTIATE_TEST_SUITE_P(
                     whole_stream("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":"
                                  "\"overloaded_error\",\"message\":\"m\"}}\n\n"),
                     ErrorBody, ErrorType::ProviderOverloaded},
+        FailureCase{"first_event_is_a_failed_response", kChatStreamBody,
+                    whole_stream("data: {\"type\":\"response.failed\",\"response\":{\"error\":"
+                                 "{\"code\":\"rate_limit_exceeded\",\"message\":\"m\"}}}\n\n"),
+                    ErrorBody, ErrorType::RateLimitExceeded},
+        FailureCase{"first_event_is_named_failed", kChatStreamBody,
+                    whole_stream("event: response.failed\ndata: {\"response\":{}}\n\n"), ErrorBody,
+                    ErrorType::ProviderUnavailable},
         FailureCase{"no_event", kChatStreamBody, whole_stream(": only this\n\n"), InvalidAnswer,
                     ErrorType::ProviderUnavailable},
         FailureCase{"only_the_end", kChatStreamBody, whole_stream("data: [DONE]\n\n"),

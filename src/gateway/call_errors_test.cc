@@ -137,6 +137,44 @@ TEST_F(CallErrorsTest, AResponseThatBreaksOffFails) {
   EXPECT_EQ(generation()->error_type, "provider_unavailable");
 }
 
+TEST_F(CallErrorsTest, AResponseThatNoMoreTokensFitIntoIsCut) {
+  start(answering([](const std::string&) {
+          return whole_stream(
+              std::string(kBegunResponse) +
+              R"(data: {"type":"response.failed","response":{"id":"resp_1","status":"failed",)"
+              R"("error":{"code":"context_length_exceeded","message":"m"}},"sequence_number":2})"
+              "\n\n");
+        }),
+        one_model());
+  const RawResponse answer = post(kResponsesPath, kResponsesStreamBody);
+  const auto events = payloads(answer.body);
+  ASSERT_EQ(events.size(), 3U) << answer.body;
+  EXPECT_EQ(events[2]["type"], "response.incomplete");
+  EXPECT_EQ(events[2]["response"]["status"], "incomplete");
+  EXPECT_TRUE(generation()->is_ok);
+  EXPECT_EQ(generation()->finish_reason, "length");
+  EXPECT_EQ(generation()->native_finish_reason, "context_length_exceeded");
+}
+
+TEST_F(CallErrorsTest, AResponseThatFailsFirstGoesToTheNextProvider) {
+  std::atomic<int> asked = 0;
+  start(answering([&](const std::string&) {
+          if (asked++ > 0) {
+            return whole_stream(std::string(kBegunResponse) +
+                                R"(data: {"type":"response.completed","response":{}})"
+                                "\n\n");
+          }
+          return whole_stream(
+              R"(data: {"type":"response.failed","response":{"error":{"code":"server_error"}}})"
+              "\n\n");
+        }),
+        two_providers());
+  const auto events = payloads(post(kResponsesPath, kResponsesStreamBody).body);
+  EXPECT_EQ(asked, 2);
+  ASSERT_EQ(events.size(), 3U);
+  EXPECT_EQ(events[2]["type"], "response.completed");
+}
+
 TEST_F(CallErrorsTest, AResponseThatFailsLateFailsInItsStream) {
   std::atomic<bool> may_answer = false;
   GatewayOptions options;

@@ -188,6 +188,11 @@ int http_status(ErrorType type) {
   return row(type).status;
 }
 
+bool is_token_limit(ErrorType type) {
+  return type == ErrorType::ContextLengthExceeded || type == ErrorType::MaxTokensExceeded ||
+         type == ErrorType::TokenLimitExceeded || type == ErrorType::StringTooLong;
+}
+
 std::string_view anthropic_error_word(ErrorType type) {
   return row(type).anthropic;
 }

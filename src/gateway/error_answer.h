@@ -51,6 +51,9 @@ enum class ErrorType : std::uint8_t {
 [[nodiscard]] std::optional<ErrorType> find_error_type(std::string_view word);
 [[nodiscard]] int http_status(ErrorType type);
 
+/// What ended an answer is that no more tokens fit, before it or in it.
+[[nodiscard]] bool is_token_limit(ErrorType type);
+
 /// "rate_limit_error": what Anthropic's API calls it.
 [[nodiscard]] std::string_view anthropic_error_word(ErrorType type);
 
@@ -130,6 +133,10 @@ struct UpstreamAnswer {
 
 /// True if the body is an error object, whatever the status says: some providers answer 200.
 [[nodiscard]] bool is_error_body(std::string_view body);
+
+/// True for the names of the events with which a stream of Responses or Messages fails; `error` is
+/// also the one of others that have names.
+[[nodiscard]] bool is_error_event(std::string_view type);
 
 /// What a provider's failed answer means to the client. The provider's text is passed on where the
 /// client can mend the request by it; other texts are "Provider returned error". 401, 402 and 403

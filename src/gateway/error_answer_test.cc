@@ -245,6 +245,18 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"response_failed", 200,
              R"({"status":"failed","error":{"code":"vector_store_timeout","message":"m"}})",
              ErrorType::Timeout, kMasked, "vector_store_timeout"},
+        Case{"response_event", 200,
+             R"({"type":"response.failed","response":{"status":"failed","error":{)"
+             R"("code":"rate_limit_exceeded","message":"m"}}})",
+             ErrorType::RateLimitExceeded, kMasked, "rate_limit_exceeded"},
+        Case{"response_of_a_gateway", 200,
+             R"({"response":{"error":{"code":"server_error","message":"m"},)"
+             R"("error_type":"timeout"},"error_type":"server"})",
+             ErrorType::Timeout, kMasked, "server_error"},
+        Case{"messages_of_a_gateway", 400,
+             R"({"type":"error","error":{"type":"invalid_request_error","message":"m",)"
+             R"("error_type":"max_tokens_exceeded"}})",
+             ErrorType::MaxTokensExceeded, "m", "invalid_request_error"},
         Case{"bad_key", 401,
              R"({"error":{"code":"invalid_api_key","message":"Incorrect key sk-1"}})",
              ErrorType::ProviderUnavailable, kMasked, "invalid_api_key"},
@@ -352,6 +364,8 @@ TEST(UpstreamErrors, AreFoundInBodies) {
   EXPECT_TRUE(is_error_body(R"({"error":"m"})"));
   EXPECT_TRUE(is_error_body(R"({"type":"error","error":{}})"));
   EXPECT_TRUE(is_error_body(R"({"object":"error","message":"m"})"));
+  EXPECT_TRUE(is_error_body(R"({"response":{"error":{"message":"m"}}})"));
+  EXPECT_FALSE(is_error_body(R"({"response":{"error":null}})"));
   EXPECT_FALSE(is_error_body(R"({"error":null,"choices":[]})"));
   EXPECT_FALSE(is_error_body(R"({"choices":[{"error":"x"}]})"));
   EXPECT_FALSE(is_error_body(R"({"error":)"));

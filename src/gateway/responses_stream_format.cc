@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/error_answer.h"
 #include "gateway/stream_reader_internal.h"
 #include "gateway/usage_reader.h"
 
@@ -21,7 +22,7 @@ class ResponsesFormat final : public StreamFormat {
     JsonReader json(sse.data);
     json.object([&](const JsonMember& member) { top_member(json, member.key, event); });
     if (event.type.empty()) event.type = sse.name;
-    take(event);
+    is_error_event(event.type) ? fail(sse.data) : take(event);
   }
 
  private:
@@ -99,9 +100,15 @@ class ResponsesFormat final : public StreamFormat {
       answer_.native_finish_reason = "completed";
     } else if (event.type == "response.incomplete") {
       set_finish_reason(0, event.incomplete_reason.empty() ? "length" : event.incomplete_reason);
-    } else if (event.type == "response.failed" || event.type == "error") {
-      set_finish_reason(0, "error");
     }
+  }
+
+  /// What no more tokens fitted into is cut, and has not failed.
+  void fail(std::string_view data) {
+    const ErrorType type = classify_stream_error(data).type;
+    if (!is_token_limit(type)) return set_finish_reason(0, "error");
+    set_finish_reason(0, "length");
+    answer_.native_finish_reason = error_word(type);
   }
 
   std::vector<Call> calls_;

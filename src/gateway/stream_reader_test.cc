@@ -186,6 +186,11 @@ TEST(ResponsesStream, EndsInOtherWays) {
   EXPECT_EQ(incomplete.usage->total, 3);
   EXPECT_EQ(read(Api::Responses, {R"({"type":"response.failed","response":{}})"}).finish_reasons,
             (std::vector<std::string>{"error"}));
+  const auto full = read(Api::Responses, {R"({"type":"response.failed","response":{"error":{
+      "code":"context_length_exceeded","message":"m"},"usage":{"input_tokens":1,"output_tokens":2}}})"});
+  EXPECT_EQ(full.finish_reasons, (std::vector<std::string>{"length"}));
+  EXPECT_EQ(full.native_finish_reason, "context_length_exceeded");
+  EXPECT_EQ(full.usage->total, 3);
 }
 
 TEST(ResponsesStream, TakesTheEventsName) {

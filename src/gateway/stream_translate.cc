@@ -71,19 +71,6 @@ bool is_last_event(std::string_view type) {
   return type == "message_stop" || type == "response.completed" || type == "response.incomplete";
 }
 
-/// Of response.failed, the error is one level down.
-std::string failed_response_error(std::string_view data) {
-  std::string error(data);
-  JsonReader json(data);
-  json.object([&](const JsonMember& member) {
-    if (member.key != "response") return;
-    json.object([&](const JsonMember& part) {
-      if (part.key == "error") error = json.skip().of(data);
-    });
-  });
-  return error;
-}
-
 /// `data` with the error's word in the object `holder` of the event; "": in the event itself. What
 /// has no such object, or an `error_type` of the provider's, stays as it is.
 std::string with_error_type(std::string_view data, std::string_view holder, ErrorType type) {
@@ -111,6 +98,45 @@ std::string with_error_type(std::string_view data, std::string_view holder, Erro
   ByteEdits edits;
   edits.insert(object->end - 1, fmt::format("{}\"error_type\":{}", is_empty ? "" : ",",
                                             json_string(error_word(type))));
+  std::string out;
+  edits.apply(data, out);
+  return out;
+}
+
+/// What Responses says of a response that no more tokens fit into.
+constexpr std::string_view kCutDetails = R"({"reason":"max_output_tokens"})";
+
+/// A response.failed event as response.incomplete: with the response's output and usage, and
+/// without its error. "" if `data` has no response.
+std::string as_cut_response(std::string_view data) {
+  ByteEdits edits;
+  JsonReader json(data);
+  std::optional<std::size_t> end;
+  bool is_empty = true;
+  const auto read_response = [&] {
+    if (json.kind() != JsonKind::Object) return;
+    EarlierMembers earlier = EarlierMembers::AllRemoved;
+    json.object([&](const JsonMember& member) {
+      const bool is_ours = member.key == "status" || member.key == "error" ||
+                           member.key == "error_type" || member.key == "incomplete_details";
+      if (!is_ours) {
+        earlier = EarlierMembers::SomeKept;
+        is_empty = false;
+        return;
+      }
+      json.skip();
+      edits.remove(member_range(data, member, json.value_end(), earlier));
+    });
+    end = json.value_end();
+  };
+  json.object([&](const JsonMember& member) {
+    if (member.key == "type") edits.replace(json.skip(), R"("response.incomplete")");
+    if (member.key == "response") read_response();
+  });
+  if (!json.finish() || !end) return {};
+  edits.insert(*end - 1,
+               fmt::format(R"({}"status":"incomplete","error":null,"incomplete_details":{})",
+                           is_empty ? "" : ",", kCutDetails));
   std::string out;
   edits.apply(data, out);
   return out;
@@ -153,21 +179,30 @@ void StreamTranslator::pass_on(const SseEvent& event, std::string& out) {
   constexpr std::int64_t kFirstEvents = 8;
   const bool is_begin = response_.id.empty() && events_count_ < kFirstEvents;
   if (shape_.api == Api::Responses && is_begin) note_response(event.data);
-  ++events_count_;
   const std::string type = event_type(event);
-  const bool is_failed_response = type == "response.failed";
+  if (is_error_event(type)) return pass_on_error(event, type == "response.failed", out);
+  ++events_count_;
   if (!event.name.empty()) out.append("event: ").append(event.name).append("\n");
-  if (type != "error" && !is_failed_response) {
-    append_frame(out, event.data);
-    if (is_last_event(type)) state_ = StreamState::Done;
+  append_frame(out, event.data);
+  if (is_last_event(type)) state_ = StreamState::Done;
+}
+
+void StreamTranslator::pass_on_error(const SseEvent& event, bool is_failed_response,
+                                     std::string& out) {
+  TypedError error = classify_stream_error(event.data);
+  if (shape_.api == Api::Responses && is_token_limit(error.type)) {
+    const std::string given = is_failed_response ? as_cut_response(event.data) : "";
+    out.append("event: response.incomplete\n");
+    append_frame(out, given.empty() ? last_event(nullptr) : given);
+    state_ = StreamState::Done;
     return;
   }
-  error_ = classify_stream_error(is_failed_response ? failed_response_error(event.data)
-                                                    : std::string(event.data));
   const std::string_view holder = is_failed_response            ? "response"
                                   : shape_.api == Api::Messages ? "error"
                                                                 : "";
-  append_frame(out, with_error_type(event.data, holder, error_.type));
+  if (!event.name.empty()) out.append("event: ").append(event.name).append("\n");
+  append_frame(out, with_error_type(event.data, holder, error.type));
+  error_ = std::move(error);
   state_ = StreamState::Failed;
 }
 
@@ -183,23 +218,30 @@ void StreamTranslator::note_response(std::string_view data) {
   });
 }
 
-/// The response that had begun, and now has failed. Its output is what the client has got.
-std::string StreamTranslator::failed_response() const {
+/// Of the response that had begun, and now has failed with `error`, or was cut. Its output is what
+/// the client has got.
+std::string StreamTranslator::last_event(const TypedError* error) const {
   std::string out;
   core::JsonWriter json(out);
   json.begin_object();
-  json.key("type").string("response.failed");
+  json.key("type").string(error != nullptr ? "response.failed" : "response.incomplete");
   json.key("response").begin_object();
   json.key("id").string(response_.id.empty() ? shape_.generation_id : response_.id);
   json.key("object").string("response");
   json.key("created_at").integer(response_.created_at.value_or(shape_.created_unix_s));
-  json.key("status").string("failed");
-  json.key("error").begin_object();
-  json.key("code").string(responses_error_word(error_.type));
-  json.key("message").string(error_.message);
-  json.end_object();
-  json.key("error_type").string(error_word(error_.type));
-  json.key("incomplete_details").null();
+  if (error != nullptr) {
+    json.key("status").string("failed");
+    json.key("error").begin_object();
+    json.key("code").string(responses_error_word(error->type));
+    json.key("message").string(error->message);
+    json.end_object();
+    json.key("error_type").string(error_word(error->type));
+    json.key("incomplete_details").null();
+  } else {
+    json.key("status").string("incomplete");
+    json.key("error").null();
+    json.key("incomplete_details").raw(kCutDetails);
+  }
   json.key("model").string(response_.model.empty() ? shape_.model : response_.model);
   json.key("output").begin_array().end_array();
   json.key("usage").null();
@@ -231,7 +273,7 @@ void StreamTranslator::fail(TypedError error, std::string& out) {
       return append_frame(out, anthropic_error_body(error_, shape_.generation_id));
     case Api::Responses:
       out.append("event: response.failed\n");
-      return append_frame(out, failed_response());
+      return append_frame(out, last_event(&error_));
     case Api::Chat:
     case Api::Completions:
     case Api::Embeddings:

@@ -32,7 +32,8 @@ class StreamTranslator {
   explicit StreamTranslator(AnswerShape shape) : shape_(std::move(shape)) {}
 
   /// Failed: the provider sent an error or what is no chunk; the client was told, and error() says
-  /// what. Done: the stream came to its end.
+  /// what. Done: the stream came to its end. So does one of Responses that no more tokens fit into:
+  /// its client gets response.incomplete, whatever the provider calls it.
   StreamState translate(const SseEvent& event, std::string& out);
 
   /// The provider's stream is over. One that ended without its last event and without a finish
@@ -50,8 +51,9 @@ class StreamTranslator {
  private:
   void translate_chunk(const SseEvent& event, std::string& out);
   void pass_on(const SseEvent& event, std::string& out);
+  void pass_on_error(const SseEvent& event, bool is_failed_response, std::string& out);
   void note_response(std::string_view data);
-  [[nodiscard]] std::string failed_response() const;
+  [[nodiscard]] std::string last_event(const TypedError* error) const;
 
   /// What the provider said of its response when it began.
   struct BegunResponse {

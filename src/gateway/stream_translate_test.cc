@@ -356,6 +356,50 @@ TEST(StreamTranslate, FailsTheResponseThatHadBegun) {
                            R"("output":[],"usage":null},"sequence_number":2})"));
 }
 
+/// What a client of Responses gets of the last event of a response that no more tokens fit into.
+std::string cut_response(const std::string& name, const std::string& data) {
+  StreamTranslator translator(options(Api::Responses));
+  std::string out;
+  EXPECT_EQ(translator.translate({.name = name, .data = data}, out), StreamState::Done) << data;
+  const std::string head = "event: response.incomplete\ndata: ";
+  EXPECT_TRUE(out.starts_with(head) && out.ends_with("\n\n")) << out;
+  return out.substr(head.size(), out.size() - head.size() - 2);
+}
+
+TEST(StreamTranslate, CutsAResponseThatNoMoreTokensFitInto) {
+  constexpr const char* kEnd = R"("status":"incomplete","error":null,)"
+                               R"("incomplete_details":{"reason":"max_output_tokens"}})";
+  EXPECT_EQ(cut_response("response.failed",
+                         R"({"type":"response.failed","sequence_number":7,"response":{"id":"r",)"
+                         R"("status":"failed","output":[ 1 ],"error":{"code":)"
+                         R"("context_length_exceeded","message":"m"},"usage":{"total_tokens":3},)"
+                         R"("incomplete_details":null}})"),
+            R"({"type":"response.incomplete","sequence_number":7,"response":{"id":"r",)"
+            R"("output":[ 1 ],"usage":{"total_tokens":3},)" +
+                std::string(kEnd) + "}");
+  EXPECT_EQ(cut_response("response.failed",
+                         R"({"response":{"error":{"code":"x"},"error_type":"string_too_long"}})"),
+            R"({"response":{)" + std::string(kEnd) + "}");
+  // An error alone: the response is what had begun.
+  EXPECT_EQ(cut_response("error", R"({"type":"error","code":"max_tokens_exceeded","message":"m"})"),
+            R"({"type":"response.incomplete","response":{"id":"gen-1","object":"response",)"
+            R"("created_at":17,"status":"incomplete","error":null,)"
+            R"("incomplete_details":{"reason":"max_output_tokens"},"model":"a/b","output":[],)"
+            R"("usage":null},"sequence_number":0})");
+  // Messages has no such end.
+  EXPECT_TRUE(passed_error(Api::Messages, "error",
+                           R"({"type":"error","error":{"type":"invalid_request_error",)"
+                           R"("message":"prompt is too long"}})")
+                  .contains("context_length_exceeded"));
+}
+
+TEST(StreamTranslate, TakesOpenRoutersErrorOfAResponse) {
+  EXPECT_EQ(passed_error(Api::Responses, "response.error",
+                         R"({"type":"response.error","error":{"code":"rate_limit_exceeded"}})"),
+            R"({"type":"response.error","error":{"code":"rate_limit_exceeded"},)"
+            R"("error_type":"rate_limit_exceeded"})");
+}
+
 TEST(StreamTranslate, TellsMessagesAndResponsesOfABreak) {
   std::string out;
   EXPECT_EQ(StreamTranslator(options(Api::Messages)).finish(out), StreamState::Failed);

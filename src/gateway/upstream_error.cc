@@ -22,7 +22,7 @@ struct ErrorFields {
   bool is_error = false;
   std::string code;        ///< Text, or a number's digits.
   std::string type;        ///< OpenAI's and Anthropic's `error.type`.
-  std::string error_type;  ///< A gateway's `error.metadata.error_type`.
+  std::string error_type;  ///< A gateway's, of wherever it stands first.
   std::string message;
   Moderation moderation;
 };
@@ -34,12 +34,17 @@ void add_reason(std::string reason, ErrorFields& fields) {
   if (reasons.size() < kReasonsMax) reasons.push_back(std::move(reason));
 }
 
+void read_error_type(JsonReader& json, ErrorFields& fields) {
+  std::string word = json.string().value_or("");
+  if (fields.error_type.empty()) fields.error_type = std::move(word);
+}
+
 /// OpenRouter's, of any error and of content that was refused.
 void read_metadata(JsonReader& json, ErrorFields& fields) {
   Moderation& moderation = fields.moderation;
   json.object([&](const JsonMember& member) {
     if (member.key == "error_type") {
-      json.append_string(fields.error_type);
+      read_error_type(json, fields);
     } else if (member.key == "reasons") {
       json.array([&] {
         if (auto reason = json.string()) add_reason(*std::move(reason), fields);
@@ -93,6 +98,8 @@ void read_error_value(JsonReader& json, ErrorFields& fields) {
       json.append_string(fields.type);
     } else if (member.key == "message") {
       json.append_string(fields.message);
+    } else if (member.key == "error_type") {
+      read_error_type(json, fields);
     } else if (member.key == "innererror") {
       read_inner_error(json, fields);
     } else if (member.key == "metadata") {
@@ -101,15 +108,29 @@ void read_error_value(JsonReader& json, ErrorFields& fields) {
   });
 }
 
-/// {"error":{…}}, {"error":"…"}, {"type":"error",…}, {"object":"error","message":…}.
+/// True for a member of what holds an error; it was read then.
+bool read_error_member(JsonReader& json, std::string_view key, ErrorFields& fields) {
+  if (key == "error_type") {
+    read_error_type(json, fields);
+  } else if (key == "error" && json.kind() != JsonKind::Null) {
+    fields.is_error = true;
+    read_error_value(json, fields);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+/// {"error":{…}}, {"error":"…"}, {"type":"error",…}, {"object":"error","message":…}, and
+/// {"type":"response.failed","response":{"error":{…}}}.
 ErrorFields read_error(std::string_view body) {
   ErrorFields fields;
   JsonReader json(body);
   bool is_flat = false;
   json.object([&](const JsonMember& member) {
-    if (member.key == "error" && json.kind() != JsonKind::Null) {
-      fields.is_error = true;
-      read_error_value(json, fields);
+    if (read_error_member(json, member.key, fields)) return;
+    if (member.key == "response") {
+      json.object([&](const JsonMember& part) { read_error_member(json, part.key, fields); });
     } else if (member.key == "object") {
       is_flat |= json.string() == "error";
     } else if (member.key == "type") {
@@ -134,7 +155,10 @@ struct Word {
 constexpr std::array kWords = {
     Word{"context_length_exceeded", ErrorType::ContextLengthExceeded},
     Word{"model_context_window_exceeded", ErrorType::ContextLengthExceeded},
+    Word{"max_tokens_exceeded", ErrorType::MaxTokensExceeded},
+    Word{"token_limit_exceeded", ErrorType::TokenLimitExceeded},
     Word{"string_above_max_length", ErrorType::StringTooLong},
+    Word{"string_too_long", ErrorType::StringTooLong},
     Word{"invalid_prompt", ErrorType::InvalidPrompt},
     Word{"content_filter", ErrorType::ContentPolicyViolation},
     Word{"content_policy_violation", ErrorType::ContentPolicyViolation},
@@ -330,6 +354,10 @@ std::optional<std::int64_t> parse_retry_after(std::string_view value, std::int64
 
 bool is_error_body(std::string_view body) {
   return read_error(body).is_error;
+}
+
+bool is_error_event(std::string_view type) {
+  return type == "error" || type == "response.error" || type == "response.failed";
 }
 
 TypedError classify_upstream(const UpstreamAnswer& answer) {

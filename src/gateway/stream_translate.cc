@@ -112,16 +112,15 @@ std::string as_cut_response(std::string_view data) {
   ByteEdits edits;
   JsonReader json(data);
   std::optional<std::size_t> end;
-  bool is_empty = true;
+  EarlierMembers earlier = EarlierMembers::AllRemoved;
   const auto read_response = [&] {
     if (json.kind() != JsonKind::Object) return;
-    EarlierMembers earlier = EarlierMembers::AllRemoved;
+    earlier = EarlierMembers::AllRemoved;
     json.object([&](const JsonMember& member) {
       const bool is_ours = member.key == "status" || member.key == "error" ||
                            member.key == "error_type" || member.key == "incomplete_details";
       if (!is_ours) {
         earlier = EarlierMembers::SomeKept;
-        is_empty = false;
         return;
       }
       json.skip();
@@ -136,7 +135,7 @@ std::string as_cut_response(std::string_view data) {
   if (!json.finish() || !end) return {};
   edits.insert(*end - 1,
                fmt::format(R"({}"status":"incomplete","error":null,"incomplete_details":{})",
-                           is_empty ? "" : ",", kCutDetails));
+                           earlier == EarlierMembers::AllRemoved ? "" : ",", kCutDetails));
   std::string out;
   edits.apply(data, out);
   return out;

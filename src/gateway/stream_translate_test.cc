@@ -380,7 +380,14 @@ TEST(StreamTranslate, CutsAResponseThatNoMoreTokensFitInto) {
   EXPECT_EQ(cut_response("response.failed",
                          R"({"response":{"error":{"code":"x"},"error_type":"string_too_long"}})"),
             R"({"response":{)" + std::string(kEnd) + "}");
+  // Twice the same key: the last one counts, as with most readers.
+  EXPECT_EQ(cut_response("response.failed",
+                         R"({"response":{"id":1},"response":{"error_type":"string_too_long"},)"
+                         R"("error":{}})"),
+            R"({"response":{"id":1},"response":{)" + std::string(kEnd) + R"(,"error":{}})");
   // An error alone: the response is what had begun.
+  EXPECT_TRUE(cut_response("response.failed", R"({"error":{"code":"max_tokens_exceeded"}})")
+                  .starts_with(R"({"type":"response.incomplete","response":{"id":"gen-1",)"));
   EXPECT_EQ(cut_response("error", R"({"type":"error","code":"max_tokens_exceeded","message":"m"})"),
             R"({"type":"response.incomplete","response":{"id":"gen-1","object":"response",)"
             R"("created_at":17,"status":"incomplete","error":null,)"
